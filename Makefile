@@ -1,0 +1,34 @@
+.PHONY: backtest test bench lint clean format lock
+export UV_COMPILE_BYTECODE = 1
+PY = .venv/bin/python
+ONLY ?=
+N ?= auto
+
+backtest: ## set up, then run the main job on the embedded sample and say where the report is
+	@scripts/setup.sh run
+	@.venv/bin/beta backtest polymarket_arb --data sample --report reports/sample
+
+test: ## everything: all extras, services, lint, types, floors, whole suite
+	@scripts/setup.sh services
+	@scripts/setup.sh all
+	@$(MAKE) --no-print-directory lint
+	@$(PY) -m pytest -q -n $(N) --dist loadgroup
+
+lint: ## ruff, mypy --strict, import floors
+	@scripts/setup.sh dev
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+format:
+	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
+
+bench: ## measure side by side; ONLY=ledger for one area
+	@scripts/setup.sh all
+	@$(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY),)
+
+lock: ## re-resolve all extras and rewrite requirements.lock
+	@scripts/lock.sh
+
+clean: ## remove what this repository made (the environment too)
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache reports runs catalogs bench.json

@@ -1,0 +1,77 @@
+"""Exact money and probability: Decimal in the open, integer micro-units where rows are stored."""
+
+from __future__ import annotations
+
+from decimal import (
+    ROUND_CEILING,
+    ROUND_DOWN,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Decimal,
+    InvalidOperation,
+)
+
+from core.domain.errors import MarketError
+
+MICRO = Decimal("0.000001")
+ZERO = Decimal(0)
+ONE = Decimal(1)
+
+
+def decimal_of(value: str | int | float | Decimal, what: str = "value") -> Decimal:
+    """Return `value` as a finite Decimal.
+
+    Floats go through their shortest repr, so ``0.1`` is exactly ``Decimal("0.1")``.
+
+    Raises
+    ------
+    MarketError
+        If the value is not a finite number.
+    """
+    try:
+        out = value if isinstance(value, Decimal) else Decimal(str(value))
+    except InvalidOperation as exc:
+        raise MarketError(f"{what} is not a number", value) from exc
+    if not out.is_finite():
+        raise MarketError(f"{what} is not finite", value)
+    return out
+
+
+def to_micros(value: Decimal) -> int:
+    """Return `value` in integer millionths; refuses anything finer than a millionth.
+
+    Raises
+    ------
+    MarketError
+        If the value is not a whole number of millionths.
+    """
+    scaled = value.scaleb(6)
+    out = int(scaled)
+    if scaled != out:
+        raise MarketError("amount is finer than a millionth", value)
+    return out
+
+
+def from_micros(value: int) -> Decimal:
+    """Return integer millionths as a Decimal with 6 places."""
+    return Decimal(value).scaleb(-6)
+
+
+def ceil_to(value: Decimal, step: Decimal) -> Decimal:
+    """Round `value` up to a multiple of `step`."""
+    return (value / step).to_integral_value(rounding=ROUND_CEILING) * step
+
+
+def floor_to(value: Decimal, step: Decimal) -> Decimal:
+    """Round `value` down (towards minus infinity) to a multiple of `step`."""
+    return (value / step).to_integral_value(rounding=ROUND_FLOOR) * step
+
+
+def truncate_to(value: Decimal, step: Decimal) -> Decimal:
+    """Round `value` towards zero to a multiple of `step`."""
+    return (value / step).to_integral_value(rounding=ROUND_DOWN) * step
+
+
+def half_even_to(value: Decimal, step: Decimal) -> Decimal:
+    """Round `value` to the nearest multiple of `step`, ties to even."""
+    return (value / step).to_integral_value(rounding=ROUND_HALF_EVEN) * step
