@@ -31,7 +31,6 @@
 None of these is ever answered with a default, cached or stale number.
 """
 
-
 from __future__ import annotations
 
 from core.domain.errors import SignalError
@@ -71,7 +70,6 @@ class NotFinite(FeatureError):
 
 class FeatureMismatch(FeatureError):
     """Feature names, order or definition differ from those of training."""
-
 
 
 class PlanError(SignalError):
