@@ -1,0 +1,55 @@
+"""What to run: one strategy, one catalog, one period, one account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+#: ``progress(records_done, records_total, simulated_ns)``; total 0 = unknown.
+Progress = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BacktestSpec:
+    """One backtest, complete: two equal specs on equal data give equal decisions.
+
+    Attributes
+    ----------
+    strategy : str
+        Import string ``"strategies.polymarket_arb:PolymarketArb"``, or several joined by commas.
+    params : mapping
+        Parameters of the strategy's config model; unknown names are refused.
+    catalog : Path
+        Catalog folder.
+    start_ns, end_ns : int, optional
+        Period, nanoseconds since 1970, start inclusive, end exclusive; None = all data.
+    capital : Decimal
+        Starting dollars, shared by all strategies of the run (per venue).
+    latency_ms : float, optional
+        Order latency; None = the venue's default.
+    queue_position : bool
+        Whether a resting order waits behind the size that was there before it.
+    instruments, markets : tuple of str, optional
+        Restrict the universe; None = everything in the catalog.
+    ledger : Path, optional
+        Folder of the ledger to write; None = none.
+    seed : int
+        Seed of every random source of the run.
+    """
+
+    strategy: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    catalog: Path
+    start_ns: int | None = None
+    end_ns: int | None = None
+    capital: Decimal = Decimal("100")
+    latency_ms: float | None = None
+    queue_position: bool = True
+    instruments: tuple[str, ...] | None = None
+    markets: tuple[str, ...] | None = None
+    ledger: Path | None = None
+    seed: int = 0
+    venue_paths: Mapping[str, str] | None = None
