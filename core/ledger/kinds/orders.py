@@ -1,0 +1,142 @@
+"""Rows about orders, from the intent to the last fill."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from core.domain.decision import OrderIntent
+from core.domain.fees import Side
+from core.domain.money import ONE
+from core.ledger.registry import Payload, kind
+
+
+@kind("order.intent")
+class OrderIntended(Payload, frozen=True, kw_only=True):
+    """An order that is about to be sent. Durable before the first byte leaves."""
+
+    client_order_id: str
+    strategy_id: str
+    venue: str
+    instrument_id: str
+    market_id: str
+    event_id: str
+    side: Side
+    quantity: Decimal
+    price: Decimal | None
+    tif: str
+    post_only: bool = False
+    reduces: bool = False
+    expire_ns: int = 0
+    reason: str = ""
+
+    @classmethod
+    def of(cls, intent: OrderIntent) -> OrderIntended:
+        """Return the row of a domain intent."""
+        return cls(
+            client_order_id=intent.client_order_id,
+            strategy_id=intent.strategy_id,
+            venue=intent.venue,
+            instrument_id=intent.instrument_id,
+            market_id=intent.market_id,
+            event_id=intent.event_id,
+            side=intent.side,
+            quantity=intent.quantity,
+            price=intent.price,
+            tif=str(intent.tif),
+            post_only=intent.post_only,
+            reduces=intent.reduces,
+            expire_ns=intent.expire_ns,
+            reason=intent.reason,
+        )
+
+
+class OrderEvent(Payload, frozen=True, kw_only=True):
+    """What happened to an order; ``reason`` is the venue's or the gate's own word."""
+
+    client_order_id: str
+    venue_order_id: str = ""
+    reason: str = ""
+
+
+@kind("order.submitted")
+class OrderSubmitted(OrderEvent, frozen=True, kw_only=True):
+    """The request has left for the venue."""
+
+
+@kind("order.accepted")
+class OrderAccepted(OrderEvent, frozen=True, kw_only=True):
+    """The venue took the order."""
+
+
+@kind("order.rejected")
+class OrderRejected(OrderEvent, frozen=True, kw_only=True):
+    """The venue refused the order."""
+
+
+@kind("order.denied")
+class OrderDenied(OrderEvent, frozen=True, kw_only=True):
+    """The order never left: the gate, the risk engine or the ledger said no."""
+
+
+@kind("order.canceled")
+class OrderCanceled(OrderEvent, frozen=True, kw_only=True):
+    """The order is off the book."""
+
+
+@kind("order.expired")
+class OrderExpired(OrderEvent, frozen=True, kw_only=True):
+    """The order reached its end of life."""
+
+
+@kind("order.unknown")
+class OrderUnknown(OrderEvent, frozen=True, kw_only=True):
+    """The venue did not answer: the order may live. Its exposure stays reserved."""
+
+
+@kind("order.absent")
+class OrderAbsent(OrderEvent, frozen=True, kw_only=True):
+    """Proven: the venue never had the order of unknown fate."""
+
+
+@kind("order.modified")
+class OrderModified(OrderEvent, frozen=True, kw_only=True):
+    """The venue changed price or quantity at our request."""
+
+    quantity: Decimal
+    price: Decimal | None = None
+
+
+@kind("order.filled")
+class OrderFilled(Payload, frozen=True, kw_only=True):
+    """A fill. ``fee`` is in `currency`; a fee paid in another coin is valued in it at fill time.
+
+    ``fee_paid`` and ``fee_currency`` keep what was really paid; ``quantity * price * multiplier`` is
+    the notional in `currency`.
+    """
+
+    client_order_id: str
+    venue_order_id: str
+    trade_id: str
+    strategy_id: str
+    venue: str
+    instrument_id: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    currency: str
+    liquidity: str = ""
+    fee_paid: Decimal | None = None
+    fee_currency: str = ""
+    multiplier: Decimal = ONE
+    provisional: bool = False
+
+
+@kind("order.voided")
+class FillVoided(Payload, frozen=True, kw_only=True):
+    """A fill that the venue took back (a trade that failed on chain)."""
+
+    client_order_id: str
+    trade_id: str
+    venue: str
+    reason: str
