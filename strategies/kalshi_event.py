@@ -1,0 +1,150 @@
+"""Kalshi event: crypto windows valued from spot, time to close and volatility, traded against the book.
+
+**Edge.** A 15-minute or hourly window pays a dollar when the index closes above its strike. Its value follows
+from spot, the time that is left and the volatility of the last minutes (`strategies.window_model`). The book
+lags spot at times; the strategy buys the side that is cheap by more than the exact fee plus `min_edge`.
+
+**Risk.** Long outcomes only: the cost of a position is the most it can lose. No entry in the last seconds,
+no entry without fresh spot, one position a market, the caps and the stop of `PredictorConfig`.
+
+**When it loses money.** Spot here is one exchange's trades, settlement is an index: near the strike the basis
+decides. Volatility jumps make the model too sure of itself. And the book often knows better: other traders
+see the same spot sooner. Read the Brier score against the market, not the profit of a short sample.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from nautilus_trader.model import QuoteTick, TradeTick
+from pydantic import Field
+
+from core.domain.clock import NS_PER_SECOND
+from core.domain.market import Market
+from core.engine.strategy import Level, StrategyConfig
+from strategies.base_predictor import BasePredictor, Estimate, PredictorConfig, log_odds
+from strategies.window_model import RealisedVolatility, prob_above, prob_between
+
+
+class KalshiEventConfig(PredictorConfig):
+    """Parameters of the window strategy.
+
+    Attributes
+    ----------
+    spot : dict of str to str
+        Underlying to the instrument that carries its spot trades; empty = ``Market.underlying``.
+    vol_half_life_s, vol_step_s : float
+        Memory and sampling step of the realised volatility.
+    vol_scale : float
+        Multiplier on volatility: above 1 admits fat tails.
+    market_weight : float
+        Part of the market's log-odds in the estimate; 1 = believe the market.
+    max_spot_age_s : float
+        Spot older than this gives no estimate.
+    max_window_s : float
+        Markets that close later than this are not looked at yet.
+    averaging_s : float
+        Seconds of index averaging at settlement.
+    """
+
+    spot: dict[str, str] = Field(default_factory=dict)
+    vol_half_life_s: float = Field(default=900.0, gt=0)
+    vol_step_s: float = Field(default=5.0, gt=0)
+    vol_scale: float = Field(default=1.15, gt=0, le=5)
+    market_weight: float = Field(default=0.5, ge=0, le=1)
+    max_spot_age_s: float = Field(default=10.0, gt=0)
+    max_window_s: float = Field(default=3600.0, gt=0)
+    averaging_s: float = Field(default=60.0, ge=0)
+    forecast_every_s: float = Field(default=60.0, gt=0)
+    cooldown_s: float = Field(default=60.0, ge=0)
+
+
+class KalshiEvent(BasePredictor):
+    """Value crypto windows from spot and trade the difference to the book."""
+
+    config_type: ClassVar[type[StrategyConfig]] = KalshiEventConfig
+    config: KalshiEventConfig
+
+    def on_start(self) -> None:
+        """Watch the windows of the universe and the spot behind them."""
+        super().on_start()
+        self._spot_of: dict[str, str] = {}
+        self._spot: dict[str, tuple[float, int]] = {}
+        self._volatility: dict[str, RealisedVolatility] = {}
+        for iid in self.universe:
+            market = self.markets.get(iid)
+            if market is None or len(market.outcomes) < 2 or market.strike is None:
+                continue
+            source = self.config.spot.get(market.underlying, market.underlying)
+            if source not in self.universe:
+                continue
+            self._spot_of[iid] = source
+            if source not in self._volatility:
+                self._volatility[source] = RealisedVolatility(
+                    self.config.vol_half_life_s, self.config.vol_step_s
+                )
+                self.watch_trades(source)
+                self.watch_quotes(source)
+
+    def on_trade(self, trade: TradeTick) -> None:
+        """Take spot from trades."""
+        self._on_spot(str(trade.instrument_id), float(trade.price))
+
+    def on_quote(self, quote: QuoteTick) -> None:
+        """Take spot from its quotes, or look at the window that moved."""
+        iid = str(quote.instrument_id)
+        if iid in self._volatility:
+            self._on_spot(iid, (float(quote.bid_price) + float(quote.ask_price)) / 2.0)
+        else:
+            self.consider(iid)
+
+    def _on_spot(self, iid: str, price: float) -> None:
+        vol = self._volatility.get(iid)
+        if vol is not None and price > 0:
+            vol.update(price, self.now_ns)
+            self._spot[iid] = (price, self.now_ns)
+
+    def estimate(self, iid: str, bid: Level, ask: Level) -> Estimate | None:
+        """Return P(outcome pays), a mix in log-odds of the window model and the market."""
+        source, market = self._spot_of.get(iid), self.markets[iid]
+        if source is None or source not in self._spot or not market.close_ns:
+            return None
+        spot, seen_ns = self._spot[source]
+        sigma, now = self._volatility[source].per_sqrt_s, self.now_ns
+        left_s = (market.close_ns - now) / NS_PER_SECOND
+        if sigma is None or sigma <= 0 or not 0 < left_s <= self.config.max_window_s:
+            return None
+        if now - seen_ns > self.config.max_spot_age_s * NS_PER_SECOND:
+            return None
+        p_yes = self._model(market, spot, sigma * self.config.vol_scale, left_s)
+        if p_yes is None:
+            return None
+        p = p_yes if iid == market.outcomes[0].instrument_id else 1.0 - p_yes
+        p = min(max(p, 1e-4), 1.0 - 1e-4)
+        mid = min(max(float(bid.price + ask.price) / 2.0, 1e-4), 1.0 - 1e-4)
+        weight = self.config.market_weight
+        mixed = weight * log_odds(mid) + (1.0 - weight) * log_odds(p)
+        fair = 1.0 / (1.0 + math.exp(-mixed))
+        return Estimate(fair, abs(p - mid) / 2.0)
+
+    def _model(self, market: Market, spot: float, sigma: float, left_s: float) -> float | None:
+        """Return P(YES) by the strike type; None for a type the model does not know."""
+        low = float(market.strike) if market.strike is not None else 0.0
+        if low <= 0:
+            return None
+        kind = market.strike_type
+        if kind in {"", "greater", "greater_or_equal"}:
+            return prob_above(spot, low, sigma, left_s, self.config.averaging_s)
+        if kind in {"less", "less_or_equal"}:
+            return 1.0 - prob_above(spot, low, sigma, left_s, self.config.averaging_s)
+        if kind == "between" and market.strike_high is not None:
+            return prob_between(
+                low,
+                float(market.strike_high),
+                spot=spot,
+                sigma_per_sqrt_s=sigma,
+                seconds_left=left_s,
+                averaging_s=self.config.averaging_s,
+            )
+        return None
