@@ -1,0 +1,186 @@
+"""Carry one basket from the first leg to equal shares: enter, complete or unwind. Never left half-done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from core.domain.decision import TimeInForce
+from core.domain.fees import Role, Side
+from core.domain.money import ZERO
+from core.engine.strategy import BetaStrategy
+from strategies.baskets import Basket, LegQuote
+
+
+class Stage(StrEnum):
+    """Where an attempt stands."""
+
+    ENTERING = "entering"
+    COMPLETING = "completing"
+    UNWINDING = "unwinding"
+    HELD = "held"
+    FLAT = "flat"
+
+
+#: Allowed moves; anything else is a bug and raises.
+MOVES: dict[Stage, frozenset[Stage]] = {
+    Stage.ENTERING: frozenset({Stage.COMPLETING, Stage.UNWINDING, Stage.HELD, Stage.FLAT}),
+    Stage.COMPLETING: frozenset({Stage.UNWINDING, Stage.HELD, Stage.FLAT}),
+    Stage.UNWINDING: frozenset({Stage.FLAT, Stage.UNWINDING}),
+    Stage.HELD: frozenset(),
+    Stage.FLAT: frozenset(),
+}
+
+
+@dataclass(slots=True)
+class BasketAttempt:
+    """One basket being bought.
+
+    Attributes
+    ----------
+    base : dict of str to Decimal
+        Shares of each leg held before the attempt; only what was added is ever unwound.
+    spent : Decimal
+        Dollars paid for legs since the start, fees included, less what unwinding returned.
+    tries : int
+        Unwinding rounds so far.
+    """
+
+    basket: Basket
+    base: dict[str, Decimal]
+    stage: Stage = Stage.ENTERING
+    spent: Decimal = ZERO
+    tries: int = 0
+    orders: set[str] = field(default_factory=set)
+
+    def move(self, stage: Stage) -> None:
+        """Go to `stage`; a move that the table does not allow raises."""
+        if stage not in MOVES[self.stage]:
+            raise AssertionError(f"basket cannot go from {self.stage} to {stage}")
+        self.stage = stage
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more has to happen."""
+        return self.stage in (Stage.HELD, Stage.FLAT)
+
+    def added(self, desk: BetaStrategy, iid: str) -> Decimal:
+        """Return the shares of `iid` that this attempt has added."""
+        return desk.position(iid) - self.base[iid]
+
+
+def start(desk: BetaStrategy, basket: Basket) -> BasketAttempt:
+    """Send every leg fill-or-kill, thinnest first; stop sending at the first refusal."""
+    attempt = BasketAttempt(
+        basket, {leg.instrument_id: desk.position(leg.instrument_id) for leg in basket.legs}
+    )
+    for leg in basket.legs:
+        sent = desk.buy(
+            leg.instrument_id,
+            basket.shares,
+            leg.limit,
+            tif=TimeInForce.FOK,
+            reason=f"{basket.shape} basket",
+        )
+        if sent is None:
+            break
+        attempt.orders.add(sent)
+    if not attempt.orders:
+        attempt.move(Stage.FLAT)
+    return attempt
+
+
+def advance(
+    desk: BetaStrategy,
+    attempt: BasketAttempt,
+    asks: dict[str, LegQuote],
+    max_completion_loss: Decimal,
+    max_tries: int,
+) -> None:
+    """Decide what follows once the answers to the last orders are in.
+
+    Parameters
+    ----------
+    asks : dict of str to LegQuote
+        Present asks of the legs.
+    max_completion_loss : Decimal
+        Part of the payout that completing may cost in the worst case; beyond it the legs are sold.
+    max_tries : int
+        Unwinding rounds before what is left is held to resolution (its cost bounds the loss).
+    """
+    basket, shares = attempt.basket, attempt.basket.shares
+    added = {leg.instrument_id: attempt.added(desk, leg.instrument_id) for leg in basket.legs}
+    full = [iid for iid, quantity in added.items() if quantity >= shares]
+    if len(full) == len(added):
+        attempt.move(Stage.HELD)
+        return
+    if all(quantity <= 0 for quantity in added.values()):
+        attempt.move(Stage.FLAT)
+        return
+    if attempt.stage is Stage.ENTERING:
+        if _locked_without_the_rest(attempt, added, full):
+            attempt.move(Stage.HELD)
+            return
+        if _complete(desk, attempt, added, asks, max_completion_loss):
+            attempt.move(Stage.COMPLETING)
+            return
+    _unwind(desk, attempt, added, max_tries)
+
+
+def _locked_without_the_rest(
+    attempt: BasketAttempt, added: dict[str, Decimal], full: list[str]
+) -> bool:
+    """Return whether the full legs alone already pay back what was spent (NO baskets only)."""
+    if (
+        attempt.basket.shape != "NO"
+        or len(full) < 2
+        or any(0 < q < attempt.basket.shares for q in added.values())
+    ):
+        return False
+    return attempt.basket.shares * (len(full) - 1) >= attempt.spent
+
+
+def _complete(
+    desk: BetaStrategy,
+    attempt: BasketAttempt,
+    added: dict[str, Decimal],
+    asks: dict[str, LegQuote],
+    max_loss: Decimal,
+) -> bool:
+    """Buy what is missing if the whole still pays; return whether orders were sent."""
+    missing: list[tuple[str, Decimal, Decimal]] = []
+    extra = ZERO
+    for iid, quantity in added.items():
+        need = attempt.basket.shares - quantity
+        if need <= 0:
+            continue
+        pieces = asks[iid].fills(need)
+        if pieces is None:
+            return False
+        for price, size in pieces:
+            extra += price * size + desk.fee(iid, Side.BUY, Role.TAKER, price, size).fee
+        missing.append((iid, need, pieces[-1][0]))
+    if attempt.spent + extra > attempt.basket.payout * (1 + max_loss):
+        return False
+    sent = [
+        desk.buy(iid, need, limit, tif=TimeInForce.FOK, reason="complete basket")
+        for iid, need, limit in missing
+    ]
+    return any(s is not None for s in sent)
+
+
+def _unwind(
+    desk: BetaStrategy, attempt: BasketAttempt, added: dict[str, Decimal], max_tries: int
+) -> None:
+    """Sell what the attempt added at the bid; after `max_tries` rounds hold it to resolution."""
+    if attempt.tries >= max_tries:
+        attempt.move(Stage.UNWINDING) if attempt.stage is not Stage.UNWINDING else None
+        attempt.move(Stage.FLAT)
+        return
+    attempt.move(Stage.UNWINDING)
+    attempt.tries += 1
+    for iid, quantity in added.items():
+        bid = desk.best_bid(iid)
+        if quantity > 0 and bid is not None:
+            desk.sell(iid, quantity, bid.price, tif=TimeInForce.IOC, reason="unwind basket")
