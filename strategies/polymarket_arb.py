@@ -147,7 +147,7 @@ class PolymarketArb(BetaStrategy):
         if now < self._quiet_until.get(event_id, 0):
             return
         for shape in ("NO", "YES"):
-            legs = self._legs.get((event_id, shape))  # type: ignore[arg-type]
+            legs = self._legs.get((event_id, shape))
             if legs is None or not self._promising(shape, legs):
                 continue
             quotes = [self._quote(iid, now) for iid in legs]
@@ -158,7 +158,7 @@ class PolymarketArb(BetaStrategy):
             )
             if not equal_age(live if shape == "NO" else quotes, now, age, skew):
                 continue
-            self._enter(event_id, shape, quotes, now)  # type: ignore[arg-type]
+            self._enter(event_id, shape, quotes, now)
             return
 
     def _promising(self, shape: str, legs: tuple[str, ...]) -> bool:
@@ -243,9 +243,9 @@ class PolymarketArb(BetaStrategy):
         if market.close_ns and now > market.close_ns - int(cfg.pair_entry_cutoff_s * NS_PER_SECOND):
             return
         ids = [o.instrument_id for o in market.outcomes]
-        if any(self.position(i) > 0 for i in ids) or any(
-            self.book_age_ns(i) > cfg.max_book_age_s * NS_PER_SECOND for i in ids
-        ):
+        if self.position(ids[0]) != self.position(ids[1]):  # equal shares are merged dollars
+            return
+        if any(self.book_age_ns(i) > cfg.max_book_age_s * NS_PER_SECOND for i in ids):
             return
         budget = min(self.equity() * cfg.pair_fraction, self.cash())
         shares = floor_to(budget, market.size_step)  # a pair costs less than a dollar a share
