@@ -1,0 +1,194 @@
+"""`ApprovedOrder`: an order that has passed the gate. It can be built nowhere else, and used once.
+
+Two locks. The constructor demands the module's private seal, so that no code makes one by accident;
+and the signature (HMAC-SHA256 over intent, nonce and expiry, with a key that only the gate holds) makes
+one built by force worthless.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from typing import Any, Final, Never
+
+from core.domain.decision import CheckResult, OrderIntent, Verdict
+from core.domain.errors import ApprovalInvalid
+from core.risk.units import shares
+from core.risk.verdict import RawCheck, results
+
+_SEAL: Final = object()
+
+
+def canonical(intent: OrderIntent, worst_price: int, nonce: int, expires_ns: int) -> bytes:
+    """Return the bytes that are signed: every field of the order, length-prefixed, plus nonce and expiry.
+
+    Decimals are written normalised, so that 0.5 and 0.50 are one order.
+    """
+    price = "" if intent.price is None else str(intent.price.normalize())
+    parts = (
+        intent.client_order_id,
+        intent.strategy_id,
+        intent.venue,
+        intent.instrument_id,
+        intent.market_id,
+        intent.event_id,
+        intent.side.value,
+        str(intent.quantity.normalize()),
+        price,
+        intent.tif.value,
+        f"{intent.ts_ns}|{intent.post_only:d}|{intent.reduces:d}|{intent.expire_ns}",
+        f"{worst_price}|{nonce}|{expires_ns}",
+    )
+    return "".join([f"{len(p)}:{p}" for p in parts]).encode()
+
+
+class ApprovedOrder:
+    """An intent with the gate's signature. Immutable; cannot be copied, pickled or built outside the gate.
+
+    Attributes
+    ----------
+    intent : OrderIntent
+        The order, exactly as approved.
+    worst_price : Decimal
+        Limit price, or for a market order the price beyond which it must not trade: the execution
+        path sends it as the protection price.
+    nonce, expires_ns : int
+        Valid once and until then.
+    """
+
+    __slots__ = ("_raw", "_worst", "expires_ns", "intent", "nonce", "signature", "ts_ns")
+
+    intent: OrderIntent
+    nonce: int
+    ts_ns: int
+    expires_ns: int
+    signature: bytes
+    _worst: int
+    _raw: tuple[RawCheck, ...]
+
+    def __init__(self, seal: object, **fields: Any) -> None:
+        if seal is not _SEAL:
+            raise ApprovalInvalid(
+                "APPROVAL_FORGED",
+                "an ApprovedOrder is built by the gate alone",
+                type(self).__name__,
+                "send the intent through Gate.review",
+            )
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        raise ApprovalInvalid("APPROVAL_FORGED", "an approval cannot be changed", name)
+
+    def __delattr__(self, name: str) -> Never:
+        raise ApprovalInvalid("APPROVAL_FORGED", "an approval cannot be changed", name)
+
+    def __reduce_ex__(self, protocol: object) -> Never:
+        raise ApprovalInvalid("APPROVAL_FORGED", "an approval cannot be copied or stored")
+
+    def __repr__(self) -> str:
+        return f"ApprovedOrder({self.intent.client_order_id}, nonce={self.nonce}, expires_ns={self.expires_ns})"
+
+    @property
+    def approved(self) -> bool:
+        """Always True; so that both answers can be asked the same question."""
+        return True
+
+    @property
+    def worst_price(self) -> Any:
+        """The price beyond which the order must not trade (Decimal)."""
+        return shares(self._worst)
+
+    @property
+    def checks(self) -> tuple[CheckResult, ...]:
+        """Every check that was passed, with its value and limit."""
+        return results(self._raw)
+
+    def verdict(self) -> Verdict:
+        """Return the ledger's form of this answer."""
+        return Verdict(self.intent.client_order_id, True, "APPROVED", self.checks, self.ts_ns)
+
+
+class Signer:
+    """Holds the key; signs approvals and lets each be used once, in time.
+
+    Parameters
+    ----------
+    key : bytes, optional
+        32 bytes. A live gate draws its own, so that approvals of an earlier process are void; a
+        backtest derives it from its seed so that runs are identical.
+    ttl_ns : int
+        How long an approval lives.
+    """
+
+    __slots__ = ("__key", "_nonce", "_open", "ttl_ns")
+
+    def __init__(self, key: bytes | None, ttl_ns: int) -> None:
+        self.__key = key or secrets.token_bytes(32)
+        self.ttl_ns = ttl_ns
+        self._nonce = 0
+        self._open: dict[int, str] = {}
+
+    def __repr__(self) -> str:
+        return "Signer(key=**)"
+
+    def sign(
+        self, intent: OrderIntent, worst: int, raw: tuple[RawCheck, ...], now_ns: int
+    ) -> ApprovedOrder:
+        """Return `intent` approved at `now_ns`."""
+        self._nonce += 1
+        nonce, expires_ns = self._nonce, now_ns + self.ttl_ns
+        signature = hmac.digest(self.__key, canonical(intent, worst, nonce, expires_ns), "sha256")
+        self._open[nonce] = intent.client_order_id
+        return ApprovedOrder(
+            _SEAL,
+            intent=intent,
+            nonce=nonce,
+            ts_ns=now_ns,
+            expires_ns=expires_ns,
+            signature=signature,
+            _worst=worst,
+            _raw=raw,
+        )
+
+    def use(self, approved: ApprovedOrder, now_ns: int) -> None:
+        """Check and use up `approved`.
+
+        Raises
+        ------
+        ApprovalInvalid
+            ``APPROVAL_FORGED``, ``APPROVAL_EXPIRED`` or ``APPROVAL_REUSED``.
+        """
+        if type(approved) is not ApprovedOrder:
+            raise ApprovalInvalid(
+                "APPROVAL_FORGED", "not an approval of the gate", type(approved).__name__
+            )
+        try:
+            message = canonical(
+                approved.intent, approved._worst, approved.nonce, approved.expires_ns
+            )
+            good = hmac.compare_digest(
+                hmac.digest(self.__key, message, "sha256"), approved.signature
+            )
+        except (AttributeError, TypeError):
+            good = False
+        if not good:
+            raise ApprovalInvalid(
+                "APPROVAL_FORGED",
+                "the approval's signature is not the gate's",
+                getattr(getattr(approved, "intent", None), "client_order_id", "?"),
+                "send the intent through Gate.review",
+            )
+        order = approved.intent.client_order_id
+        if now_ns >= approved.expires_ns:
+            raise ApprovalInvalid(
+                "APPROVAL_EXPIRED", "the approval has expired", order, "review the order again"
+            )
+        if self._open.pop(approved.nonce, None) is None:
+            raise ApprovalInvalid(
+                "APPROVAL_REUSED", "the approval was used or withdrawn", order, "review it again"
+            )
+
+    def withdraw(self, nonce: int) -> None:
+        """Make the approval with this nonce unusable."""
+        self._open.pop(nonce, None)

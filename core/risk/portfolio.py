@@ -1,0 +1,423 @@
+"""The gate's book: working orders, what they reserve, what is held, and cash, all as running totals.
+
+Every amount is an exact integer (`core.risk.units`). Nothing is searched when an order is reviewed: each
+change updates the totals of its market, event, venue and strategy. *Committed* is the money at risk: the
+cost of what is held plus the worst-case cost and fee of what can still be bought. It counts at cost,
+because then only an approval can raise it (ADR 0025).
+
+The state is a projection: feeding the same calls again rebuilds it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.domain.errors import MarketError
+from core.risk.instruments import InstrumentRules
+from core.risk.units import NANO
+
+#: How many finished orders and final trades stay known for late messages (late fill, void).
+REMEMBERED = 10_000
+
+
+class OrderState(StrEnum):
+    """Where an order stands for the gate. Only `DONE` releases what it reserves."""
+
+    APPROVED = "approved"
+    SENT = "sent"
+    WORKING = "working"
+    UNKNOWN = "unknown"
+    DONE = "done"
+
+
+class WorkingOrder:
+    """An approved order and what it still reserves."""
+
+    __slots__ = (
+        "buy",
+        "client_order_id",
+        "fee_bound",
+        "fee_paid",
+        "filled",
+        "nonce",
+        "price",
+        "quantity",
+        "reserved",
+        "rules",
+        "state",
+        "strategy_id",
+    )
+
+    def __init__(
+        self,
+        client_order_id: str,
+        strategy_id: str,
+        rules: InstrumentRules,
+        buy: bool,
+        price: int,
+        quantity: int,
+        fee_bound: int,
+    ) -> None:
+        self.client_order_id = client_order_id
+        self.strategy_id = strategy_id
+        self.rules = rules
+        self.buy = buy
+        self.price = price
+        self.quantity = quantity
+        self.fee_bound = fee_bound
+        self.fee_paid = 0
+        self.filled = 0
+        self.nonce = 0
+        self.state = OrderState.APPROVED
+        self.reserved = need(buy, price, quantity, fee_bound)
+
+    @property
+    def leaves(self) -> int:
+        """Quantity that can still fill."""
+        return max(0, self.quantity - self.filled)
+
+
+def need(buy: bool, price: int, quantity: int, fee_bound: int) -> int:
+    """Return the cash an order can cost at worst: a buy its price and fee, a sale a fee above its proceeds."""
+    return price * quantity + fee_bound if buy else max(0, fee_bound - price * quantity)
+
+
+@dataclass(slots=True)
+class Holding:
+    """What one strategy holds of one outcome: quantity, its cost, and the part not yet final."""
+
+    quantity: int = 0
+    cost: int = 0
+    provisional: int = 0
+
+
+@dataclass(slots=True)
+class Trade:
+    """A fill as booked, kept so that it can be confirmed or voided."""
+
+    rules: InstrumentRules
+    strategy_id: str
+    buy: bool
+    quantity: int
+    cash: int
+    cost: int
+    provisional: bool
+    payout: int | None = None
+
+
+class Portfolio:
+    """Orders, holdings and cash with running totals; see the module's first lines."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, WorkingOrder] = {}
+        self.known: set[str] = set()
+        self.finished: OrderedDict[str, WorkingOrder] = OrderedDict()
+        self.holdings: dict[tuple[str, str], Holding] = {}
+        self.held: dict[str, int] = {}
+        self.marks: dict[str, int] = {}
+        self.cash: dict[str, int] = {}
+        self.reserved: dict[str, int] = {}
+        self.withheld: dict[str, int] = {}
+        self.selling: dict[tuple[str, str], int] = {}
+        self.selling_all: dict[str, int] = {}
+        self.buying: dict[str, int] = {}
+        self.by_market: dict[str, int] = {}
+        self.by_event: dict[str, int] = {}
+        self.by_venue: dict[str, int] = {}
+        self.by_strategy: dict[str, int] = {}
+        self.committed = 0
+        self.cash_total = 0
+        self.marked = 0
+        self.unknown = 0
+        self.trades: OrderedDict[str, Trade] = OrderedDict()
+        self.provisional: dict[str, Trade] = {}
+        self.payouts: dict[str, int] = {}
+
+    # -- what the gate asks -------------------------------------------------------------------------
+
+    @property
+    def equity(self) -> int:
+        """Cash of all venues plus marked value of everything held."""
+        return self.cash_total + self.marked
+
+    def free_cash(self, venue: str) -> int:
+        """Cash that no order reserves and no unconfirmed sale owes."""
+        return self.cash.get(venue, 0) - self.reserved.get(venue, 0) - self.withheld.get(venue, 0)
+
+    def sellable(self, strategy_id: str, rules: InstrumentRules) -> int:
+        """Return what `strategy_id` may sell: final shares less its resting sales.
+
+        On a venue that nets outcomes a resting buy of the opposite side, once filled, takes the held
+        side away; a resting sale of it would then open a new position. So such buys count as sales.
+        """
+        iid = rules.instrument_id
+        holding = self.holdings.get((strategy_id, iid))
+        if holding is None:
+            return 0
+        own = holding.quantity - holding.provisional - self.selling.get((strategy_id, iid), 0)
+        if not rules.venue.nets_outcomes:
+            return own
+        opposite = self.buying.get(rules.opposite_id, 0) + self.held.get(rules.opposite_id, 0)
+        return min(own, self.held[iid] - self.selling_all.get(iid, 0) - opposite)
+
+    # -- orders -------------------------------------------------------------------------------------
+
+    def reserve(self, order: WorkingOrder) -> None:
+        """Book an approved order."""
+        cid = order.client_order_id
+        self.known.add(cid)
+        self.orders[cid] = order
+        self._reserve_cash(order, order.reserved)
+        self._working(order, order.leaves)
+
+    def close(self, order: WorkingOrder) -> None:
+        """Release everything that `order` still reserves."""
+        if order.state is OrderState.UNKNOWN:
+            self.unknown -= 1
+        order.state = OrderState.DONE
+        del self.orders[order.client_order_id]
+        self._working(order, -order.leaves)
+        self._reserve_cash(order, -order.reserved)
+        order.reserved = 0
+        self.finished[order.client_order_id] = order
+        if len(self.finished) > REMEMBERED:
+            self.finished.popitem(last=False)
+
+    def set_state(self, order: WorkingOrder, state: OrderState) -> None:
+        """Move an open order to another open state; nothing is released."""
+        self.unknown += (state is OrderState.UNKNOWN) - (order.state is OrderState.UNKNOWN)
+        order.state = state
+
+    def consume(self, order: WorkingOrder, quantity: int, fee: int) -> None:
+        """Take a fill out of what `order` reserves; close it when nothing is left."""
+        taken = min(quantity, order.leaves)
+        self._working(order, -taken)
+        order.filled += taken
+        order.fee_paid += fee
+        if not order.leaves:
+            self.close(order)
+        elif order.buy:
+            after = order.price * order.leaves + max(0, order.fee_bound - order.fee_paid)
+            self._reserve_cash(order, after - order.reserved)
+            order.reserved = after
+
+    def _working(self, order: WorkingOrder, delta: int) -> None:
+        iid = order.rules.instrument_id
+        if order.buy:
+            _add(self.buying, iid, delta)
+        else:
+            _add(self.selling, (order.strategy_id, iid), delta)
+            _add(self.selling_all, iid, delta)
+
+    def _reserve_cash(self, order: WorkingOrder, delta: int) -> None:
+        _add(self.reserved, order.rules.venue.code, delta)
+        if order.buy:
+            self._commit(order.rules, order.strategy_id, delta)
+
+    def _commit(self, rules: InstrumentRules, strategy_id: str, delta: int) -> None:
+        _add(self.by_market, rules.market_id, delta)
+        if rules.event_id:
+            _add(self.by_event, rules.event_id, delta)
+        _add(self.by_venue, rules.venue.code, delta)
+        _add(self.by_strategy, strategy_id, delta)
+        self.committed += delta
+
+    # -- money and shares ---------------------------------------------------------------------------
+
+    def set_cash(self, venue: str, cash: int) -> None:
+        """Set the venue's balance as the account states it (start, deposit, reconciliation)."""
+        self.cash_total += cash - self.cash.get(venue, 0)
+        self.cash[venue] = cash
+
+    def add_cash(self, venue: str, delta: int) -> None:
+        """Change the venue's balance."""
+        self.cash[venue] = self.cash.get(venue, 0) + delta
+        self.cash_total += delta
+
+    def mark(self, instrument_id: str, price: int) -> None:
+        """Value what is held at `price`."""
+        old = self.marks.get(instrument_id, 0)
+        self.marks[instrument_id] = price
+        held = self.held.get(instrument_id, 0)
+        if held:
+            self.marked += held * (price - old)
+
+    def _hold(self, strategy_id: str, rules: InstrumentRules, delta: int, cost: int) -> Holding:
+        """Change a holding by `delta` shares and `cost`; the committed total follows the cost."""
+        iid = rules.instrument_id
+        holding = self.holdings.setdefault((strategy_id, iid), Holding())
+        holding.quantity += delta
+        holding.cost += cost
+        self.held[iid] = self.held.get(iid, 0) + delta
+        self.marked += delta * self.marks.get(iid, 0)
+        if holding.quantity == 0:
+            cost -= holding.cost
+            holding.cost = 0
+            if not holding.provisional:
+                del self.holdings[(strategy_id, iid)]
+        self._commit(rules, strategy_id, cost)
+        if not self.held[iid]:
+            del self.held[iid]
+        return holding
+
+    def open_position(
+        self, strategy_id: str, rules: InstrumentRules, quantity: int, cost: int
+    ) -> None:
+        """Book a holding that was there before the gate."""
+        self._hold(strategy_id, rules, quantity, cost)
+
+    def take(self, trade_id: str, trade: Trade, price: int) -> int:
+        """Book one fill; return realised profit (0 for a purchase).
+
+        Of a provisional sale neither the proceeds nor the released exposure count until it is final.
+        """
+        rules, iid = trade.rules, trade.rules.instrument_id
+        if iid not in self.marks:
+            self.marks[iid] = price
+        self.add_cash(rules.venue.code, trade.cash)
+        realised = 0
+        if trade.buy:
+            trade.cost = -trade.cash
+            holding = self._hold(trade.strategy_id, rules, trade.quantity, trade.cost)
+            if trade.provisional:
+                holding.provisional += trade.quantity
+        else:
+            trade.cost = self.cost_of(trade.strategy_id, iid, trade.quantity)
+            self._hold(trade.strategy_id, rules, -trade.quantity, -trade.cost)
+            realised = trade.cash - trade.cost
+            if trade.provisional:
+                self._commit(rules, trade.strategy_id, trade.cost)
+                _add(self.withheld, rules.venue.code, max(0, trade.cash))
+        self.trades[trade_id] = trade
+        if trade.provisional:
+            self.provisional[trade_id] = trade
+        if len(self.trades) > REMEMBERED:
+            self.trades.popitem(last=False)
+        return realised
+
+    def cost_of(self, strategy_id: str, instrument_id: str, quantity: int) -> int:
+        """Return the average cost of `quantity` held shares (all of it for the whole holding)."""
+        holding = self.holdings.get((strategy_id, instrument_id))
+        if holding is None or holding.quantity <= 0:
+            return 0
+        if quantity >= holding.quantity:
+            return holding.cost
+        return holding.cost * quantity // holding.quantity
+
+    def confirm(self, trade_id: str) -> None:
+        """Make a provisional trade final."""
+        trade = self.provisional.pop(trade_id, None)
+        if trade is None:
+            return
+        trade.provisional = False
+        self._unwithhold(trade)
+
+    def _unwithhold(self, trade: Trade) -> None:
+        """Drop the hold that a provisional trade put on shares, proceeds or exposure."""
+        rules, venue = trade.rules, trade.rules.venue.code
+        if not trade.buy:
+            _add(self.withheld, venue, -max(0, trade.cash))
+            self._commit(rules, trade.strategy_id, -trade.cost)
+        elif trade.payout is not None:
+            _add(self.withheld, venue, -trade.payout * trade.quantity)
+        else:
+            key = (trade.strategy_id, rules.instrument_id)
+            holding = self.holdings[key]
+            holding.provisional -= trade.quantity
+            if not holding.quantity and not holding.provisional:
+                del self.holdings[key]
+
+    def void(self, trade_id: str) -> Trade | None:
+        """Undo a trade that the venue voided; None when it is not known (or was voided before).
+
+        The order keeps what it has left: a voided quantity does not go back to the book.
+        """
+        trade = self.trades.pop(trade_id, None) or self.provisional.get(trade_id)
+        if trade is None:
+            return None
+        if self.provisional.pop(trade_id, None) is not None:
+            self._unwithhold(trade)
+        rules, venue = trade.rules, trade.rules.venue.code
+        self.add_cash(venue, -trade.cash)
+        sign = -1 if trade.buy else 1
+        payout = self.payouts.get(rules.instrument_id)
+        if payout is not None:
+            self.add_cash(venue, sign * payout * trade.quantity)
+        elif trade.buy:
+            cost = min(trade.cost, self._cost_left(trade))
+            self._hold(trade.strategy_id, rules, -trade.quantity, -cost)
+        else:
+            self._hold(trade.strategy_id, rules, trade.quantity, trade.cost)
+        return trade
+
+    def _cost_left(self, trade: Trade) -> int:
+        holding = self.holdings.get((trade.strategy_id, trade.rules.instrument_id))
+        return holding.cost if holding else 0
+
+    def settle(self, rules: InstrumentRules, payout: int) -> dict[str, int]:
+        """Pay out an outcome; return realised profit by strategy. A second settlement pays nothing."""
+        iid = rules.instrument_id
+        if iid in self.payouts:
+            return {}
+        self.payouts[iid] = payout
+        for trade in self.provisional.values():
+            if trade.buy and trade.rules.instrument_id == iid:
+                trade.payout = payout
+                self.holdings[(trade.strategy_id, iid)].provisional -= trade.quantity
+                _add(self.withheld, rules.venue.code, payout * trade.quantity)
+        realised: dict[str, int] = {}
+        for strategy_id, held_id in [k for k in self.holdings if k[1] == iid]:
+            holding = self.holdings[(strategy_id, held_id)]
+            paid = payout * holding.quantity
+            realised[strategy_id] = paid - holding.cost
+            self.add_cash(rules.venue.code, paid)
+            self._hold(strategy_id, rules, -holding.quantity, -holding.cost)
+        self.marks[iid] = payout
+        return realised
+
+    def merge(
+        self, strategy_id: str, yes: InstrumentRules, no: InstrumentRules, quantity: int
+    ) -> int:
+        """Turn `quantity` pairs into dollars; return realised profit.
+
+        Raises
+        ------
+        MarketError
+            If fewer pairs are held.
+        """
+        pairs = min(
+            self.holdings.get((strategy_id, leg.instrument_id), Holding()).quantity
+            for leg in (yes, no)
+        )
+        if not 0 < quantity <= pairs:
+            raise MarketError("cannot merge more pairs than are held", quantity / NANO)
+        cost = 0
+        for leg in (yes, no):
+            part = self.cost_of(strategy_id, leg.instrument_id, quantity)
+            cost += part
+            self._hold(strategy_id, leg, -quantity, -part)
+        paid = yes.pays_at_most * quantity
+        self.add_cash(yes.venue.code, paid)
+        return paid - cost
+
+    def split(
+        self, strategy_id: str, yes: InstrumentRules, no: InstrumentRules, quantity: int
+    ) -> None:
+        """Turn dollars into `quantity` pairs, each leg at half the dollar."""
+        paid = yes.pays_at_most * quantity
+        self.add_cash(yes.venue.code, -paid)
+        half = paid // 2
+        for leg, cost in ((yes, half), (no, paid - half)):
+            self.marks.setdefault(leg.instrument_id, yes.pays_at_most // 2)
+            self._hold(strategy_id, leg, quantity, cost)
+
+
+def _add[K](totals: dict[K, int], key: K, delta: int) -> None:
+    """Add to a running total and drop it at zero, so that equal states are equal dicts."""
+    value = totals.get(key, 0) + delta
+    if value:
+        totals[key] = value
+    else:
+        totals.pop(key, None)

@@ -1,0 +1,143 @@
+"""What the gate answers: a refusal with its reason, or the checks that an approval passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from core.domain.decision import CheckResult, OrderIntent, Verdict
+from core.domain.errors import OrderRefused
+from core.risk.units import dollars, shares
+
+#: One check as the hot path records it: name, value, limit, passed. Integers are formatted only when read.
+RawCheck = tuple[str, object, object, bool]
+
+
+class Code(StrEnum):
+    """Stable reason codes of refusals. The mend of each is in `MENDS`."""
+
+    DUPLICATE_ID = "DUPLICATE_ID"
+    UNKNOWN_VENUE = "UNKNOWN_VENUE"
+    UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT"
+    INTENT_MISMATCH = "INTENT_MISMATCH"
+    INVALID_QUANTITY = "INVALID_QUANTITY"
+    INVALID_PRICE = "INVALID_PRICE"
+    MARKET_CLOSED = "MARKET_CLOSED"
+    PRICE_OFF_GRID = "PRICE_OFF_GRID"
+    SIZE_OFF_STEP = "SIZE_OFF_STEP"
+    SIZE_TOO_SMALL = "SIZE_TOO_SMALL"
+    NO_REFERENCE = "NO_REFERENCE"
+    COVERED_SELL = "COVERED_SELL"
+    OPPOSITE_HELD = "OPPOSITE_HELD"
+    FEE_UNKNOWN = "FEE_UNKNOWN"
+    CASH = "CASH"
+
+
+#: What the operator or the strategy can do about each refusal.
+MENDS: dict[str, str] = {
+    Code.DUPLICATE_ID: "use a new client order id; an id is never sent twice",
+    Code.UNKNOWN_VENUE: "add the venue to the run's configuration",
+    Code.UNKNOWN_INSTRUMENT: "load the market before trading it",
+    Code.INTENT_MISMATCH: "name the instrument's own venue, market and event",
+    Code.INVALID_QUANTITY: "use a positive, finite quantity with at most 9 decimals",
+    Code.INVALID_PRICE: "use a positive, finite price with at most 9 decimals",
+    Code.MARKET_CLOSED: "trade only while the market is open and active",
+    Code.PRICE_OFF_GRID: "use a price of the market's tick grid (Market.grid_of)",
+    Code.SIZE_OFF_STEP: "round the quantity to the market's size step",
+    Code.SIZE_TOO_SMALL: "order at least the market's minimum size",
+    Code.NO_REFERENCE: "wait for a quote: there is no price to compare with",
+    Code.COVERED_SELL: "sell at most what is held and not already promised to resting orders",
+    Code.OPPOSITE_HELD: "sell the held side instead: this venue nets the two outcomes",
+    Code.FEE_UNKNOWN: "give the market a fee schedule that its venue's rules know",
+    Code.CASH: "order less, or free cash by cancelling resting orders",
+}
+
+
+def shown(value: object) -> str:
+    """Return a raw check value as text: ("$", attos), ("#", nanos) or anything else as it is."""
+    if isinstance(value, tuple):
+        unit, number = value
+        return str(dollars(number) if unit == "$" else shares(number))
+    return str(value)
+
+
+def results(raw: Sequence[RawCheck]) -> tuple[CheckResult, ...]:
+    """Return raw checks as values for a ledger row."""
+    return tuple(CheckResult(n, shown(v), shown(limit), ok) for n, v, limit, ok in raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The gate said no.
+
+    Attributes
+    ----------
+    intent : OrderIntent
+        What was asked.
+    code : str
+        Stable reason code (`Code`).
+    raw : tuple
+        The checks in the order they were made, the failed one last.
+    """
+
+    intent: OrderIntent
+    code: str
+    raw: tuple[RawCheck, ...]
+    ts_ns: int
+
+    @property
+    def approved(self) -> bool:
+        """Always False; so that both answers can be asked the same question."""
+        return False
+
+    @property
+    def checks(self) -> tuple[CheckResult, ...]:
+        """The checks as text, the failed one last."""
+        return results(self.raw)
+
+    @property
+    def mend(self) -> str:
+        """What can be done about it."""
+        return MENDS.get(self.code, "")
+
+    @property
+    def reason(self) -> str:
+        """One line: code, the value seen and the limit."""
+        if not self.raw:
+            return self.code
+        _, value, limit, _ = self.raw[-1]
+        return f"{self.code}: {shown(value)} against {shown(limit)}; {self.mend}"
+
+    def verdict(self) -> Verdict:
+        """Return the ledger's form of this answer."""
+        return Verdict(self.intent.client_order_id, False, self.code, self.checks, self.ts_ns)
+
+    def error(self) -> OrderRefused:
+        """Return this refusal as an exception for callers that must stop."""
+        seen = shown(self.raw[-1][1]) if self.raw else None
+        return OrderRefused(self.code, f"the gate refused the order ({self.code})", seen, self.mend)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketView:
+    """What the market looked like at the moment of the intent. Time is an argument here, never read.
+
+    Attributes
+    ----------
+    now_ns : int
+        Time of the decision.
+    bid, ask : Decimal, optional
+        Best prices of the instrument's own book.
+    depth : Decimal, optional
+        Shares that can be taken at the intent's limit or better; None = not known.
+    book_age_ns : int
+        Age of the book; 0 = fresh.
+    """
+
+    now_ns: int
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    depth: Decimal | None = None
+    book_age_ns: int = 0

@@ -1,0 +1,144 @@
+"""Approvals: built by the gate alone, signed, used once, in time, for the order they name."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from core.domain.errors import ApprovalInvalid
+from core.risk import ApprovedOrder, Gate
+from core.risk.approval import Signer, canonical
+from tests.unit.core.risk.world import KYES, D, Desk, world
+
+
+def approve(desk: Desk, **more) -> ApprovedOrder:
+    answer = desk.send(KYES, "BUY", "10", "0.40", **more)
+    assert isinstance(answer, ApprovedOrder)
+    return answer
+
+
+def code_of(info: pytest.ExceptionInfo[ApprovalInvalid]) -> str:
+    return info.value.code
+
+
+def test_an_approval_is_redeemed_once(desk: Desk):
+    approved = approve(desk)
+    assert desk.gate.redeem(approved, 11, approved.intent) is approved.intent
+    with pytest.raises(ApprovalInvalid) as info:
+        desk.gate.redeem(approved, 11)
+    assert code_of(info) == "APPROVAL_REUSED"
+
+
+def test_an_approval_expires_and_gives_its_reservation_back(desk: Desk):
+    approved = approve(desk)
+    with pytest.raises(ApprovalInvalid) as info:
+        desk.gate.redeem(approved, approved.expires_ns)
+    assert code_of(info) == "APPROVAL_EXPIRED"
+    assert desk.gate.exposure() > 0, "nothing is released before the gate looks at the time again"
+    desk.send(KYES, "BUY", "1000", "0.40", now_ns=approved.expires_ns)
+    assert desk.gate.exposure() == 0
+
+
+def test_a_redeemed_order_never_expires(desk: Desk):
+    approved = approve(desk)
+    desk.gate.redeem(approved, 11)
+    desk.send(KYES, "BUY", "1000", "0.40", now_ns=approved.expires_ns * 10)
+    assert desk.gate.exposure() > 0
+
+
+def test_an_approval_cannot_be_built_copied_pickled_or_changed(desk: Desk):
+    approved = approve(desk)
+    for attempt in (
+        lambda: ApprovedOrder(object(), intent=approved.intent),
+        lambda: ApprovedOrder(None),
+        lambda: copy.copy(approved),
+        lambda: copy.deepcopy(approved),
+        lambda: pickle.dumps(approved),
+        lambda: setattr(approved, "nonce", 7),
+        lambda: delattr(approved, "nonce"),
+    ):
+        with pytest.raises(ApprovalInvalid):
+            attempt()
+
+
+def forged(approved: ApprovedOrder, **changes: object) -> ApprovedOrder:
+    fake = object.__new__(ApprovedOrder)
+    for name in ApprovedOrder.__slots__:
+        object.__setattr__(fake, name, changes.get(name, getattr(approved, name)))
+    return fake
+
+
+@pytest.mark.parametrize("field", ["intent", "nonce", "expires_ns", "_worst", "signature"])
+def test_a_forged_field_voids_the_signature(desk: Desk, field: str):
+    approved = approve(desk)
+    changes: dict[str, object] = {
+        "intent": replace(approved.intent, quantity=Decimal(11)),
+        "nonce": approved.nonce + 1,
+        "expires_ns": approved.expires_ns + 1,
+        "_worst": 990_000_000,
+        "signature": bytes(32),
+    }
+    with pytest.raises(ApprovalInvalid) as info:
+        desk.gate.redeem(forged(approved, **{field: changes[field]}), 11)
+    assert code_of(info) == "APPROVAL_FORGED"
+    assert desk.gate.redeem(approved, 11), "the true approval is untouched"
+
+
+def test_an_approval_of_another_gate_is_forged(desk: Desk):
+    other = Desk(Gate(world().__dict__["_venues"].values(), key=b"x" * 32))
+    approved = approve(desk)
+    with pytest.raises(ApprovalInvalid) as info:
+        other.gate.redeem(approved, 11)
+    assert code_of(info) == "APPROVAL_FORGED"
+
+
+def test_things_that_are_no_approval_are_forged(gate: Gate, desk: Desk):
+    class Looks(ApprovedOrder):
+        pass
+
+    approved = approve(desk)
+    fake = object.__new__(Looks)
+    half = object.__new__(ApprovedOrder)
+    for thing in (None, "yes", approved.intent, fake, half):
+        with pytest.raises(ApprovalInvalid) as info:
+            gate.redeem(thing, 11)  # type: ignore[arg-type]
+        assert code_of(info) == "APPROVAL_FORGED"
+
+
+def test_an_approval_for_another_order_is_refused_and_released(desk: Desk):
+    approved = approve(desk)
+    other = replace(approved.intent, quantity=Decimal(100))
+    with pytest.raises(ApprovalInvalid) as info:
+        desk.gate.redeem(approved, 11, other)
+    assert code_of(info) == "APPROVAL_OTHER_ORDER"
+    assert desk.gate.exposure() == 0
+
+
+def test_a_withdrawn_approval_cannot_be_redeemed(desk: Desk):
+    approved = approve(desk)
+    assert desk.gate.on_done("O-1")
+    with pytest.raises(ApprovalInvalid) as info:
+        desk.gate.redeem(approved, 11)
+    assert code_of(info) == "APPROVAL_REUSED"
+
+
+def test_the_signed_bytes_separate_every_field(desk: Desk):
+    intent = desk.intent(KYES, "BUY", "10", "0.40")
+    moved = replace(intent, client_order_id=intent.client_order_id + "S", strategy_id="1")
+    assert canonical(intent, 1, 1, 1) != canonical(moved, 1, 1, 1)
+    assert canonical(replace(intent, price=D("0.400")), 1, 1, 1) == canonical(intent, 1, 1, 1)
+
+
+def test_the_key_is_never_shown(desk: Desk):
+    signer = Signer(b"s" * 32, 1)
+    assert "ssss" not in repr(signer)
+    assert "signature" not in repr(approve(desk))
+
+
+def test_a_gate_without_a_key_draws_its_own():
+    one, two = Signer(None, 1), Signer(None, 1)
+    assert one._Signer__key != two._Signer__key  # type: ignore[attr-defined]
