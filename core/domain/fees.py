@@ -49,6 +49,8 @@ class FeeSchedule:
         Kalshi ``fee_type``, Polymarket ``"curve"``, crypto ``"notional"``, ``"none"``.
     category : str
         Polymarket category, used only when the market carries no schedule of its own.
+    waiver_until_ns : int
+        Kalshi ``fee_waiver_expiration_time``: no fee before it; 0 = no waiver.
     """
 
     venue: str
@@ -58,6 +60,7 @@ class FeeSchedule:
     multiplier: Decimal = ONE
     kind: str = ""
     category: str = ""
+    waiver_until_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

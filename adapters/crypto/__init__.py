@@ -1,0 +1,1 @@
+"""Crypto spot venues: fees and public history of Binance and Kraken."""
