@@ -1,0 +1,1 @@
+"""Venues on loopback that keep their own truth: try everything offline, inject every fault, compare afterwards."""
