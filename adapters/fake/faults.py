@@ -1,0 +1,105 @@
+"""A fault schedule is data: what goes wrong, at which request or frame, for how long. Seeded, repeatable."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """What a fake venue can be told to do wrong."""
+
+    WS_CLOSE = "ws_close"
+    WS_DROP = "ws_drop"
+    WS_DUPLICATE = "ws_duplicate"
+    WS_SWAP = "ws_swap"
+    WS_GARBAGE = "ws_garbage"
+    WS_SILENCE = "ws_silence"
+    HTTP_429 = "http_429"
+    HTTP_500 = "http_500"
+    HTTP_503 = "http_503"
+    DROP_RESPONSE = "drop_response"
+    DROP_REQUEST = "drop_request"
+    DELAY = "delay"
+    STALE_READ = "stale_read"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault.
+
+    Attributes
+    ----------
+    kind : FaultKind
+    at : int
+        Index of the matching request or frame at which it begins (0 = first).
+    count : int
+        For how many in a row.
+    match : str
+        Part of ``"METHOD path"`` or of the frame type that it applies to; empty = all.
+    seconds : float
+        Length, for delays and silences.
+    """
+
+    kind: FaultKind
+    at: int = 0
+    count: int = 1
+    match: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class FaultSchedule:
+    """Decides for each request and frame whether something goes wrong. Counts what it did."""
+
+    faults: Sequence[Fault] = ()
+    fired: list[tuple[str, str]] = field(default_factory=list)
+    _seen: dict[int, int] = field(default_factory=dict)
+
+    def due(self, subject: str, kinds: frozenset[FaultKind]) -> Fault | None:
+        """Return the fault that hits `subject` now, if any; each call counts as one occurrence."""
+        hit: Fault | None = None
+        for index, fault in enumerate(self.faults):
+            if fault.kind not in kinds or fault.match not in subject:
+                continue
+            seen = self._seen.get(index, 0)
+            self._seen[index] = seen + 1
+            if hit is None and fault.at <= seen < fault.at + fault.count:
+                hit = fault
+        if hit is not None:
+            self.fired.append((hit.kind.value, subject))
+        return hit
+
+
+HTTP_FAULTS = frozenset(
+    {
+        FaultKind.HTTP_429,
+        FaultKind.HTTP_500,
+        FaultKind.HTTP_503,
+        FaultKind.DROP_RESPONSE,
+        FaultKind.DROP_REQUEST,
+        FaultKind.DELAY,
+        FaultKind.STALE_READ,
+    }
+)
+WS_FAULTS = frozenset(k for k in FaultKind if k.value.startswith("ws_"))
+
+
+def random_schedule(
+    seed: int, kinds: Sequence[FaultKind], faults: int, horizon: int, match: str = ""
+) -> FaultSchedule:
+    """Return a schedule of `faults` faults within the first `horizon` occurrences, from `seed` alone."""
+    rng = random.Random(seed)
+    chosen = [
+        Fault(
+            rng.choice(list(kinds)),
+            at=rng.randrange(horizon),
+            count=rng.choice((1, 1, 1, 2, 3, 5)),
+            match=match,
+            seconds=rng.choice((0.05, 0.2, 0.5)),
+        )
+        for _ in range(faults)
+    ]
+    return FaultSchedule(tuple(chosen))

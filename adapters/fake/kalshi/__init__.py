@@ -1,0 +1,1 @@
+"""A Kalshi that runs on loopback: same paths, same payloads, its own truth."""

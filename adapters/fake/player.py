@@ -1,0 +1,141 @@
+"""Play a tape into a fake venue: recorded times become wall times, at any speed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from adapters.fake.book import PRICE_UNIT, BookSide
+from adapters.fake.exchange import Exchange, FakeMarket
+from adapters.fake.replay import ReplayStep, Step, Tape
+from core.domain.clock import NS_PER_SECOND
+from core.domain.market import Market
+
+AHEAD_NS = 2_000_000
+HOUSEKEEPING_NS = 50_000_000
+
+
+class MarketStreams(Protocol):
+    """What a fake venue's sockets can be told about its markets."""
+
+    def level_changed(
+        self, ticker: str, side: BookSide, price: int, change: int, ts_ns: int
+    ) -> None:
+        """Announce a changed level."""
+
+    def snapshot_all(self, ticker: str) -> None:
+        """Announce a whole book."""
+
+    def traded(
+        self, ticker: str, price: int, quantity: int, aggressor: BookSide, ts_ns: int, trade_id: str
+    ) -> None:
+        """Announce a public trade."""
+
+    def ticked(self, ticker: str, ts_ns: int) -> None:
+        """Announce the top of book."""
+
+
+class TimeShift:
+    """Recorded time to wall time: ``wall = start + (recorded - first) / speed``."""
+
+    def __init__(self, first_ns: int, start_ns: int, speed: float) -> None:
+        self.first_ns, self.start_ns, self.speed = first_ns, start_ns, speed
+
+    def wall(self, recorded_ns: int) -> int:
+        """Return the wall time at which `recorded_ns` is played."""
+        return self.start_ns + int((recorded_ns - self.first_ns) / self.speed)
+
+
+def fake_market(market: Market, shift: TimeShift) -> FakeMarket:
+    """Return the venue's market with its close moved to wall time and its tick in units."""
+    close = shift.wall(market.close_ns) if market.close_ns else (1 << 62)
+    return FakeMarket(
+        market.market_id,
+        market.fees,
+        close,
+        tick=int(market.grid.finest * PRICE_UNIT),
+        min_quantity=max(int(market.min_size * 100), 1),
+    )
+
+
+class Player:
+    """Plays one tape into one exchange.
+
+    Parameters
+    ----------
+    clock : callable
+        Wall clock of the venue, nanoseconds.
+    settle_delay_s : float
+        Wall seconds between close and payout.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        exchange: Exchange,
+        streams: MarketStreams,
+        *,
+        speed: float = 1.0,
+        clock: Callable[[], int] = time.time_ns,
+        settle_delay_s: float = 0.0,
+    ) -> None:
+        self.tape, self.exchange, self.streams, self.clock = tape, exchange, streams, clock
+        self.shift = TimeShift(int(tape.ts_ns[0]), clock(), speed)
+        self.settle_delay_ns = int(settle_delay_s * NS_PER_SECOND)
+        self.played = 0
+        self.finished = asyncio.Event()
+        self._fresh: set[str] = set()
+        for market in tape.markets:
+            exchange.markets[market.market_id] = fake_market(market, self.shift)
+
+    async def run(self) -> None:
+        """Play everything, then set `finished`; housekeeping goes on beside it."""
+        keeper = asyncio.create_task(self._housekeeping())
+        try:
+            for step in self.tape:
+                due = self.shift.wall(step.ts_ns) + (
+                    self.settle_delay_ns if step.step is Step.SETTLE else 0
+                )
+                while (ahead := due - self.clock()) > AHEAD_NS:
+                    await asyncio.sleep(min(ahead / NS_PER_SECOND, 0.5))
+                self.apply(step, self.clock())
+                self.played += 1
+                if self.played % 500 == 0:
+                    await asyncio.sleep(0)  # readers and orders get their turn in a burst
+        finally:
+            keeper.cancel()
+        self.finished.set()
+
+    async def _housekeeping(self) -> None:
+        while True:
+            self.exchange.expire(self.clock())
+            await asyncio.sleep(HOUSEKEEPING_NS / NS_PER_SECOND)
+
+    def apply(self, step: ReplayStep, now_ns: int) -> None:
+        """Apply one step to the truth and announce it."""
+        ticker = step.market_id
+        market = self.exchange.markets[ticker]
+        if step.step is Step.CLEAR:
+            market.book.clear()
+            self._fresh.add(ticker)
+        elif step.step is Step.LEVEL:
+            before = market.book.levels[step.side].get(step.price, 0)
+            self.exchange.level(ticker, step.side, step.price, step.quantity, now_ns)
+            if ticker not in self._fresh:
+                self.streams.level_changed(
+                    ticker, step.side, step.price, step.quantity - before, now_ns
+                )
+        elif step.step is Step.TRADE:
+            self.exchange.trade(ticker, step.price, step.quantity, step.side, now_ns)
+            self.streams.traded(
+                ticker, step.price, step.quantity, step.side, now_ns, f"p-{self.played:09d}"
+            )
+        else:
+            self.exchange.settle(ticker, step.price, now_ns)
+        if step.last and step.step in (Step.CLEAR, Step.LEVEL):
+            if ticker in self._fresh:
+                self._fresh.discard(ticker)
+                self.streams.snapshot_all(ticker)
+            self.streams.ticked(ticker, now_ns)

@@ -1,0 +1,198 @@
+"""A catalog as a live feed: one market's book, trades and resolution in time order, in YES terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.fake.book import PRICE_UNIT, BookSide
+from core.domain.errors import MissingData
+from core.domain.market import Market
+from core.engine.catalog import BookAction, Catalog, Kind
+from core.engine.catalog import BookSide as CatalogSide
+
+Int64 = npt.NDArray[np.int64]
+
+
+class Step(IntEnum):
+    """What happens in a step of the replay; also the order of steps at the same instant."""
+
+    CLEAR = 0
+    LEVEL = 1
+    TRADE = 2
+    SETTLE = 3
+
+
+class ReplayStep(NamedTuple):
+    """One step: prices in ten-thousandths (YES), quantities in hundredths.
+
+    `last` marks the end of an atomic batch of book changes; only then is the book shown to anyone.
+    For `Step.SETTLE` the price is the payout of YES.
+    """
+
+    ts_ns: int
+    market_id: str
+    step: Step
+    side: BookSide
+    price: int
+    quantity: int
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """All steps of some markets of one catalog, ready to be played at any speed.
+
+    Attributes
+    ----------
+    markets : tuple of Market
+        As in the catalog; times are the recorded ones.
+    """
+
+    markets: tuple[Market, ...]
+    ts_ns: Int64
+    market: Int64
+    step: Int64
+    side: Int64
+    price: Int64
+    quantity: Int64
+    last: Int64
+
+    def __len__(self) -> int:
+        return len(self.ts_ns)
+
+    def __iter__(self) -> Iterator[ReplayStep]:
+        ids = [m.market_id for m in self.markets]
+        rows = zip(
+            self.ts_ns.tolist(),
+            self.market.tolist(),
+            self.step.tolist(),
+            self.side.tolist(),
+            self.price.tolist(),
+            self.quantity.tolist(),
+            self.last.tolist(),
+            strict=True,
+        )
+        for ts, market, step, side, price, quantity, last in rows:
+            yield ReplayStep(
+                ts,
+                ids[market],
+                Step(step),
+                "bid" if side == 1 else "ask",
+                price,
+                quantity,
+                bool(last),
+            )
+
+
+def load_tape(
+    catalog: Catalog, market_ids: Sequence[str] | None = None, max_markets: int = 50
+) -> Tape:
+    """Return the tape of some markets; by default the ones with the most rows.
+
+    Raises
+    ------
+    MissingData
+        If none of the markets has a book, quotes or trades.
+    """
+    markets = [m for m in catalog.markets().values() if len(m.outcomes) == 2]
+    if market_ids is not None:
+        markets = [m for m in markets if m.market_id in set(market_ids)]
+    size = {m.market_id: _rows(catalog, m) for m in markets}
+    markets = sorted((m for m in markets if size[m.market_id]), key=lambda m: -size[m.market_id])
+    markets = sorted(markets[:max_markets], key=lambda m: m.market_id)
+    if not markets:
+        raise MissingData("no market to replay in this catalog", catalog.meta.name, "beta data ls")
+    parts = [_columns(catalog, market, index) for index, market in enumerate(markets)]
+    joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.lexsort((joined[7], joined[2] == Step.SETTLE, joined[0]))
+    cols = [column[order] for column in joined[:7]]
+    return Tape(tuple(markets), *cols)
+
+
+def _rows(catalog: Catalog, market: Market) -> int:
+    iid = market.outcomes[0].instrument_id
+    return sum(catalog.rows(kind, iid) for kind in (Kind.DELTAS, Kind.QUOTES))
+
+
+def _columns(catalog: Catalog, market: Market, index: int) -> list[Int64]:
+    """Return ts, market, step, side, price, quantity, last and original order of one market."""
+    iid = market.outcomes[0].instrument_id
+    kinds = catalog.kinds(iid)
+    blocks: list[list[Int64]] = []
+    if Kind.DELTAS in kinds:
+        blocks.append(_deltas(catalog, iid))
+    elif Kind.QUOTES in kinds:
+        blocks.append(_quotes(catalog, iid))
+    if Kind.TRADES in kinds:
+        blocks.append(_trades(catalog, iid))
+    if market.resolved and blocks:
+        end = max(int(b[0][-1]) for b in blocks if len(b[0]))
+        payout = market.outcomes[0].payout
+        assert payout is not None
+        at = max(end, market.close_ns) + 1
+        blocks.append(
+            [
+                np.array([v], dtype=np.int64)
+                for v in (at, Step.SETTLE, 1, int(payout * PRICE_UNIT), 0, 1)
+            ]
+        )
+    ts, step, side, price, quantity, last = (np.concatenate(c) for c in zip(*blocks, strict=True))
+    n = len(ts)
+    return [ts, np.full(n, index), step, side, price, quantity, last, np.arange(n)]
+
+
+def _scale(values: Int64, decimals: int, unit_decimals: int) -> Int64:
+    scaled: Int64 = (
+        values // 10 ** (decimals - unit_decimals)
+        if decimals >= unit_decimals
+        else values * 10 ** (unit_decimals - decimals)
+    )
+    return scaled
+
+
+def _deltas(catalog: Catalog, iid: str) -> list[Int64]:
+    cols = catalog.deltas(iid)
+    action = cols.action.astype(np.int64)
+    clear = action == int(BookAction.CLEAR)
+    gone = action == int(BookAction.DELETE)
+    step = np.where(clear, int(Step.CLEAR), int(Step.LEVEL))
+    side = np.where(cols.side.astype(np.int64) == int(CatalogSide.SELL), 2, 1)
+    quantity = np.where(gone | clear, 0, _scale(cols.size, cols.size_precision, 2))
+    price = np.where(clear, 0, _scale(cols.price, cols.price_precision, 4))
+    last = (cols.flags.astype(np.int64) & 128) // 128
+    return [cols.ts, step, side, price, quantity, last]
+
+
+def _quotes(catalog: Catalog, iid: str) -> list[Int64]:
+    """Top of book as three steps: clear, bid, ask."""
+    cols = catalog.quotes(iid)
+    n = len(cols)
+    ts = np.repeat(cols.ts, 3)
+    step = np.tile(np.array([Step.CLEAR, Step.LEVEL, Step.LEVEL], dtype=np.int64), n)
+    side = np.tile(np.array([1, 1, 2], dtype=np.int64), n)
+    price, quantity = np.zeros(3 * n, dtype=np.int64), np.zeros(3 * n, dtype=np.int64)
+    price[1::3], price[2::3] = (_scale(v, cols.price_precision, 4) for v in (cols.bid, cols.ask))
+    quantity[1::3], quantity[2::3] = (
+        _scale(v, cols.size_precision, 2) for v in (cols.bid_size, cols.ask_size)
+    )
+    last = np.tile(np.array([0, 0, 1], dtype=np.int64), n)
+    return [ts, step, side, price, quantity, last]
+
+
+def _trades(catalog: Catalog, iid: str) -> list[Int64]:
+    cols = catalog.trades(iid)
+    n = len(cols)
+    return [
+        cols.ts,
+        np.full(n, int(Step.TRADE)),
+        np.where(cols.aggressor.astype(np.int64) == 2, 2, 1),
+        _scale(cols.price, cols.price_precision, 4),
+        _scale(cols.size, cols.size_precision, 2),
+        np.ones(n, dtype=np.int64),
+    ]
