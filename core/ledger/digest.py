@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -21,9 +22,8 @@ def settle_file(path: Path, patience_s: float = 10.0) -> FileDigest | None:
     log = path.with_name(path.name + "-wal")
     while log.exists() and log.stat().st_size:
         try:
-            with apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE) as db:
+            with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as db:
                 db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            db.close()
         except apsw.BusyError:
             pass
         except apsw.Error:

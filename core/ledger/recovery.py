@@ -7,6 +7,7 @@ that nobody sealed. A full check is `core.ledger.verify`; this one takes the sam
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,7 @@ class Opened:
     lock: DirectoryLock
     segment: Segment
     head: Head
+    known_runs: tuple[str, ...]
     open_runs: tuple[str, ...]
     undigested: tuple[SegmentName, ...]
 
@@ -84,9 +86,10 @@ def open_for_writing(directory: Path, options: StoreOptions, now_ns: int) -> Ope
         head = check_tail(segment, files, options.tail_rows)
         check_anchor(directory, segment, head)
         point("ledger.recover.checked")
-        return Opened(
-            lock, segment, head, _open_runs(segment), without_digest(directory, files[:-1])
-        )
+        runs = _runs(segment)
+        left_open = tuple(run for run, is_open in runs.items() if is_open)
+        undigested = without_digest(directory, files[:-1])
+        return Opened(lock, segment, head, tuple(runs), left_open, undigested)
     except apsw.Error as exc:
         lock.release()
         raise LedgerCorrupt("a ledger file is damaged", f"{directory}: {exc}", _MEND) from exc
@@ -125,7 +128,7 @@ def check_link(first: Row, before: SegmentName) -> None:
     assert isinstance(genesis, Genesis)
     if genesis.first_bad_seq:
         return  # the break is declared in the chain itself
-    with open_reader(before.path) as db:
+    with closing(open_reader(before.path)) as db:
         last = db.execute("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()
     if last is None or tuple(last) != (first.seq - 1, first.prev_hash):
         raise LedgerCorrupt(
@@ -158,8 +161,8 @@ def _begin(directory: Path, options: StoreOptions, now_ns: int) -> Segment:
     return Segment.create(segment_path(directory, 1, now_ns), genesis, options)
 
 
-def _open_runs(segment: Segment) -> tuple[str, ...]:
-    """Return runs of this file that were started (or continued from the file before) and not sealed."""
+def _runs(segment: Segment) -> dict[str, bool]:
+    """Return the runs of this file (also one continued from the file before): still open or sealed."""
     state: dict[str, bool] = {}
     for run_id, kind in segment.query(
         "SELECT run_id, kind FROM ledger WHERE kind GLOB 'run.*' ORDER BY seq"
@@ -167,5 +170,5 @@ def _open_runs(segment: Segment) -> tuple[str, ...]:
         state[str(run_id)] = str(kind).startswith("run.started")
     last = segment.query("SELECT run_id FROM ledger ORDER BY seq DESC LIMIT 1")[0][0]
     if last and str(last) not in state:
-        state[str(last)] = True  # the run began in an earlier file and goes on in this one
-    return tuple(run for run, is_open in state.items() if is_open)
+        state[str(last)] = True  # it began in an earlier file and goes on in this one
+    return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -153,7 +154,7 @@ _OBJECTS: dict[int, dict[str, str]] = {}
 def _objects(version: int) -> dict[str, str]:
     """Return name -> SQL of everything that a file of this version holds."""
     if version not in _OBJECTS:
-        with apsw.Connection(":memory:") as db:
+        with closing(apsw.Connection(":memory:")) as db:
             db.execute(_BOOK)
             for step in MIGRATIONS[:version]:
                 db.execute(step.sql)

@@ -52,6 +52,7 @@ class SequencingLedger(ABC):
         self._seq = self._head.seq
         self._run_id = ""
         self._closed = False
+        self._known_runs = set(self._opened.known_runs)
         self.recovered_runs: tuple[str, ...] = self._opened.open_runs
 
     @property
@@ -90,6 +91,9 @@ class SequencingLedger(ABC):
             raise UsageError("a run is already open in this ledger", self._run_id, "end it first")
         if not started.run_id:
             raise UsageError("a run needs an id", "''")
+        if started.run_id in self._known_runs:
+            raise UsageError("this ledger already holds a run of that id", started.run_id)
+        self._known_runs.add(started.run_id)
         self._run_id = started.run_id
         return self.append(started, ts_event=ts_event, durable=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from tests.unit.core.ledger import rows_for_tests as make
 def rows_of(directory: Path) -> list[Row]:
     out: list[Row] = []
     for name in segments(directory):
-        with open_reader(name.path) as db:
+        with closing(open_reader(name.path)) as db:
             out += [Row(*r) for r in db.execute(f"SELECT {COLUMNS} FROM ledger ORDER BY seq")]
     return out
 
@@ -155,7 +156,7 @@ def test_two_backtests_of_the_same_decisions_have_the_same_head_hash(tmp_path: P
 def test_a_durable_row_is_committed_when_append_returns(tmp_path: Path) -> None:
     with DurableLedger(tmp_path) as ledger:
         seq = ledger.append_durable(make.intent(), ts_event=make.T0)
-        with open_reader(segments(tmp_path)[0].path) as db:
+        with closing(open_reader(segments(tmp_path)[0].path)) as db:
             assert db.execute("SELECT max(seq) FROM ledger").fetchone() == (seq,)
 
 

@@ -1,0 +1,299 @@
+"""Movements of positions folded into lots, trades and positions; a voided fill is folded out again."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from core.domain.money import ONE, ZERO, half_even_to
+from core.ledger.kinds import PositionsMerged, PositionsSplit, Settled
+from core.ledger.lots import EXACT, FEE_STEP, Closure, FifoBook, Lot
+from core.ledger.projections.state import State, text
+from core.ledger.rows import Row
+
+SETTLEMENT = "settlement"
+
+
+class Key(NamedTuple):
+    """A position: whose, where, what."""
+
+    book: str
+    strategy_id: str
+    venue: str
+    instrument_id: str
+
+
+class Movement(NamedTuple):
+    """A change of one position. A settlement closes whatever is open, for every strategy (id empty)."""
+
+    seq: int
+    leg: int
+    key: Key
+    how: str
+    quantity: Decimal
+    price: Decimal
+    multiplier: Decimal
+    fee: Decimal
+    currency: str
+    strategy_version: str
+    ts_ns: int
+
+
+_WHERE = "WHERE book = ? AND strategy_id = ? AND venue = ? AND instrument_id = ?"
+
+
+def move(state: State, movement: Movement) -> None:
+    """Record a movement and fold it into its position."""
+    _record(state, movement)
+    fold(state, movement.key, movement)
+
+
+def settle(state: State, book: str, row: Row, payload: Settled) -> None:
+    """Close every lot of an instrument at its payout, for each strategy that holds it."""
+    everyone = Key(book, "", payload.venue, payload.instrument_id)
+    movement = Movement(
+        row.seq,
+        0,
+        everyone,
+        SETTLEMENT,
+        ZERO,
+        payload.payout,
+        ONE,
+        ZERO,
+        payload.currency,
+        "",
+        row.ts_event,
+    )
+    _record(state, movement)
+    held = ZERO
+    for strategy, quantity in state.all(
+        "SELECT strategy_id, quantity FROM positions WHERE book = ? AND venue = ? AND instrument_id = ? "
+        "AND quantity <> '0' ORDER BY strategy_id",
+        book,
+        payload.venue,
+        payload.instrument_id,
+    ):
+        held = EXACT.add(held, Decimal(str(quantity)))
+        fold(state, everyone._replace(strategy_id=str(strategy)), movement)
+    state.run(
+        "INSERT INTO settlements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        row.seq,
+        book,
+        payload.venue,
+        payload.instrument_id,
+        text(payload.payout),
+        text(payload.quantity),
+        text(held),
+        payload.source,
+        row.ts_event,
+    )
+    if held != payload.quantity:
+        state.anomaly(
+            row.seq,
+            "settled_quantity",
+            f"the venue settled {payload.quantity}, the book held {held}",
+        )
+
+
+def convert(state: State, book: str, row: Row, payload: PositionsMerged | PositionsSplit) -> None:
+    """Turn outcomes into cash or cash into outcomes: one movement a leg, at equal shares of the money."""
+    merged = isinstance(payload, PositionsMerged)
+    money = payload.proceeds if isinstance(payload, PositionsMerged) else payload.cost
+    prices = leg_prices(money, payload.quantity, len(payload.instrument_ids))
+    short = EXACT.subtract(EXACT.multiply(sum(prices, ZERO), payload.quantity), money)
+    for leg, (instrument, price) in enumerate(zip(payload.instrument_ids, prices, strict=True)):
+        last = leg == len(prices) - 1
+        residue = (short if merged else -short) if last else ZERO
+        move(
+            state,
+            Movement(
+                row.seq,
+                leg,
+                Key(book, payload.strategy_id, payload.venue, instrument),
+                "merge" if merged else "split",
+                -payload.quantity if merged else payload.quantity,
+                price,
+                ONE,
+                residue,
+                payload.currency,
+                state.versions.get((row.run_id, payload.strategy_id), ""),
+                row.ts_event,
+            ),
+        )
+
+
+def leg_prices(money: Decimal, quantity: Decimal, legs: int) -> list[Decimal]:
+    """Return a price for each leg; all but the last are equal, the last takes the remainder."""
+    if not quantity or not legs:
+        return [ZERO] * legs
+    unit = half_even_to(EXACT.divide(money, quantity), FEE_STEP)
+    each = half_even_to(EXACT.divide(unit, Decimal(legs)), FEE_STEP)
+    return [each] * (legs - 1) + [unit - each * (legs - 1)]
+
+
+def void(state: State, key: Key) -> None:
+    """Fold a position again without the movements that were voided since."""
+    old = _position(state, key)
+    state.run(f"DELETE FROM lots {_WHERE}", *key)
+    state.run(f"DELETE FROM trades {_WHERE}", *key)
+    state.run(f"DELETE FROM positions {_WHERE}", *key)
+    state.add_totals(
+        key.book, cost=-old[1], pnl=-old[2], fees=-old[3], positions=-1 if old[0] else 0
+    )
+    for values in state.all(
+        "SELECT seq, leg, how, quantity, price, multiplier, fee, currency, strategy_version, ts_ns "
+        "FROM movements WHERE book = ? AND venue = ? AND instrument_id = ? AND voided = 0 "
+        "AND (strategy_id = ? OR how = 'settlement') ORDER BY seq, leg",
+        key.book,
+        key.venue,
+        key.instrument_id,
+        key.strategy_id,
+    ):
+        seq, leg, how, quantity, price, multiplier, fee, currency, version, ts_ns = map(str, values)
+        numbers = (Decimal(quantity), Decimal(price), Decimal(multiplier), Decimal(fee))
+        fold(
+            state,
+            key,
+            Movement(int(seq), int(leg), key, how, *numbers, currency, version, int(ts_ns)),
+        )
+
+
+def fold(state: State, key: Key, movement: Movement) -> None:
+    """Apply a movement to the lots of one position and write what changed."""
+    lots, versions, currency = _load(state, key)
+    book = FifoBook(lots)
+    m = movement
+    if m.how == SETTLEMENT:
+        signed = -book.quantity
+        closures = book.close_all(m.seq, m.ts_ns, m.price)
+    else:
+        signed = m.quantity
+        closures = book.trade(m.seq, m.ts_ns, signed, m.price, m.fee, m.multiplier)
+    left = {lot.open_seq: lot for lot in book.lots}
+    for closure in closures:
+        _write_trade(state, key, closure, m.how, currency or m.currency, versions[closure.open_seq])
+        lot = left.get(closure.open_seq)
+        if lot is None:
+            state.run(f"DELETE FROM lots {_WHERE} AND open_seq = ?", *key, closure.open_seq)
+        else:
+            state.run(
+                f"UPDATE lots SET quantity = ?, fee = ? {_WHERE} AND open_seq = ?",
+                text(lot.quantity),
+                text(lot.fee),
+                *key,
+                closure.open_seq,
+            )
+    if m.seq in left:
+        lot = left[m.seq]
+        numbers = map(text, (lot.opened, lot.quantity, lot.price, lot.multiplier, lot.fee))
+        state.run(
+            "INSERT INTO lots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *key,
+            lot.open_seq,
+            *numbers,
+            m.currency,
+            m.strategy_version,
+            lot.opened_ns,
+        )
+    _write_position(state, key, m, signed, book.cost, closures, currency or m.currency)
+
+
+def _write_position(
+    state: State,
+    key: Key,
+    m: Movement,
+    signed: Decimal,
+    cost: Decimal,
+    closures: list[Closure],
+    currency: str,
+) -> None:
+    """Write a position and what it changes in the totals of its book."""
+    quantity, old_cost, realized, fees = _position(state, key)
+    pnl = sum((c.pnl for c in closures), ZERO)
+    now = EXACT.add(quantity, signed)
+    state.run(
+        "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        *key,
+        text(now),
+        text(cost),
+        text(realized + pnl),
+        text(fees + m.fee),
+        currency,
+        m.seq,
+        m.ts_ns,
+    )
+    opened = (1 if now else 0) - (1 if quantity else 0)
+    state.add_totals(key.book, cost=cost - old_cost, pnl=pnl, fees=m.fee, positions=opened)
+
+
+def _write_trade(state: State, key: Key, c: Closure, how: str, currency: str, version: str) -> None:
+    """Write one closed lot or part of a lot."""
+    numbers = (
+        c.quantity,
+        c.open_price,
+        c.close_price,
+        c.cost,
+        c.proceeds,
+        c.open_fee + c.close_fee,
+        c.pnl,
+    )
+    state.run(
+        "INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        *key,
+        c.open_seq,
+        c.close_seq,
+        how,
+        *map(text, numbers),
+        currency,
+        version,
+        c.opened_ns,
+        c.closed_ns,
+    )
+
+
+def _position(state: State, key: Key) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+    """Return quantity, cost, realised profit and fees of a position so far."""
+    row = state.one(f"SELECT quantity, cost, realized_pnl, fees FROM positions {_WHERE}", *key)
+    values = [Decimal(str(v)) for v in row] if row else [ZERO] * 4
+    return values[0], values[1], values[2], values[3]
+
+
+def _load(state: State, key: Key) -> tuple[list[Lot], dict[int, str], str]:
+    """Return the open lots of a position, the strategy version of each, and the currency."""
+    lots: list[Lot] = []
+    versions: dict[int, str] = {}
+    currency = ""
+    for values in state.all(
+        f"SELECT open_seq, opened_ns, opened, quantity, price, multiplier, fee, strategy_version, currency "
+        f"FROM lots {_WHERE} ORDER BY open_seq",
+        *key,
+    ):
+        seq, opened_ns, opened, quantity, price, multiplier, fee, version, currency = map(
+            str, values
+        )
+        numbers = (
+            Decimal(opened),
+            Decimal(quantity),
+            Decimal(price),
+            Decimal(multiplier),
+            Decimal(fee),
+        )
+        lots.append(Lot(int(seq), int(opened_ns), *numbers))
+        versions[int(seq)] = version
+    return lots, versions, currency
+
+
+def _record(state: State, m: Movement) -> None:
+    """Keep a movement, so that a position can be folded again."""
+    numbers = map(text, (m.quantity, m.price, m.multiplier, m.fee))
+    state.run(
+        "INSERT INTO movements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        m.seq,
+        m.leg,
+        *m.key,
+        m.how,
+        *numbers,
+        m.currency,
+        m.strategy_version,
+        m.ts_ns,
+    )

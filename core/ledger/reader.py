@@ -1,0 +1,194 @@
+"""Read a ledger, also while it is being written: by run, window, hour, kind, number or descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from core.domain.errors import LedgerCorrupt, MissingData, UsageError
+from core.ledger.kinds import RunEnded, RunStarted
+from core.ledger.rows import COLUMNS, Head, Row
+from core.ledger.segment import SegmentName, open_reader, segments
+from core.ledger.selection import Selection
+
+
+class RunSummary(NamedTuple):
+    """One run of a ledger; `last_seq` is 0 and `outcome` empty while it is open."""
+
+    run_id: str
+    mode: str
+    first_seq: int
+    last_seq: int
+    outcome: str
+    started_ns: int
+    ended_ns: int
+
+
+class LedgerReader:
+    """Read-only view of a ledger directory. Never takes the lock, never writes.
+
+    Raises
+    ------
+    MissingData
+        If the directory holds no ledger.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        if not segments(directory):
+            raise MissingData(
+                "no ledger here", str(directory), "give the directory: beta ledger tail --dir PATH"
+            )
+
+    def head(self) -> Head:
+        """Return the last committed row's number and hash."""
+        for seq, digest in self._last("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1"):
+            return Head(seq, digest)
+        return Head()
+
+    def head_at(self, seq: int) -> Head:
+        """Return the number and hash of the last row up to `seq`; the empty head when there is none."""
+        for row in self.rows(Selection(last_seq=seq), newest_first=True):
+            return Head(row.seq, row.hash)
+        return Head()
+
+    def row(self, seq: int) -> Row:
+        """Return one row.
+
+        Raises
+        ------
+        UsageError
+            If there is no such row.
+        """
+        for name in reversed(segments(self.directory)):
+            if name.first_seq <= seq:
+                for row in _query(name, f"SELECT {COLUMNS} FROM ledger WHERE seq = ?", (seq,)):
+                    return row
+                break
+        raise UsageError("no such row in the ledger", seq, f"rows go to {self.head().seq}")
+
+    def rows(
+        self, selection: Selection | None = None, *, newest_first: bool = False
+    ) -> Iterator[Row]:
+        """Yield rows in order of their number."""
+        chosen = selection or Selection()
+        first, last = chosen.first_seq, chosen.last_seq
+        if chosen.run:
+            run = self.run(chosen.run)
+            first = max(first, run.first_seq)
+            last = min(last or run.last_seq, run.last_seq or last or run.last_seq)
+        where, values = chosen.where(first, last)
+        names = self._files(first, last)
+        order = "DESC" if newest_first else "ASC"
+        sql = f"SELECT {COLUMNS} FROM ledger {where} ORDER BY seq {order}"
+        for name in reversed(names) if newest_first else names:
+            yield from _query(name, sql, values)
+
+    def tail(self, count: int, selection: Selection | None = None) -> list[Row]:
+        """Return the newest `count` rows, oldest first."""
+        out: list[Row] = []
+        for row in self.rows(selection, newest_first=True):
+            if len(out) == count:
+                break
+            out.append(row)
+        return out[::-1]
+
+    def runs(self) -> list[RunSummary]:
+        """Return every run, oldest first."""
+        out: dict[str, RunSummary] = {}
+        for name in segments(self.directory):
+            sql = f"SELECT {COLUMNS} FROM ledger WHERE kind GLOB 'run.*' ORDER BY seq"
+            for row in _query(name, sql, ()):
+                payload = row.decoded()
+                if isinstance(payload, RunStarted):
+                    out[payload.run_id] = RunSummary(
+                        payload.run_id, payload.mode, row.seq, 0, "", row.ts_event, 0
+                    )
+                elif isinstance(payload, RunEnded) and payload.run_id in out:
+                    out[payload.run_id] = out[payload.run_id]._replace(
+                        last_seq=row.seq, outcome=str(payload.outcome), ended_ns=row.ts_event
+                    )
+        return list(out.values())
+
+    def run(self, run_id: str) -> RunSummary:
+        """Return one run; an unknown id is a UsageError that names the nearest."""
+        found = {run.run_id: run for run in self.runs()}
+        if run_id in found:
+            return found[run_id]
+        import difflib
+
+        near = difflib.get_close_matches(run_id, found, n=1) or list(found)[-1:]
+        raise UsageError(
+            "no such run in the ledger", run_id, f"did you mean {near[0]}" if near else ""
+        )
+
+    def ancestors(self, seq: int) -> list[tuple[int, Row]]:
+        """Return a row and everything it came from: (generations back, row), nearest first."""
+        out: list[tuple[int, Row]] = []
+        seen, level, depth = {seq}, [seq], 0
+        while level:
+            found = [self.row(number) for number in level]
+            out += [(depth, row) for row in found]
+            level = sorted({p for row in found for p in row.parent_seqs} - seen, reverse=True)
+            seen.update(level)
+            depth += 1
+        return out
+
+    def descendants(self, seq: int) -> list[tuple[int, Row]]:
+        """Return a row and everything that came from it, in order: (generations on, row).
+
+        Reads forward to the end of the row's run, or of the ledger for a row outside runs.
+        """
+        start = self.row(seq)
+        depth = {seq: 0}
+        out = [(0, start)]
+        for row in self.rows(Selection(first_seq=seq + 1)):
+            if start.run_id and row.run_id != start.run_id:
+                continue
+            if row.parents != "[]":
+                known = [depth[p] for p in row.parent_seqs if p in depth]
+                if known:
+                    depth[row.seq] = min(known) + 1
+                    out.append((depth[row.seq], row))
+            if row.name == "run.ended" and row.run_id == start.run_id:
+                break
+        return out
+
+    def _files(self, first: int, last: int) -> list[SegmentName]:
+        """Return the files that can hold rows from `first` to `last` (0 = the end)."""
+        names = segments(self.directory)
+        out = []
+        for i, name in enumerate(names):
+            following = names[i + 1].first_seq if i + 1 < len(names) else 0
+            if (following and following <= first) or (last and name.first_seq > last):
+                continue
+            out.append(name)
+        return out
+
+    def _last(self, sql: str) -> list[tuple[int, bytes]]:
+        """Run a read on the newest file."""
+        with closing(open_reader(segments(self.directory)[-1].path)) as db:
+            return list(db.execute(sql))
+
+
+def _query(name: SegmentName, sql: str, values: tuple[int | str, ...]) -> Iterator[Row]:
+    """Yield rows of one file; a damaged page is a LedgerCorrupt that names the row after the last good one."""
+    db = open_reader(name.path)
+    seq = 0
+    try:
+        for record in db.execute(sql, values):
+            row = Row(*record)
+            seq = row.seq
+            yield row
+    except (apsw.Error, UnicodeDecodeError) as exc:
+        raise LedgerCorrupt(
+            "a ledger file is damaged",
+            f"{name.path.name} after row {seq}: {exc}",
+            "beta ledger verify",
+        ) from exc
+    finally:
+        db.close()
