@@ -26,6 +26,8 @@
     │   └── ApprovalInvalid        forged, expired or reused approval
     ├── StrategyError              exit 1   a strategy raised, or is unknown
     ├── VenueError                 exit 1   a venue answered with an error or not at all
+    │   ├── VenueRefused           the venue said no: nothing happened there
+    │   └── VenueUncertain         no answer, or none to rely on: it may have happened
     └── SignalError                exit 1   no forecast can be given
 """
 
@@ -199,6 +201,27 @@ class StrategyError(BetaError):
 
 class VenueError(BetaError):
     """A venue answered with an error, or not at all."""
+
+
+class VenueRefused(VenueError):
+    """The venue said no, in so many words: what was asked did not happen.
+
+    Parameters
+    ----------
+    code : str
+        The venue's own code, for example ``"insufficient_balance"``.
+    status : int
+        HTTP status.
+    """
+
+    def __init__(self, code: str, what: str, status: int = 0, mend: str = "") -> None:
+        super().__init__(what, f"{code} ({status})" if status else code, mend)
+        self.code = code
+        self.status = status
+
+
+class VenueUncertain(VenueError):
+    """No answer, or none to rely on: what was asked may or may not have happened. Never read as a no."""
 
 
 class SignalError(BetaError):
