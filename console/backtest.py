@@ -1,0 +1,196 @@
+"""From a user's request to a run and its report: the body of `beta backtest`."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from core.domain.errors import ConfigError, MarketError, UsageError
+from core.domain.money import decimal_of
+
+DEFAULT_DATA = "sample"
+DEFAULT_CAPITAL = Decimal("100")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestRequest:
+    """What the user asked for, checked as far as it can be without the data.
+
+    A TOML file has the same names at its top level, and the strategy's parameters under
+    ``[params]``. A strategy file, and data that begins with a dot, are found from the file's folder.
+    """
+
+    strategy: str = ""
+    data: str = DEFAULT_DATA
+    period: str = ""
+    capital: Decimal = DEFAULT_CAPITAL
+    markets: tuple[str, ...] = ()
+    latency_ms: float | None = None
+    queue_position: bool = True
+    seed: int = 0
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def build(cls, config: Path | None, **options: Any) -> BacktestRequest:
+        """Merge the config file (if any) and the command line's options; the latter win.
+
+        Raises
+        ------
+        ConfigError
+            If the file cannot be read or names something unknown.
+        UsageError
+            If an option has a value that cannot be used.
+        """
+        given = {k: v for k, v in options.items() if v is not None and v != []}
+        periods = given.pop("period", [])
+        if len(periods) > 1:
+            raise UsageError(
+                "give one period", ", ".join(periods), "run one backtest for each period"
+            )
+        if periods:
+            given["period"] = periods[0]
+        params = parse_params(given.pop("params", []))
+        from_file = _read(config, [f.name for f in fields(cls)]) if config else {}
+        merged = from_file | given
+        merged["params"] = {**from_file.get("params", {}), **params}
+        merged["capital"] = _capital(merged.get("capital", DEFAULT_CAPITAL))
+        merged["markets"] = tuple(merged.get("markets", ()))
+        if not merged.get("strategy"):
+            raise UsageError("no strategy named", None, "beta backtest polymarket_arb")
+        latency = merged.get("latency_ms")
+        if latency is not None and not 0 <= latency < 3.6e6:
+            raise UsageError("latency must be 0 ms or more", latency, "--latency-ms 75")
+        return cls(**merged)
+
+
+def parse_params(pairs: Sequence[str]) -> dict[str, Any]:
+    """Return ``NAME=VALUE`` texts as a dict; a value that is a JSON list or object becomes one."""
+    import json
+
+    out: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise UsageError("a parameter is written NAME=VALUE", pair, "--param min_edge=0.02")
+        if name.strip() in out:
+            raise UsageError("this parameter is given twice", name.strip())
+        text = value.strip()
+        if text[:1] in ("[", "{"):
+            try:
+                out[name.strip()] = json.loads(text)
+            except json.JSONDecodeError as exc:
+                raise UsageError("this parameter is not valid JSON", pair) from exc
+        else:
+            out[name.strip()] = text
+    return out
+
+
+def _capital(value: Any) -> Decimal:
+    try:
+        capital = decimal_of(value, "capital")
+    except MarketError as exc:
+        raise UsageError(exc.what, value, "--capital 100") from exc
+    if capital <= 0:
+        raise UsageError("capital must be more than zero", value, "--capital 100")
+    if capital != round(capital, 6):
+        raise UsageError("capital is finer than a millionth of a dollar", value, "--capital 100")
+    return capital
+
+
+_TOML_KINDS = {
+    "strategy": str,
+    "data": str,
+    "period": str,
+    "markets": list,
+    "latency_ms": float,
+    "queue_position": bool,
+    "seed": int,
+    "params": dict,
+}
+
+
+def _read(path: Path, known: list[str]) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except FileNotFoundError as exc:
+        raise ConfigError("no such config file", path, "--config FILE.toml") from exc
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ConfigError(f"the config file {path} cannot be read", exc) from exc
+    for name in found:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            mend = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"unknown setting in {path}", name, mend)
+    if isinstance(found.get("latency_ms"), int | Decimal):
+        found["latency_ms"] = float(found["latency_ms"])
+    for name, kind in _TOML_KINDS.items():
+        if name in found and type(found[name]) is not kind:
+            raise ConfigError(f"{name} in {path} must be a {kind.__name__}", found[name])
+    if found.get("strategy", "").partition(":")[0].endswith(".py"):
+        found["strategy"] = str(path.parent / found["strategy"])
+    if found.get("data", "").startswith("."):
+        found["data"] = str(path.parent / found["data"])
+    return found
+
+
+def run(
+    request: BacktestRequest,
+    *,
+    ledger: str,
+    report: Path | None,
+    as_json: bool,
+    show_progress: bool,
+) -> None:
+    """Run `request`, print its report on stdout, and write the report folder if one is named."""
+    from console.period import parse_period
+    from console.strategy_lookup import import_strings
+    from console.terminal.progress import run_progress
+    from core.engine.backtest import BacktestSpec, run_backtest
+    from core.engine.catalog import find_catalog
+    from core.engine.report import check_folder, dumps, summarise, write_report
+
+    if report is not None:
+        check_folder(report)
+    strategy = import_strings(request.strategy)
+    catalog = find_catalog(request.data)
+    start_ns = end_ns = None
+    if request.period:
+        start_ns, end_ns = parse_period(request.period, *catalog.span_ns())
+    spec = BacktestSpec(
+        strategy=strategy,
+        params=request.params,
+        catalog=catalog.root,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        capital=request.capital,
+        latency_ms=request.latency_ms,
+        queue_position=request.queue_position,
+        markets=request.markets or None,
+        ledger=None if ledger == "off" else Path(ledger),
+        seed=request.seed,
+    )
+    with run_progress(show_progress) as update:
+        result = run_backtest(spec, update)
+    if result.header.interrupted:
+        raise KeyboardInterrupt
+    summary = summarise(result)
+    paths = write_report(summary, report) if report is not None else None
+    if as_json:
+        print(dumps(summary))
+        if paths is not None:
+            print(f"report: {paths.page}", file=sys.stderr)
+        return
+    from rich.console import Console
+
+    from console.terminal.backtest import show
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=120)
+    show(summary, console, paths)
