@@ -6,8 +6,6 @@ import importlib
 import os
 import sys
 
-import click
-
 #: name -> (module that holds ``app``, one-line help). A command's module is imported only when it runs.
 COMMANDS: dict[str, tuple[str, str]] = {
     "backtest": ("console.cli.backtest", "Run a strategy on recorded or sample data."),
@@ -23,39 +21,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group that lists commands from a table and imports one only to run it."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the command names in table order."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a light command that hands its arguments to the real one."""
-        if cmd_name not in COMMANDS:
-            return None
-        return click.Command(
-            cmd_name,
-            short_help=COMMANDS[cmd_name][1],
-            add_help_option=False,
-            context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-            params=[click.Argument(["args"], nargs=-1, type=click.UNPROCESSED)],
-            callback=lambda args: run(cmd_name, list(args)),
-        )
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name the nearest command when one is mistyped."""
-        if args[0] not in COMMANDS:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else " Try 'beta --help'."
-            ctx.fail(f"No such command '{args[0]}'.{hint}")
-        return super().resolve_command(ctx, args)
-
-
 def run(name: str, args: list[str]) -> None:
     """Import the typer app of command `name` and run it with `args`; exit non-zero if it says so."""
     import typer.main
@@ -66,23 +31,17 @@ def run(name: str, args: list[str]) -> None:
         sys.exit(code)
 
 
-@click.group(
-    cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 ok, 1 error, 2 usage, 3 not running, 4 config, 5 timeout, 6 gate refused, "
-    "7 halted, 8 ledger corrupt or replay diverged, 130 interrupted.",
-)
-@click.version_option(package_name="beta-trader", prog_name="beta")
-def cli() -> None:
-    """Beta-Trader: AI proposes, deterministic rules dispose, and everything replays."""
-
-
 def main() -> None:
     """Run `beta`: typed errors become three lines on stderr and the documented exit code."""
     from core.domain.errors import BetaError, ExitCode
 
     try:
-        cli.main(prog_name="beta", standalone_mode=False)
+        if len(sys.argv) > 1 and sys.argv[1] in COMMANDS:
+            run(sys.argv[1], sys.argv[2:])  # straight on: the group costs 50 ms to import
+        else:
+            from console.cli.group import cli
+
+            cli.main(prog_name="beta", standalone_mode=False)
     except BetaError as exc:
         if os.environ.get("BETA_DEBUG"):
             raise
@@ -94,6 +53,9 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(int(ExitCode.INTERRUPTED))
+    except BrokenPipeError:  # whoever read our output went away (`beta ... | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(int(ExitCode.ERROR))
     except Exception as exc:  # click and typer each carry their own exception classes
         if type(exc).__name__ == "Abort":
             print("interrupted", file=sys.stderr)
