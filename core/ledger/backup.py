@@ -174,7 +174,8 @@ def restore(
     except OSError as exc:
         raise LedgerWriteError("the backup cannot be restored", f"{directory}: {exc}") from exc
     head = Head(report.head_seq, bytes.fromhex(report.head_hash))
-    write_anchor(directory, head, segments(directory)[-1].path.name, "restore", time.time_ns())
+    newest = segments(directory)[-1].path
+    write_anchor(directory, head, newest.name, "restore", time.time_ns(), file_sha256(newest))
     if aside is not None:
         report.notes.append(f"the ledger that was there is now {aside}")
     return report

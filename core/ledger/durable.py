@@ -24,7 +24,7 @@ from core.domain.faultpoints import point
 from core.ledger.acknowledgement import Ack, settle
 from core.ledger.anchors import write_anchor
 from core.ledger.digest import settle_file
-from core.ledger.kinds import Genesis, LedgerFault
+from core.ledger.kinds import Genesis, LedgerFault, RunStarted
 from core.ledger.recovery import genesis_row
 from core.ledger.registry import Payload, spec_of
 from core.ledger.rows import Head, Waiting, link
@@ -164,7 +164,9 @@ class DurableLedger(SequencingLedger):
             if ts_init >= self._rotate_ns:
                 self._rotate_ns = month_end_ns(month_of(ts_init))
                 self._seq += 1
-                marker = Waiting(self._seq, self._run_id, ts_init, ts_init, _GENESIS, "[]", b"")
+                # a run begins with its run.started, not with the file that happens to come before it
+                run_id = "" if isinstance(payload, RunStarted) else self._run_id
+                marker = Waiting(self._seq, run_id, ts_init, ts_init, _GENESIS, "[]", b"")
                 self._queue.put((marker, None))
             seq = self._seq + 1
             links = self._links(parents, seq) if parents else "[]"
