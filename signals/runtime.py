@@ -1,0 +1,293 @@
+"""`Runtime`: a plan loaded into its own sandbox, answering in microseconds or raising.
+
+One runtime belongs to one strategy and one thread. Memory is sized once, so that the numpy views
+of inputs and outputs never move. Each call gets fuel for four times the measured cost of the
+plan; inputs and outputs are checked for NaN and infinity inside the kernel. There is no path
+that returns a default, cached or earlier number: a call answers or raises.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import numpy as np
+import wasmtime
+from numpy.typing import NDArray
+
+from signals.errors import (
+    FuelExhausted,
+    InputShape,
+    KernelError,
+    KernelTrap,
+    NonFiniteInput,
+    NonFiniteOutput,
+)
+from signals.kernel import MAX_MEMORY_BYTES, Kernel, load_kernel
+from signals.plan.assembly import Field
+from signals.plan.graph import Array, Plan
+from signals.plan.lower import lower
+
+FUEL_FACTOR: Final = 4
+PAGE: Final = 65_536
+_MEASURE: Final = 1 << 50
+_SORT_FUEL: Final = 32
+"""Fuel a compared pair may cost: the only work that depends on the numbers is sorting."""
+
+
+class Runtime:
+    """A model ready to answer.
+
+    Parameters
+    ----------
+    plan : Plan
+    kernel : Kernel, optional
+        The committed kernel by default.
+    fast : bool
+        Use the unchecked call of wasmtime (about 15 us less a call) where it is available.
+
+    Attributes
+    ----------
+    inputs : dict[str, array]
+        float32 views ``[rows, cols]`` of the kernel's memory; `predict` writes them.
+    cost : int
+        Fuel that one call takes.
+    fuel : int
+        Fuel that one call is given.
+    fast : bool
+        Whether the unchecked call is in use.
+    """
+
+    def __init__(self, plan: Plan, kernel: Kernel | None = None, *, fast: bool = True) -> None:
+        self._kernel = kernel or load_kernel()
+        self._program = lower(plan, self._kernel.heap_base)
+        self._want_fast = fast
+        self._thread = threading.get_ident()
+        self.fuel = _MEASURE
+        self._start()
+        self.cost = self._measure()
+        pairs = sum(
+            rows * cols * cols
+            for rows, cols in (plan.shapes[n.outputs[0]] for n in plan.nodes if n.op == "sort")
+        )
+        self.fuel = FUEL_FACTOR * self.cost + _SORT_FUEL * pairs
+
+    def predict(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
+        """Answer one question.
+
+        Parameters
+        ----------
+        inputs : Mapping[str, array]
+            Every input of the plan, ``[rows, cols]`` each (``[cols]`` for a one-row input),
+            oldest row first; converted to float32.
+
+        Returns
+        -------
+        dict[str, array]
+            Every output, ``[rows, cols]`` float32, copied.
+
+        Raises
+        ------
+        InputShape
+            Missing or unknown input, or wrong shape.
+        NonFiniteInput, NonFiniteOutput
+            NaN or infinity on the way in or out.
+        FuelExhausted, KernelTrap
+            The kernel was stopped.
+        """
+        if threading.get_ident() != self._thread:
+            raise KernelError("a runtime belongs to one thread", threading.current_thread().name)
+        views = self.inputs
+        if len(inputs) != len(views):
+            self._refuse_names(inputs)
+        for name, value in inputs.items():
+            view = views.get(name)
+            if view is None:
+                self._refuse_names(inputs)
+            elif np.shape(value) != view.shape and (1, *np.shape(value)) != view.shape:
+                raise InputShape(f"input {name} is not {view.shape}", np.shape(value))
+            else:
+                view[...] = value
+        status = self._call(self._program.base, self.fuel)
+        if status:
+            self._refuse(status)
+        return {name: view.copy() for name, view in self._outputs.items()}
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Make a fresh instance and write the program into it."""
+        program = self._program
+        store = wasmtime.Store(self._kernel.engine)
+        store.set_limits(memory_size=MAX_MEMORY_BYTES, instances=1, tables=1, memories=1)
+        store.set_fuel(_MEASURE)
+        exports = wasmtime.Instance(store, self._kernel.module, []).exports(store)
+        memory, run = exports["memory"], exports["run"]
+        pages = -(-program.size // PAGE) - memory.size(store)
+        if pages > 0:
+            memory.grow(store, pages)
+        store.set_limits(memory_size=memory.data_len(store))  # never more from here on
+        raw = np.frombuffer(memory.get_buffer_ptr(store), dtype=np.uint8)
+        raw[program.base : program.base + program.image.size] = program.image
+        self._store, self._memory = store, memory  # the views below show its bytes
+        self.inputs = {f.name: _view(raw, f) for f in program.inputs}
+        self._outputs = {f.name: _view(raw, f) for f in program.outputs}
+        self._call: _Call = Checked(store, run)
+        if self._want_fast and Unchecked.available(store, run):
+            self._call = Unchecked(store, run)
+        self.fast = isinstance(self._call, Unchecked)
+
+    def _measure(self) -> int:
+        """Return the fuel of one call. The cost of a plan does not depend on its numbers."""
+        self._call(self._program.base, _MEASURE)
+        for view in self._outputs.values():
+            view.fill(np.nan)
+        return _MEASURE - self._call.fuel_left()
+
+    def _refuse_names(self, inputs: Mapping[str, Any]) -> None:
+        raise InputShape(f"inputs are not {sorted(self.inputs)}", sorted(inputs))
+
+    def _refuse(self, status: int) -> None:
+        """Raise what a status other than 0 means."""
+        if status == Status.OUT_OF_FUEL:
+            self._start()
+            raise FuelExhausted("kernel ran out of fuel", self.fuel, "rebuild the bundle")
+        if status < 0:
+            message = self._call.message
+            self._start()  # a trapped instance may hold anything: never use it again
+            raise KernelTrap("kernel trapped", message, "beta bundle verify")
+        for kind, fields, views in (
+            (NonFiniteInput, self._program.inputs, self.inputs),
+            (NonFiniteOutput, self._program.outputs, self._outputs),
+        ):
+            for field in fields:
+                if field.code == status:
+                    bad = int(np.count_nonzero(~np.isfinite(views[field.name])))
+                    what = "input" if kind is NonFiniteInput else "output"
+                    raise kind(f"{what} {field.name} holds NaN or infinity", f"{bad} numbers")
+        raise KernelError("kernel returned an unknown status", status)
+
+
+def _view(raw: NDArray[np.uint8], field: Field) -> Array:
+    """Return a float32 view ``[rows, cols]`` of one field."""
+    end = field.address + (field.rows - 1) * field.stride + 4 * field.cols
+    flat = raw[field.address : end].view(np.float32)
+    strides = (field.stride, 4)
+    return np.lib.stride_tricks.as_strided(flat, (field.rows, field.cols), strides, writeable=True)
+
+
+class Status:
+    """Negative results of a call; positive ones are the kernel's."""
+
+    TRAP: Final = -1
+    OUT_OF_FUEL: Final = -2
+
+
+class _Call(Protocol):
+    """One way of calling ``run(i32) -> i32``."""
+
+    message: str
+
+    def __call__(self, address: int, fuel: int) -> int:
+        """Run and return the kernel's status, or a negative `Status`."""
+
+    def fuel_left(self) -> int:
+        """Return the fuel that the last call left."""
+
+
+class Checked:
+    """The public call of wasmtime: types are checked at each call."""
+
+    def __init__(self, store: wasmtime.Store, run: Any) -> None:
+        self._store, self._run = store, run
+        self.message = ""
+
+    def __call__(self, address: int, fuel: int) -> int:
+        """Run the program at `address`."""
+        self._store.set_fuel(fuel)
+        try:
+            return int(self._run(self._store, address))
+        except wasmtime.Trap as trap:
+            self.message = trap.message.splitlines()[0]
+            out = trap.trap_code == wasmtime.TrapCode.OUT_OF_FUEL
+            return Status.OUT_OF_FUEL if out else Status.TRAP
+        except wasmtime.WasmtimeError as error:
+            self.message = str(error).splitlines()[0]
+            return Status.OUT_OF_FUEL if "fuel" in str(error) else Status.TRAP
+
+    def fuel_left(self) -> int:
+        """Return the fuel that the last call left."""
+        return int(self._store.get_fuel())
+
+
+class Unchecked:
+    """The unchecked call of wasmtime's C interface, with everything allocated beforehand.
+
+    It skips the check of types, so the type of `run` is checked once here. It stands on private
+    names of the pinned wasmtime; `available` says whether all of them are there, and without one
+    the runtime uses `Checked`.
+    """
+
+    def __init__(self, store: wasmtime.Store, run: Any) -> None:
+        from wasmtime import _bindings as bindings
+
+        pointer = ctypes.c_void_p
+        self._bindings = bindings
+        self._store, self._run = store, run  # kept alive: the pointers below point into them
+        self._context = ctypes.cast(store._context(), pointer).value
+        self._func = ctypes.addressof(run._func)
+        self._value = (bindings.wasmtime_val_raw_t * 1)()
+        self._value_at = ctypes.addressof(self._value)
+        self._trap = ctypes.POINTER(bindings.wasm_trap_t)()
+        self._trap_at = ctypes.addressof(self._trap)
+        call = ctypes.CFUNCTYPE(pointer, pointer, pointer, pointer, ctypes.c_size_t, pointer)
+        self._invoke = call(("wasmtime_func_call_unchecked", bindings.dll))
+        refuel = ctypes.CFUNCTYPE(pointer, pointer, ctypes.c_uint64)
+        self._refuel = refuel(("wasmtime_context_set_fuel", bindings.dll))
+        self.message = ""
+
+    @staticmethod
+    def available(store: wasmtime.Store, run: Any) -> bool:
+        """Return whether this wasmtime has every private name that is used, and run's type fits."""
+        try:
+            from wasmtime import _bindings as bindings
+
+            kind = run.type(store)
+            fits = [str(t) for t in kind.params] == ["i32"] == [str(t) for t in kind.results]
+            names = ("wasmtime_val_raw_t", "wasm_trap_t", "wasmtime_error_t", "dll")
+            known = all(hasattr(bindings, name) for name in names)
+            calls = ("wasmtime_func_call_unchecked", "wasmtime_context_set_fuel")
+            symbols = known and all(hasattr(bindings.dll, name) for name in calls)
+            return fits and symbols and hasattr(run, "_func") and hasattr(store, "_context")
+        except (ImportError, AttributeError):
+            return False
+
+    def __call__(self, address: int, fuel: int) -> int:
+        """Run the program at `address`."""
+        error = self._refuel(self._context, fuel)
+        value = self._value[0]
+        value.i32 = address
+        error = error or self._invoke(self._context, self._func, self._value_at, 1, self._trap_at)
+        if error or self._trap:
+            return self._failed(error)
+        return int(value.i32)
+
+    def fuel_left(self) -> int:
+        """Return the fuel that the last call left."""
+        return int(self._store.get_fuel())
+
+    def _failed(self, error: int | None) -> int:
+        """Read and free what wasmtime returned instead of a value."""
+        if error:
+            kind = ctypes.POINTER(self._bindings.wasmtime_error_t)
+            failure = wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, kind))
+            self.message = str(failure).splitlines()[0]
+            return Status.OUT_OF_FUEL if "fuel" in self.message else Status.TRAP
+        trap = wasmtime.Trap._from_ptr(self._trap)
+        self._trap = ctypes.POINTER(self._bindings.wasm_trap_t)()
+        self._trap_at = ctypes.addressof(self._trap)
+        self.message = trap.message.splitlines()[0]
+        out = trap.trap_code == wasmtime.TrapCode.OUT_OF_FUEL
+        return Status.OUT_OF_FUEL if out else Status.TRAP

@@ -1,0 +1,260 @@
+//! Reductions, normalisations, order, and moving numbers about.
+
+use crate::maths::exp_negative;
+use crate::vector::*;
+
+const SUM: usize = 0;
+const MEAN: usize = 1;
+const MAX: usize = 2;
+
+#[inline(always)]
+fn identity(kind: usize) -> V {
+    splat(match kind {
+        SUM | MEAN => 0.0,
+        MAX => f32::NEG_INFINITY,
+        _ => f32::INFINITY,
+    })
+}
+
+#[inline(always)]
+fn combine(kind: usize, a: V, b: V) -> V {
+    match kind {
+        SUM | MEAN => add(a, b),
+        MAX => most(a, b),
+        _ => least(a, b),
+    }
+}
+
+/// Fold a row: four running lanes, then `(0 + 1) + (2 + 3)`, in all lanes of the result.
+#[inline(always)]
+unsafe fn fold(kind: usize, row: Addr, cols: usize, f: impl Fn(V) -> V) -> V {
+    let none = identity(kind);
+    let mut acc = none;
+    let mut c = 0;
+    while c + 4 <= cols {
+        acc = combine(kind, acc, f(load(row + 4 * c)));
+        c += 4;
+    }
+    if c < cols {
+        acc = combine(kind, acc, first(f(load(row + 4 * c)), cols - c, none));
+    }
+    let left = combine(kind, broadcast::<0>(acc), broadcast::<1>(acc));
+    let right = combine(kind, broadcast::<2>(acc), broadcast::<3>(acc));
+    combine(kind, left, right)
+}
+
+/// Whether every number of a matrix is finite.
+pub unsafe fn all_finite(at: Addr, rows: usize, cols: usize, stride: usize) -> bool {
+    let zero = splat(0.0);
+    let mut good = true;
+    for r in 0..rows {
+        let row = at + r * stride;
+        let mut c = 0;
+        while c + 4 <= cols {
+            good &= finite(load(row + 4 * c));
+            c += 4;
+        }
+        if c < cols {
+            good &= finite(first(load(row + 4 * c), cols - c, zero));
+        }
+    }
+    good
+}
+
+/// One number for each row.
+pub unsafe fn reduce_cols(
+    kind: usize,
+    src: Addr,
+    dst: Addr,
+    rows: usize,
+    cols: usize,
+    src_stride: usize,
+    dst_stride: usize,
+) {
+    for r in 0..rows {
+        let mut total = fold(kind, src + r * src_stride, cols, |x| x);
+        if kind == MEAN {
+            total = div(total, splat(cols as f32));
+        }
+        put(dst + r * dst_stride, lane::<0>(total));
+    }
+}
+
+/// One number for each column, rows added oldest first.
+pub unsafe fn reduce_rows(
+    kind: usize,
+    src: Addr,
+    dst: Addr,
+    rows: usize,
+    vectors: usize,
+    stride: usize,
+) {
+    for v in 0..vectors {
+        let mut acc = identity(kind);
+        for r in 0..rows {
+            acc = combine(kind, acc, load(src + 16 * v + r * stride));
+        }
+        if kind == MEAN {
+            acc = div(acc, splat(rows as f32));
+        }
+        store(dst + 16 * v, acc);
+    }
+}
+
+/// Softmax of `scale * x` over the columns of each row; what a causal mask hides becomes 0.
+pub unsafe fn softmax(
+    src: Addr,
+    dst: Addr,
+    rows: usize,
+    cols: usize,
+    src_stride: usize,
+    dst_stride: usize,
+    scale: usize,
+    causal: usize,
+) {
+    let scale = splat(f32::from_bits(scale as u32));
+    for r in 0..rows {
+        let (from, to) = (src + r * src_stride, dst + r * dst_stride);
+        let seen = if causal != 0 { cols - rows + r + 1 } else { cols };
+        let top = fold(MAX, from, seen, |x| mul(x, scale));
+        let mut c = 0;
+        while c < cols {
+            // beyond the last seen column: zero, so that the sum below may run over all lanes
+            let e = exp_negative(sub(mul(load(from + 4 * c), scale), top));
+            let keep = if c < seen { seen - c } else { 0 };
+            store(to + 4 * c, first(e, keep, splat(0.0)));
+            c += 4;
+        }
+        let total = fold(SUM, to, cols, |x| x);
+        c = 0;
+        while c < cols {
+            store(to + 4 * c, div(load(to + 4 * c), total));
+            c += 4;
+        }
+    }
+}
+
+/// src, dst, rows, cols, src stride, dst stride, gamma, beta, eps (float bits).
+pub unsafe fn layer_norm(a: &[usize; 16]) {
+    let (cols, gamma, beta) = (a[3], a[6], a[7]);
+    let (count, eps) = (splat(cols as f32), splat(f32::from_bits(a[8] as u32)));
+    for r in 0..a[2] {
+        let (from, to) = (a[0] + r * a[4], a[1] + r * a[5]);
+        let mean = div(fold(SUM, from, cols, |x| x), count);
+        let squares = fold(SUM, from, cols, |x| {
+            let d = sub(x, mean);
+            mul(d, d)
+        });
+        let deviation = sqrt(add(div(squares, count), eps));
+        let mut c = 0;
+        while c < cols {
+            let z = div(sub(load(from + 4 * c), mean), deviation);
+            store(to + 4 * c, add(mul(z, load(gamma + 4 * c)), load(beta + 4 * c)));
+            c += 4;
+        }
+    }
+}
+
+/// Each row in ascending order (insertion sort: rows are short). NaN stays where it is met.
+pub unsafe fn sort(
+    src: Addr,
+    dst: Addr,
+    rows: usize,
+    cols: usize,
+    src_stride: usize,
+    dst_stride: usize,
+) {
+    for r in 0..rows {
+        let (from, to) = (src + r * src_stride, dst + r * dst_stride);
+        for c in 0..cols {
+            let x = get(from + 4 * c);
+            let mut at = c;
+            while at > 0 && get(to + 4 * (at - 1)) > x {
+                put(to + 4 * at, get(to + 4 * (at - 1)));
+                at -= 1;
+            }
+            put(to + 4 * at, x);
+        }
+    }
+}
+
+/// Copy a matrix; exactly `cols` numbers a row are written.
+pub unsafe fn copy(
+    src: Addr,
+    dst: Addr,
+    rows: usize,
+    cols: usize,
+    src_stride: usize,
+    dst_stride: usize,
+) {
+    for r in 0..rows {
+        let (from, to) = (src + r * src_stride, dst + r * dst_stride);
+        let mut c = 0;
+        while c + 4 <= cols {
+            store(to + 4 * c, load(from + 4 * c));
+            c += 4;
+        }
+        while c < cols {
+            put(to + 4 * c, get(from + 4 * c));
+            c += 1;
+        }
+    }
+}
+
+/// `dst[c][r] = src[r][c]`.
+pub unsafe fn transpose(
+    src: Addr,
+    dst: Addr,
+    rows: usize,
+    cols: usize,
+    src_stride: usize,
+    dst_stride: usize,
+) {
+    for c in 0..cols {
+        for r in 0..rows {
+            put(dst + c * dst_stride + 4 * r, get(src + r * src_stride + 4 * c));
+        }
+    }
+}
+
+/// The same numbers in C order with another number of columns.
+pub unsafe fn reshape(
+    src: Addr,
+    dst: Addr,
+    rows: usize,
+    cols: usize,
+    src_stride: usize,
+    dst_cols: usize,
+    dst_stride: usize,
+) {
+    let (mut row, mut c) = (dst, 0);
+    for r in 0..rows {
+        for i in 0..cols {
+            put(row + 4 * c, get(src + r * src_stride + 4 * i));
+            c += 1;
+            if c == dst_cols {
+                c = 0;
+                row += dst_stride;
+            }
+        }
+    }
+}
+
+/// Bring a computed matrix into the panels that the matrix product reads.
+pub unsafe fn pack(src: Addr, dst: Addr, rows: usize, vectors: usize, stride: usize) {
+    let (mut v, mut to) = (0, dst);
+    while v < vectors {
+        let n = match vectors - v {
+            1 => 1,
+            2 | 3 => 2,
+            _ => 4,
+        };
+        for r in 0..rows {
+            for i in 0..n {
+                store(to, load(src + r * stride + 16 * (v + i)));
+                to += 16;
+            }
+        }
+        v += n;
+    }
+}
