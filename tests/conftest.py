@@ -8,9 +8,15 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+
+# A busy machine is slow, not wrong: no property test fails on its time.
+settings.register_profile("beta", deadline=None)
+settings.load_profile("beta")
 
 
 @pytest.fixture(scope="session")

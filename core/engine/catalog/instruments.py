@@ -15,14 +15,18 @@ import numpy as np
 import pyarrow as pa
 
 from core.domain.errors import CorruptData
+from core.domain.fees import FeeSchedule
+from core.domain.grid import Band, TickGrid
 from core.domain.market import Market, Outcome
+from core.engine.catalog.arrays import TIMESTAMP, from_numpy, from_text
 from core.engine.catalog.columns import PRICE_PRECISION, SIZE_PRECISION
-from core.engine.catalog.tables import TIMESTAMP
 
 #: 2100-01-01. The engine refuses orders after an instrument's expiry and never settles by itself.
 FAR_FUTURE_NS = 4_102_444_800_000_000_000
 #: Currency code of every probability instrument; the engine registers it with 6 decimals.
 CURRENCY = "USD"
+#: Upper end of a spot pair's grid; no price of a recorded pair comes near it.
+_SPOT_TOP = Decimal(10) ** 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,22 @@ class Pair:
     price_precision: int = 2
     size_precision: int = 8
 
+    def market(self, category: str = "crypto") -> Market:
+        """Return the pair as a market with one outcome: what strategies, gate and catalog work with."""
+        symbol, _, venue = self.instrument_id.rpartition(".")
+        step = Decimal(1).scaleb(-self.price_precision)
+        return Market(
+            venue=venue,
+            market_id=symbol,
+            question=f"{self.base}/{self.quote} spot",
+            outcomes=(Outcome(self.instrument_id, self.base),),
+            grid=TickGrid((Band(Decimal(0), _SPOT_TOP, step),)),
+            fees=FeeSchedule(venue, kind="notional"),
+            category=category,
+            size_step=Decimal(1).scaleb(-self.size_precision),
+            info={"base": self.base, "quote": self.quote},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Precision:
@@ -54,12 +74,35 @@ class Precision:
     size: int
 
 
+def is_spot(market: Market) -> bool:
+    """Return whether a market is a spot pair (one outcome) rather than a question."""
+    return len(market.outcomes) == 1
+
+
 def precision_of(market: Market) -> Precision:
-    """Return the decimals of a market's instruments (sizes finer than 0.01 only where the market says so)."""
-    exponent = market.size_step.normalize().as_tuple().exponent
+    """Return the decimals of a market's instruments.
+
+    Probabilities have 4 price decimals and 2 size decimals (more only where the market's size step says
+    so); a spot pair has those of its grid and size step.
+
+    Raises
+    ------
+    CorruptData
+        If a step is not a finite number, or the grid of a question is finer than 4 decimals.
+    """
+    price, size = _decimals(market.grid.finest, market), _decimals(market.size_step, market)
+    if is_spot(market):
+        return Precision(price, size)
+    if price > PRICE_PRECISION:
+        raise CorruptData(f"grid of {market.market_id} is finer than 0.0001", market.grid.finest)
+    return Precision(PRICE_PRECISION, max(SIZE_PRECISION, size))
+
+
+def _decimals(step: Decimal, market: Market) -> int:
+    exponent = step.normalize().as_tuple().exponent
     if not isinstance(exponent, int):
-        raise CorruptData(f"size step of {market.market_id} is not a number", market.size_step)
-    return Precision(PRICE_PRECISION, max(SIZE_PRECISION, -exponent))
+        raise CorruptData(f"a step of {market.market_id} is not a number", step)
+    return max(0, -exponent)
 
 
 _COMMON = [
@@ -107,8 +150,12 @@ _PAIR = [
 ]
 
 
-def option_table(market: Market, outcome: Outcome) -> pa.Table:
-    """Return one outcome as a table of the engine's ``BinaryOption`` schema."""
+def instrument_table(market: Market, outcome: Outcome) -> pa.Table:
+    """Return one outcome as a table of the engine's ``BinaryOption`` or ``CurrencyPair`` schema."""
+    return _pair_table(market, outcome) if is_spot(market) else _option_table(market, outcome)
+
+
+def _option_table(market: Market, outcome: Outcome) -> pa.Table:
     precision = precision_of(market)
     info = {
         "market_id": market.market_id,
@@ -134,19 +181,23 @@ def option_table(market: Market, outcome: Outcome) -> pa.Table:
     return _one_row("BinaryOption", outcome.instrument_id, _OPTION, row)
 
 
-def pair_table(pair: Pair) -> pa.Table:
-    """Return one spot instrument as a table of the engine's ``CurrencyPair`` schema."""
+def _pair_table(market: Market, outcome: Outcome) -> pa.Table:
+    precision = precision_of(market)
+    try:
+        base, quote = market.info["base"], market.info["quote"]
+    except KeyError as exc:
+        raise CorruptData("a spot market needs info base and quote", market.market_id) from exc
     row = {
-        "id": pair.instrument_id,
-        "raw_symbol": pair.instrument_id.rsplit(".", 1)[0],
-        "base_currency": pair.base,
-        "quote_currency": pair.quote,
-        **_increments(pair.price_precision, pair.size_precision),
+        "id": outcome.instrument_id,
+        "raw_symbol": outcome.instrument_id.rsplit(".", 1)[0],
+        "base_currency": base,
+        "quote_currency": quote,
+        **_increments(precision.price, precision.size),
         "multiplier": "1",
         "margin_init": "0",
         "margin_maint": "0",
     }
-    return _one_row("CurrencyPair", pair.instrument_id, _PAIR, row)
+    return _one_row("CurrencyPair", outcome.instrument_id, _PAIR, row)
 
 
 def _increments(price: int, size: int) -> dict[str, object]:
@@ -171,11 +222,9 @@ def _one_row(
     arrays = []
     for name, kind, _ in parts:
         value = row.get(name)
-        if kind == TIMESTAMP:
-            arrays.append(pa.array(np.array([value or 0], dtype=np.int64)).cast(TIMESTAMP))
-        elif name == "info":
-            storage = pa.array([value], pa.string())
-            arrays.append(pa.ExtensionArray.from_storage(kind, storage))
+        if kind == TIMESTAMP or kind == pa.uint8():
+            arrays.append(from_numpy(np.array([value or 0]), kind))
         else:
-            arrays.append(pa.array([value], kind))
+            text = from_text([None if value is None else str(value)])
+            arrays.append(pa.ExtensionArray.from_storage(kind, text) if name == "info" else text)
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.domain.errors import CorruptData
+from core.engine.catalog.arrays import from_numpy, from_text
 from core.engine.catalog.layout import SCHEMA_VERSION, Kind
 
 _MANIFEST_SCHEMA = pa.schema(
@@ -148,8 +150,13 @@ def content_sha(entries: Iterable[FileEntry], extra: Iterable[bytes]) -> str:
 
 def write_manifest(entries: Iterable[FileEntry], path: Path) -> None:
     """Write the list of files, sorted by path."""
-    rows = [asdict(e) for e in sorted(entries, key=lambda e: e.path)]
-    pq.write_table(pa.Table.from_pylist(rows, schema=_MANIFEST_SCHEMA), path)
+    ordered = sorted(entries, key=lambda e: e.path)
+    arrays = []
+    for field in _MANIFEST_SCHEMA:
+        column = [getattr(entry, field.name) for entry in ordered]
+        is_text = field.type == pa.string()
+        arrays.append(from_text(column) if is_text else from_numpy(np.array(column), field.type))
+    pq.write_table(pa.Table.from_arrays(arrays, schema=_MANIFEST_SCHEMA), path, compression="zstd")
 
 
 def read_manifest(path: Path) -> list[FileEntry]:

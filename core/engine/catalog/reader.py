@@ -90,6 +90,10 @@ class Catalog:
         """Return every file of the catalog, instrument definitions included."""
         return list(self._manifest)
 
+    def manifest_of(self, instrument_id: str) -> list[FileEntry]:
+        """Return the files of one instrument."""
+        return [e for kind in self._by_instrument.get(instrument_id, {}).values() for e in kind]
+
     def markets(self) -> dict[str, Market]:
         """Return all markets by id."""
         lines = values.read_values(self.root / layout.MARKETS)
@@ -166,8 +170,9 @@ class Catalog:
         out: dict[str, Precision] = {}
         for iid, kinds in self._by_instrument.items():
             for kind in layout.DEFINITIONS & set(kinds):
-                row = read_table(self.root / kinds[kind][0].path).to_pylist()[0]
-                out[iid] = Precision(row["price_precision"], row["size_precision"])
+                table = read_table(self.root / kinds[kind][0].path)
+                price, size = (table[n][0].as_py() for n in ("price_precision", "size_precision"))
+                out[iid] = Precision(price, size)
         return out
 
     # -- columns ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core.domain.errors import CorruptData
+from core.engine.catalog.arrays import TIMESTAMP, from_codes, from_numpy, from_text
 from core.engine.catalog.columns import (
     Aggressor,
     BarColumns,
@@ -25,7 +26,6 @@ from core.engine.catalog.columns import (
 )
 from core.engine.catalog.decimals import DECIMAL, encode_ticks
 
-TIMESTAMP = pa.timestamp("ns", tz="UTC")
 CODES = pa.dictionary(pa.int8(), pa.string())
 ACTIONS = [a.name for a in BookAction]
 SIDES = ["NO_ORDER_SIDE" if s is BookSide.NONE else s.name for s in BookSide]
@@ -44,13 +44,13 @@ def delta_table(instrument_id: str, cols: DeltaColumns) -> pa.Table:
         instrument_id,
         cols,
         [
-            ("action", _coded(cols.action, ACTIONS), CODES, False),
-            ("side", _coded(cols.side, SIDES), CODES, False),
+            ("action", from_codes(cols.action, ACTIONS), CODES, False),
+            ("side", from_codes(cols.side, SIDES), CODES, False),
             ("price", encode_ticks(cols.price, cols.price_precision), DECIMAL, True),
             ("size", encode_ticks(cols.size, cols.size_precision), DECIMAL, True),
-            ("order_id", pa.array(order_id, pa.uint64()), pa.uint64(), False),
-            ("flags", pa.array(cols.flags, pa.uint8()), pa.uint8(), False),
-            ("sequence", pa.array(cols.sequence, pa.uint64()), pa.uint64(), False),
+            ("order_id", from_numpy(order_id, pa.uint64()), pa.uint64(), False),
+            ("flags", from_numpy(cols.flags, pa.uint8()), pa.uint8(), False),
+            ("sequence", from_numpy(cols.sequence, pa.uint64()), pa.uint64(), False),
         ],
     )
 
@@ -70,9 +70,11 @@ _BA = ("bid", "ask")
 
 def trade_table(instrument_id: str, cols: TradeColumns, first_row: int = 0) -> pa.Table:
     """Return trades as a table of the engine's ``TradeTick`` schema; ids default to row numbers."""
-    ids: Sequence[str] | pa.Array = cols.trade_id or []
     if cols.trade_id is None:
-        ids = pa.array(np.arange(first_row, first_row + len(cols))).cast(pa.string())
+        numbers = np.arange(first_row, first_row + len(cols), dtype=np.int64)
+        ids = from_numpy(numbers, pa.int64()).cast(pa.string())
+    else:
+        ids = from_text(cols.trade_id)
     return _table(
         "TradeTick",
         instrument_id,
@@ -80,8 +82,8 @@ def trade_table(instrument_id: str, cols: TradeColumns, first_row: int = 0) -> p
         [
             ("price", encode_ticks(cols.price, cols.price_precision), DECIMAL, False),
             ("size", encode_ticks(cols.size, cols.size_precision), DECIMAL, False),
-            ("aggressor_side", _coded(cols.aggressor, AGGRESSORS), CODES, False),
-            ("trade_id", pa.array(ids, pa.string()), pa.string(), False),
+            ("aggressor_side", from_codes(cols.aggressor, AGGRESSORS), CODES, False),
+            ("trade_id", ids, pa.string(), False),
         ],
     )
 
@@ -111,7 +113,7 @@ def close_table(instrument_id: str, ts_ns: int, payout: Decimal, precision: int)
         )
     times = np.array([ts_ns], dtype=np.int64)
     price = encode_ticks(np.array([int(ticks)], dtype=np.int64), precision)
-    kind = _coded(np.zeros(1, dtype=np.uint8), ["CONTRACT_EXPIRED"])
+    kind = from_codes(np.zeros(1, dtype=np.uint8), ["CONTRACT_EXPIRED"])
     schema = _schema(
         [("close_price", DECIMAL, True), ("close_type", CODES, False)],
         {
@@ -141,10 +143,10 @@ def status_table(instrument_id: str, rows: Sequence[tuple[int, str, str]]) -> pa
         ],
         metadata={"instrument_id": instrument_id, "type_name": "InstrumentStatus"},
     )
-    reasons = pa.array([row[2] or None for row in rows], pa.string())
+    reasons = from_text([row[2] or None for row in rows])
     flags = [pa.nulls(len(rows), pa.bool_()) for _ in range(3)]
     arrays = [
-        _coded(codes, actions),
+        from_codes(codes, actions),
         *_times(times, times),
         reasons,
         pa.nulls(len(rows), pa.string()),
@@ -152,12 +154,8 @@ def status_table(instrument_id: str, rows: Sequence[tuple[int, str, str]]) -> pa
     return pa.Table.from_arrays([*arrays, *flags], schema=schema)
 
 
-def _coded(codes: npt.NDArray[np.uint8], words: list[str]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(codes.view(np.int8)), pa.array(words))
-
-
 def _times(event: npt.NDArray[np.int64], init: npt.NDArray[np.int64]) -> list[pa.Array]:
-    return [pa.array(event).cast(TIMESTAMP), pa.array(init).cast(TIMESTAMP)]
+    return [from_numpy(event, TIMESTAMP), from_numpy(init, TIMESTAMP)]
 
 
 def _schema(parts: list[tuple[str, pa.DataType, bool]], metadata: dict[str, str]) -> pa.Schema:

@@ -16,6 +16,7 @@ from core.domain.errors import BetaError, CorruptData
 from core.domain.fees import FeeSchedule
 from core.domain.grid import Band, TickGrid
 from core.domain.market import Event, Market, MarketStatus, Outcome
+from core.engine.catalog.arrays import from_text
 
 
 def market_to_json(market: Market) -> str:
@@ -89,13 +90,8 @@ def write_values(path: Path, rows: Iterable[tuple[str, str, str]]) -> bytes:
     """Write ``(id, venue, json)`` rows sorted by id; return the JSON lines that were written."""
     ordered = sorted(rows)
     ids, venues, texts = zip(*ordered, strict=True) if ordered else ((), (), ())
-    table = pa.table(
-        {
-            "id": pa.array(ids, pa.string()),
-            "venue": pa.array(venues, pa.string()),
-            "json": pa.array(texts, pa.string()),
-        }
-    )
+    columns = {"id": from_text(ids), "venue": from_text(venues), "json": from_text(texts)}
+    table = pa.table(columns)
     pq.write_table(table, path, compression="zstd")
     return "\n".join(texts).encode()
 

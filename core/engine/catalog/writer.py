@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -13,7 +12,6 @@ from typing import Literal, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from core.domain.clock import iso_from_ns
 from core.domain.errors import CorruptData, MissingData, OverlappingData, UsageError
@@ -30,8 +28,8 @@ from core.engine.catalog.columns import (
 from core.engine.catalog.instruments import (
     Pair,
     Precision,
-    option_table,
-    pair_table,
+    instrument_table,
+    is_spot,
     precision_of,
 )
 from core.engine.catalog.layout import Kind
@@ -42,13 +40,12 @@ from core.engine.catalog.meta import (
     periods_of,
     write_manifest,
 )
+from core.engine.catalog.parquet import FileSink
 from core.engine.catalog.reader import Catalog
 from core.engine.catalog.staging import Staging
 
 #: Rows per file: bounds the memory of one write and lets a reader skip by file name.
 ROWS_PER_FILE = 1 << 20
-#: Rows per row group: what a streaming reader holds per instrument.
-ROWS_PER_GROUP = 1 << 16
 
 Mode = Literal["create", "extend", "replace"]
 
@@ -98,12 +95,12 @@ class CatalogWriter:
         self._notes: list[str] = []
         self._markets: dict[str, Market] = {}
         self._events: dict[str, Event] = {}
-        self._pairs: dict[str, Pair] = {}
         self._precisions: dict[str, Precision] = {}
         self._used: dict[str, Precision] = {}
         self._entries: dict[str, FileEntry] = {}
         self._last: dict[tuple[Kind, str], list[tuple[int, int]]] = {}
         self._staging: Staging | None = None
+        self._sink: FileSink | None = None
 
     # -- opening and closing ------------------------------------------------------------------
 
@@ -113,6 +110,7 @@ class CatalogWriter:
         if self._mode == "extend" and self.path.exists():
             old = Catalog.open(self.path)
         self._staging = Staging(self.path, extend=old is not None)
+        self._sink = FileSink(self._staging.root)
         if old is not None:
             self._continue(old)
         return self
@@ -124,19 +122,23 @@ class CatalogWriter:
         trace: TracebackType | None,
     ) -> None:
         """Commit on success; on any error, Ctrl-C included, leave the target as it was."""
-        staging = self._staging
-        if staging is None:
+        staging, sink = self._staging, self._sink
+        if staging is None or sink is None:
             return
         self._staging = None
-        if kind is not None:
-            staging.abandon()
-            return
         try:
-            self._finish(staging.root)
+            if kind is None:
+                self._finish(staging.root, sink)
         except BaseException:
-            staging.abandon()
+            kind = BaseException
             raise
-        staging.commit()
+        finally:
+            self._sink = None
+            sink.stop()
+            if kind is not None:
+                staging.abandon()
+        if kind is None:
+            staging.commit()
 
     def _continue(self, old: Catalog) -> None:
         self._synthetic = self._synthetic or old.meta.synthetic
@@ -156,7 +158,10 @@ class CatalogWriter:
     # -- what can be written ------------------------------------------------------------------
 
     def markets(self, markets: Iterable[Market]) -> None:
-        """Add markets and define one instrument per outcome; a known id is replaced (it may have resolved)."""
+        """Add markets and define one instrument per outcome; a known id is replaced (it may have resolved).
+
+        A market with one outcome is a spot pair (see `Pair.market`).
+        """
         for market in markets:
             precision = precision_of(market)
             self._markets[market.market_id] = market
@@ -168,24 +173,14 @@ class CatalogWriter:
                         f"{known} against {precision}",
                         "write to a new catalog",
                     )
-                table = option_table(market, outcome)
-                self._store(Kind.OPTIONS, outcome.instrument_id, table, 0, 0, replace=True)
 
     def events(self, events: Iterable[Event]) -> None:
         """Add events; a known id is replaced."""
         self._events.update({event.event_id: event for event in events})
 
     def pairs(self, pairs: Iterable[Pair]) -> None:
-        """Define spot instruments."""
-        for pair in pairs:
-            precision = Precision(pair.price_precision, pair.size_precision)
-            if self._precisions.setdefault(pair.instrument_id, precision) != precision:
-                raise CorruptData(
-                    f"{pair.instrument_id} has other decimals in this catalog",
-                    precision,
-                    "write to a new catalog",
-                )
-            self._store(Kind.PAIRS, pair.instrument_id, pair_table(pair), 0, 0, replace=True)
+        """Add spot pairs, each as a market with one outcome."""
+        self.markets(pair.market() for pair in pairs)
 
     def note(self, text: str) -> None:
         """Record an assumption that readers of results must know."""
@@ -275,35 +270,25 @@ class CatalogWriter:
         table: pa.Table,
         start_ns: int,
         end_ns: int,
-        *,
-        replace: bool = False,
     ) -> None:
-        if self._staging is None:
+        if self._sink is None:
             raise UsageError("the catalog writer is not open", self.path, "use it in a with block")
-        relative = layout.relative_path(kind, key, start_ns, end_ns)
-        path = self._staging.root / relative
-        sink = pa.BufferOutputStream()
-        pq.write_table(
-            table, sink, compression="zstd", compression_level=1, row_group_size=ROWS_PER_GROUP
-        )
-        blob = sink.getvalue()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if replace:
-            path.unlink(missing_ok=True)  # may be a hard link into the catalog we extend
-        with path.open("xb") as file:
-            file.write(blob)
-        sha = hashlib.sha256(blob).hexdigest()
+        path = layout.relative_path(kind, key, start_ns, end_ns)
         self._last.setdefault((kind, key), [(start_ns, end_ns)])
-        self._entries[relative] = FileEntry(
-            kind, key, relative, start_ns, end_ns, table.num_rows, len(blob), sha
-        )
+        self._sink.put(FileEntry(kind, key, path, start_ns, end_ns, table.num_rows, 0, ""), table)
 
-    def _finish(self, root: Path) -> None:
-        data = [e for e in self._entries.values() if e.kind not in layout.DEFINITIONS]
+    def _finish(self, root: Path, sink: FileSink) -> None:
+        for market in self._markets.values():
+            kind = Kind.PAIRS if is_spot(market) else Kind.OPTIONS
+            for outcome in market.outcomes:
+                key = outcome.instrument_id
+                self._store(kind, key, instrument_table(market, outcome), 0, 0)
+        self._entries.update({entry.path: entry for entry in sink.finish()})
+        entries = list(self._entries.values())
+        data = [e for e in entries if e.kind not in layout.DEFINITIONS]
         if not data:
             raise MissingData("nothing was written to this catalog", self.path)
         self._check_definitions(data)
-        entries = list(self._entries.values())
         market_rows = [
             (m.market_id, m.venue, values.market_to_json(m)) for m in self._markets.values()
         ]

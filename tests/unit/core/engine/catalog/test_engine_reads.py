@@ -34,6 +34,7 @@ from core.engine.catalog import Catalog, CatalogWriter, Kind
 from tests.unit.core.engine.catalog.conftest import (
     BAR,
     NO,
+    PAIR,
     T0,
     YES,
     S,
@@ -167,6 +168,6 @@ def test_columns_come_back_as_they_went_in(small_catalog: Path) -> None:
     assert catalog.bars(BAR).volume.tolist() == [39_217_808_800_000] * 3
     assert catalog.trades(YES).trade_id == ["t0", "t1", "t2"]
     assert catalog.kinds(YES) == {Kind.DELTAS, Kind.TRADES, Kind.STATUSES, Kind.CLOSES}
-    assert catalog.markets() == {"KXTEST-26": make_market()}
+    assert catalog.markets() == {"KXTEST-26": make_market(), "BTCUSDT": PAIR.market()}
     assert catalog.markets()["KXTEST-26"].info == {"note": "ü"}
     assert catalog.span_ns(NO) == (T0, T0 + 60 * S)

@@ -1,0 +1,89 @@
+"""`beta data`: sample, ingest, fetch, list, verify, export and clean catalogs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Sample, ingest, fetch, list, verify and clean catalogs.", no_args_is_help=True
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+CatalogName = Annotated[str, typer.Argument(help="Catalog name or folder.")]
+
+
+@app.command()
+def ingest(
+    name: Annotated[str, typer.Argument(help="Recorded set, or csv for your own tables.")],
+    source: Annotated[Path, typer.Option("--from", help="Folder (csv: file or folder).")],
+    to: Annotated[str, typer.Option(help="Catalog name or folder; default: the set's name.")] = "",
+    extend: Annotated[bool, typer.Option(help="Add to a catalog that exists.")] = False,
+    replace: Annotated[bool, typer.Option(help="Replace a catalog that exists.")] = False,
+    part: Annotated[str, typer.Option(help="Part of the set (see docs/data.md).")] = "",
+    assumed_size: Annotated[
+        str, typer.Option(help="Contracts per side where the set recorded no size.")
+    ] = "",
+    official_only: Annotated[
+        bool, typer.Option("--official-only", help="Settle on recorded results only.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import a recorded set into a catalog and print what can be trusted."""
+    from adapters.history.sets import ingest as run
+    from console.cli.data_view import progress_bar, show_report
+    from core.domain.errors import UsageError
+    from core.domain.money import decimal_of
+
+    if extend and replace:
+        raise UsageError("--extend and --replace exclude each other", "both", "give one of them")
+    options: dict[str, Any] = {}
+    if part:
+        options["part"] = part
+    if assumed_size:
+        options["assumed_size"] = decimal_of(assumed_size, "--assumed-size")
+    if official_only:
+        options["official_only"] = True
+    with progress_bar(f"ingest {name}", quiet=as_json) as progress:
+        report = run(
+            name,
+            source,
+            to or None,
+            mode="extend" if extend else "replace" if replace else "create",
+            options=options,
+            progress=progress,
+        )
+    show_report(report, as_json)
+
+
+@app.command()
+def ls(
+    catalog: Annotated[str, typer.Argument(help="One catalog in detail.")] = "",
+    limit: Annotated[int, typer.Option(help="Markets to list.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the catalogs, or what one of them holds."""
+    from console.cli.data_view import show_catalog, show_catalogs
+    from core.engine.catalog import find_catalog
+
+    if catalog:
+        show_catalog(find_catalog(catalog), limit, as_json)
+    else:
+        show_catalogs(as_json)
+
+
+@app.command()
+def verify(catalog: CatalogName, as_json: AsJson = False) -> None:
+    """Check every file, row, book and settlement of a catalog; exit 1 when something is wrong."""
+    from console.cli.data_view import progress_bar, show_verification
+    from core.engine.catalog import find_catalog
+    from core.engine.catalog.verify import verify_catalog
+
+    opened = find_catalog(catalog)
+    with progress_bar(f"verify {catalog}", quiet=as_json) as progress:
+        result = verify_catalog(opened, progress)
+    show_verification(result, as_json)
+    if not result.passed:
+        raise typer.Exit(1)
