@@ -1,25 +1,32 @@
-"""BetaStrategy: the base of every strategy, the same class in backtest, paper and live."""
+"""BetaStrategy: the base of every strategy, the same class in backtest, paper and live.
+
+Layers, each in its own file: `bound` (session, guard, data in a fixed order), `views` (read), `orders` (act,
+through the gate), `order_events` (book what comes back), and here what an author overrides and says.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from nautilus_trader.model import Bar, QuoteTick, TradeTick
-from nautilus_trader.trading import Strategy
 from pydantic import BaseModel, ConfigDict
 
 from core.domain.decision import Forecast, OrderIntent, Proposal, TimeInForce
 from core.domain.fees import FeeCharge, Role, Side
-from core.domain.market import Event, Market
+from core.engine.order_events import AnsweringStrategy
 from core.engine.results import FillRow
+from core.engine.session import Level
 
-
-class Level(NamedTuple):
-    """One price level: dollars per share, shares."""
-
-    price: Decimal
-    size: Decimal
+__all__ = [
+    "BetaStrategy",
+    "FeeCharge",
+    "Level",
+    "Role",
+    "Side",
+    "StrategyConfig",
+    "TimeInForce",
+]
 
 
 class StrategyConfig(BaseModel):
@@ -28,28 +35,28 @@ class StrategyConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class BetaStrategy(Strategy):
+class BetaStrategy(AnsweringStrategy):
     """Base of all strategies.
 
     Subclass it, set `config_type`, override ``on_start`` (subscribe with ``watch_*``) and the
-    callbacks. Every order path passes the gate; an exception in a callback stops the run.
+    callbacks below. Every order path passes the gate; an exception in a callback stops the run.
 
     Attributes
     ----------
-    markets : dict of str to Market
+    config : StrategyConfig
+        Parameters, an instance of `config_type`.
+    markets : mapping of str to Market
         Market of each instrument id in the universe.
-    events : dict of str to Event
+    events : mapping of str to Event
     universe : tuple of str
         Instrument ids of this run, sorted.
+    rng : random.Random
+        Seeded source of randomness; use no other.
     """
 
     config_type: ClassVar[type[StrategyConfig]] = StrategyConfig
 
-    markets: dict[str, Market]
-    events: dict[str, Event]
-    universe: tuple[str, ...]
-
-    # -- callbacks an author overrides -------------------------------------------------------
+    # -- what an author overrides -----------------------------------------------------------
     def on_start(self) -> None:
         """Subscribe here."""
 
@@ -69,7 +76,7 @@ class BetaStrategy(Strategy):
         """React to an own fill; position and cash are already updated."""
 
     def on_settlement(self, iid: str, payout: Decimal) -> None:
-        """React to the resolution of a held instrument; the position is already gone."""
+        """React to the resolution of an instrument of the universe; a position in it is already paid out."""
 
     def on_refused(self, intent: OrderIntent, refusal: Any) -> None:
         """React to a refusal of the gate (`refusal.code` says why)."""
@@ -77,109 +84,14 @@ class BetaStrategy(Strategy):
     def on_forecast(self, forecast: Forecast) -> None:
         """React to a forecast asked for earlier."""
 
-    # -- watch ------------------------------------------------------------------------------
-    def watch_quotes(self, iid: str) -> None:
-        """Subscribe to top-of-book changes (quotes, or derived from the book)."""
-        raise NotImplementedError
-
-    def watch_book(self, iid: str) -> None:
-        """Subscribe to book changes; ``on_book(iid)`` follows each complete batch of deltas."""
-        raise NotImplementedError
-
-    def watch_trades(self, iid: str) -> None:
-        """Subscribe to trades."""
-        raise NotImplementedError
-
-    def watch_bars(self, bar_type: str) -> None:
-        """Subscribe to bars, for example ``"BTCUSDT.BINANCE-1-HOUR-LAST-EXTERNAL"``."""
-        raise NotImplementedError
-
-    # -- act --------------------------------------------------------------------------------
-    def buy(
-        self,
-        iid: str,
-        quantity: Decimal,
-        price: Decimal,
-        *,
-        tif: TimeInForce = TimeInForce.IOC,
-        post_only: bool = False,
-        reason: str = "",
-        forecast: Forecast | None = None,
-        expire_ns: int = 0,
-    ) -> str | None:
-        """Send a limit buy through the gate; return the client order id, or None when refused."""
-        raise NotImplementedError
-
-    def sell(
-        self,
-        iid: str,
-        quantity: Decimal,
-        price: Decimal,
-        *,
-        tif: TimeInForce = TimeInForce.IOC,
-        post_only: bool = False,
-        reason: str = "",
-        forecast: Forecast | None = None,
-        expire_ns: int = 0,
-    ) -> str | None:
-        """Send a limit sell of held shares through the gate; None when refused."""
-        raise NotImplementedError
-
-    def exit(self, iid: str, reason: str) -> str | None:
-        """Cancel own working orders and sell what is held at the best bid or better, IOC."""
-        raise NotImplementedError
-
-    def cancel(self, client_order_id: str) -> None:
-        """Cancel a working order; unknown or closed ids are ignored."""
-        raise NotImplementedError
-
-    def cancel_all(self, iid: str) -> None:
-        """Cancel every own working order of an instrument."""
-        raise NotImplementedError
-
-    # -- read -------------------------------------------------------------------------------
-    @property
-    def now_ns(self) -> int:
-        """Simulated or real time, nanoseconds since 1970 UTC."""
-        return int(self.clock.timestamp_ns())
-
-    def position(self, iid: str) -> Decimal:
-        """Shares that this strategy holds."""
-        raise NotImplementedError
-
-    def cash(self) -> Decimal:
-        """Free dollars of the account: total minus what working orders reserve."""
-        raise NotImplementedError
-
-    def equity(self) -> Decimal:
-        """Dollars: cash plus positions marked at the bid."""
-        raise NotImplementedError
-
-    def best_bid(self, iid: str) -> Level | None:
-        """Best bid, or None when the side is empty or nothing was seen yet."""
-        raise NotImplementedError
-
-    def best_ask(self, iid: str) -> Level | None:
-        """Best ask, or None when the side is empty or nothing was seen yet."""
-        raise NotImplementedError
-
-    def depth(self, iid: str, side: Side, levels: int = 10) -> list[Level]:
-        """Best `levels` levels one can trade against: asks for BUY, bids for SELL, best first."""
-        raise NotImplementedError
-
-    def book_age_ns(self, iid: str) -> int:
-        """Nanoseconds since the book of `iid` last changed; a large number when never seen."""
-        raise NotImplementedError
-
-    def fee(self, iid: str, side: Side, role: Role, price: Decimal, quantity: Decimal) -> FeeCharge:
-        """Exact charge of such a fill now, as the first fill of its order."""
-        raise NotImplementedError
-
     # -- say --------------------------------------------------------------------------------
     def record_forecast(self, forecast: Forecast) -> int:
         """Record a forecast; return its ledger row (0 without a ledger)."""
-        raise NotImplementedError
+        ref = self._bt_refs[forecast.instrument_id]
+        return self.session.journal.forecast(
+            self._bt_sid, ref, forecast, self.mid(ref.iid), self.now_ns
+        )
 
     def record_proposal(self, proposal: Proposal) -> int:
         """Record a proposal; return its ledger row (0 without a ledger)."""
-        raise NotImplementedError
+        return self.session.journal.proposal(proposal, self.now_ns)

@@ -1,20 +1,20 @@
-"""Backtest: a spec in, a result out."""
+"""Backtest: a spec in, a result out.
+
+>>> from core.engine.backtest import BacktestSpec, run_backtest
+>>> result = run_backtest(BacktestSpec(strategy="strategies.base_predictor:BasePredictor", catalog="sample"))
+... # doctest: +SKIP
+"""
 
 from __future__ import annotations
 
 from core.engine.backtest.spec import BacktestSpec, Progress
 from core.engine.results import RunResult
 
-__all__ = ["BacktestSpec", "Progress", "run_backtest"]
+__all__ = ["BacktestSpec", "Progress", "RunResult", "run_backtest"]
 
 
 def run_backtest(spec: BacktestSpec, progress: Progress | None = None) -> RunResult:
-    """Run `spec` and return its result.
+    """Run `spec` and return its result; see `core.engine.backtest.run.run_backtest`."""
+    from core.engine.backtest.run import run_backtest as run  # the engine loads when a run starts
 
-    Raises
-    ------
-    BetaError
-        `UsageError` for an unknown strategy, market or parameter, `MissingData` when the period holds
-        no data, `StrategyError` when the strategy raised.
-    """
-    raise NotImplementedError
+    return run(spec, progress)

@@ -22,8 +22,8 @@ class BacktestSpec:
         Import string ``"strategies.polymarket_arb:PolymarketArb"``, or several joined by commas.
     params : mapping
         Parameters of the strategy's config model; unknown names are refused.
-    catalog : Path
-        Catalog folder.
+    catalog : Path or str
+        Catalog folder, or the name of a catalog (`sample`).
     start_ns, end_ns : int, optional
         Period, nanoseconds since 1970, start inclusive, end exclusive; None = all data.
     capital : Decimal
@@ -42,7 +42,7 @@ class BacktestSpec:
 
     strategy: str
     params: Mapping[str, Any] = field(default_factory=dict)
-    catalog: Path
+    catalog: Path | str
     start_ns: int | None = None
     end_ns: int | None = None
     capital: Decimal = Decimal("100")

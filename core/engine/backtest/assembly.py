@@ -1,0 +1,235 @@
+"""From a universe to an engine that is ready to run: venues, data streams, session, strategies."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.backtest import (
+    BacktestDataConfig,
+    BacktestEngineConfig,
+    BacktestNode,
+    BacktestRunConfig,
+    BacktestVenueConfig,
+)
+from nautilus_trader.common import CacheConfig, LoggerConfig
+from nautilus_trader.data import DataEngineConfig
+from nautilus_trader.execution import MakerTakerFeeModel, StaticLatencyModel
+from nautilus_trader.model import NautilusDataType
+from nautilus_trader.risk import RiskEngineConfig
+
+from core.engine.backtest.hindsight import at_start
+from core.engine.backtest.quiet_imports import without_unneeded
+from core.engine.backtest.spec import BacktestSpec
+from core.engine.backtest.strategies import StrategyPlan
+from core.engine.backtest.universe import Universe
+from core.engine.catalog import Kind
+from core.engine.currency import currency
+from core.engine.feed import Feed
+from core.engine.fees import fee_models
+from core.engine.guard import Failure
+from core.engine.journal import Journal
+from core.engine.merging import MergeBook
+from core.engine.mirror import MirrorGuard
+from core.engine.references import InstrumentRef, PriceSource
+from core.engine.session import SAMPLED_FROM_START, Session
+from core.ledger import Ledger
+from core.risk.gate import Gate
+from core.risk.instruments import VenueRules
+
+RUN_ID = "run"
+#: Rows in memory at once.
+CHUNK_ROWS = 50_000
+#: Ticks kept per instrument; the engine reserves this much for each (its default is 10,000).
+TICK_CAPACITY = 100
+#: The engine's own throttle silently denies bursts; rates are the gate's business.
+NO_THROTTLE = "1000000/00:00:01"
+#: Points of the sampling grid over the whole period.
+GRID_POINTS = 400
+
+#: Streams in the order in which data of one moment is processed: a trade before the book change it caused
+#: (queue position), settlement last.
+STREAMS: tuple[tuple[Kind, NautilusDataType], ...] = (
+    (Kind.STATUSES, NautilusDataType.InstrumentStatus),
+    (Kind.TRADES, NautilusDataType.TradeTick),
+    (Kind.DELTAS, NautilusDataType.OrderBookDelta),
+    (Kind.QUOTES, NautilusDataType.QuoteTick),
+    (Kind.BARS, NautilusDataType.Bar),
+    (Kind.CLOSES, NautilusDataType.InstrumentClose),
+)
+
+
+@dataclass
+class Assembly:
+    """An engine ready to run, and the session its strategies share."""
+
+    node: BacktestNode
+    session: Session
+    strategies: list[Any]
+
+
+def assemble(
+    universe: Universe,
+    spec: BacktestSpec,
+    plans: list[StrategyPlan],
+    ledger: Ledger | None,
+    on_grid: Callable[[int], None] | None,
+) -> Assembly:
+    """Return the engine of one run, with everything added and nothing started."""
+    session = new_session(universe, spec, len(plans), ledger)
+    with without_unneeded():
+        node = BacktestNode(
+            [
+                BacktestRunConfig(
+                    [_venue(code, universe, session) for code in universe.all_venues],
+                    streams(universe),
+                    engine=engine_config(),
+                    id=RUN_ID,
+                    chunk_size=CHUNK_ROWS,
+                    raise_exception=True,
+                    dispose_on_completion=False,
+                )
+            ]
+        )
+        node.build()
+    node.add_actor(RUN_ID, _feed(universe, session, on_grid))
+    strategies = [plan.type(plan.config) for plan in plans]
+    for strategy in strategies:
+        strategy.bind(session)
+        session.registered.append(strategy)
+        node.add_strategy(RUN_ID, strategy)
+    return Assembly(node, session, strategies)
+
+
+def engine_config() -> BacktestEngineConfig:
+    """Return the engine's settings: no analysis, no logging, small caches, quotes derived from books."""
+    return BacktestEngineConfig(
+        run_analysis=False,
+        cache=CacheConfig(tick_capacity=TICK_CAPACITY, bar_capacity=TICK_CAPACITY),
+        risk_engine=RiskEngineConfig(
+            max_order_submit_rate=NO_THROTTLE, max_order_modify_rate=NO_THROTTLE
+        ),
+        data_engine=DataEngineConfig(emit_quotes_from_book=True, buffer_deltas=True),
+        logging=LoggerConfig(bypass_logging=True),
+    )
+
+
+def new_session(
+    universe: Universe, spec: BacktestSpec, strategies: int, ledger: Ledger | None
+) -> Session:
+    """Return the session of a run: gate with markets and capital, fee books, merge books, journal."""
+    books = {code: venue.fee_book() for code, venue in universe.venues.items()}
+    gate = Gate(
+        [
+            VenueRules(code, books[code], nets_outcomes=venue.nets_outcomes)
+            for code, venue in universe.venues.items()
+        ],
+        key=hashlib.sha256(f"backtest:{spec.seed}".encode()).digest(),
+    )
+    seen = set()
+    for market in universe.markets.values():
+        if market.market_id not in seen and market.venue in books:
+            seen.add(market.market_id)
+            gate.on_market(at_start(market))
+    for code, amount in universe.capital.items():
+        gate.on_cash(code, amount)
+    failure = Failure()
+    session = Session(
+        references=universe.references,
+        markets={iid: at_start(m) for iid, m in universe.markets.items()},
+        events=universe.events,
+        gate=gate,
+        fee_books=books,
+        journal=Journal(ledger, {c: v.currency for c, v in universe.venues.items()}),
+        failure=failure,
+        latency_ns={c: _latency_ns(c, universe, spec) for c in universe.all_venues},
+        fan_out=strategies > 1,
+        seed=spec.seed,
+        merging={
+            code: MergeBook()
+            for code, venue in universe.venues.items()
+            if venue.merge_pairs or venue.nets_outcomes
+        },
+        mirror=MirrorGuard(),
+        queue_position=spec.queue_position,
+        begin_ns=universe.start_ns if universe.data_start_ns < universe.start_ns else 0,
+    )
+    session.fee_models = fee_models(
+        books, universe.references, session.merging, session.now_ns, failure
+    )
+    for ref in list(universe.references)[:SAMPLED_FROM_START]:
+        session.traded(ref)
+    return session
+
+
+def streams(universe: Universe) -> list[BacktestDataConfig]:
+    """Return the data streams of a run, in the order in which data of one moment is processed."""
+    out = []
+    path = str(universe.catalog.root)
+    for kind, data_type in STREAMS:
+        refs = [r for r in universe.references if _streamed(kind, r, universe.kinds[r.iid])]
+        if not refs:
+            continue
+        options: dict[str, Any] = {
+            "start_time": universe.data_start_ns,
+            "end_time": universe.end_ns,
+        }
+        if kind is Kind.BARS:
+            options["bar_types"] = [b for r in refs for b in r.bar_types]
+        else:
+            options["instrument_ids"] = [r.native for r in refs]
+        if kind is Kind.DELTAS:
+            options["batch_deltas"] = True  # a half-built snapshot must never be traded on
+        out.append(BacktestDataConfig(data_type, path, **options))
+    return out
+
+
+def _streamed(kind: Kind, ref: InstrumentRef, kinds: frozenset[Kind]) -> bool:
+    """Return whether a kind of data is used: recorded quotes give way to the book they came from."""
+    if kind not in kinds:
+        return False
+    return not (kind is Kind.QUOTES and ref.source is PriceSource.BOOK)
+
+
+def _latency_ns(code: str, universe: Universe, spec: BacktestSpec) -> int:
+    venue = universe.venues.get(code)
+    default = venue.default_latency_ms if venue is not None else 0.0
+    return round((default if spec.latency_ms is None else spec.latency_ms) * 1_000_000)
+
+
+def _venue(code: str, universe: Universe, session: Session) -> BacktestVenueConfig:
+    refs = [r for r in universe.references if r.venue == code]
+    sources = {r.source for r in refs}
+    latency = session.latency_ns.get(code, 0)
+    spot = all(len(r.market.outcomes) == 1 for r in refs)
+    venue = universe.venues.get(code)
+    money = venue.currency if venue is not None else universe.quotes_in.get(refs[0].iid, "USD")
+    amount = universe.capital.get(code, Decimal(0))
+    return BacktestVenueConfig(
+        code,
+        "NETTING",
+        "CASH",
+        [f"{amount} {currency(money).code}"],
+        book_type="L2_MBP" if PriceSource.BOOK in sources else "L1_MBP",
+        base_currency=None if spot else currency(money),
+        fee_model=session.fee_models.get(code) or MakerTakerFeeModel(Decimal(0), Decimal(0)),
+        latency_model=StaticLatencyModel(latency) if latency else None,
+        liquidity_consumption=True,
+        queue_position=session.queue_position,
+        bar_execution=sources <= {PriceSource.BARS, PriceSource.NONE},
+    )
+
+
+def _feed(universe: Universe, session: Session, on_grid: Callable[[int], None] | None) -> Feed:
+    refs = list(universe.references)
+    step = max((universe.end_ns - universe.start_ns) // GRID_POINTS, 1)
+    return Feed(
+        session,
+        statuses=[r for r in refs if Kind.STATUSES in universe.kinds[r.iid]],
+        closes=[r for r in refs if Kind.CLOSES in universe.kinds[r.iid]],
+        grid=(universe.start_ns, step),
+        on_grid=on_grid,
+    )

@@ -1,0 +1,204 @@
+"""From the session of a finished run to its result: rows, per-market money, warnings. No pandas."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from core.domain.errors import StrategyError
+from core.domain.money import ZERO
+from core.engine.backtest.header import Started
+from core.engine.backtest.universe import Universe
+from core.engine.results import FillRow, ForecastRow, MarketRow, OrderRow, RunResult
+from core.engine.session import Session
+from core.risk.units import shares
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run whose engine has stopped and whose money was checked."""
+
+    universe: Universe
+    session: Session
+    seconds: float
+    records: int
+
+
+@dataclass(slots=True)
+class _Account:
+    """Money of one market."""
+
+    cash: Decimal = ZERO
+    fees: Decimal = ZERO
+    fills: int = 0
+
+
+def extract(started: Started, finished: Finished) -> RunResult:
+    """Return the result of a finished run.
+
+    Raises
+    ------
+    StrategyError
+        If the rows do not add up to the account.
+    """
+    session, journal = finished.session, finished.session.journal
+    fills = sorted(journal.fills, key=_fill_order)
+    settlements = sorted(
+        journal.settlements, key=lambda s: (s.ts_ns, s.instrument_id, s.strategy_id)
+    )
+    markets = market_rows(finished, fills)
+    final_cash, final_equity = session.total_cash(), session.gate.equity()
+    total = sum((m.pnl for m in markets), ZERO)
+    if total != final_equity - started.spec.capital:
+        raise StrategyError(
+            "the rows of the run do not add up to its account",
+            f"{total} against {final_equity - started.spec.capital}",
+            "please report this: no figure of this run can be trusted",
+        )
+    rules = tuple(sorted({f.fee_rule for f in fills if f.role != "settlement"}))
+    header = started.header(finished.records, finished.seconds, rules)
+    unresolved = [m for m in markets if m.open_quantity > 0 and not m.resolved]
+    return RunResult(
+        header=replace(header, interrupted=session.failure.interrupted),
+        orders=order_rows(session),
+        fills=fills,
+        settlements=settlements,
+        forecasts=forecast_rows(session),
+        markets=markets,
+        equity=session.curve.curve(),
+        prices=[
+            sampler.series()
+            for iid, sampler in sorted(session.prices.items())
+            if iid in {f.instrument_id for f in fills}
+        ],
+        warnings=warnings(finished, unresolved),
+        decision_hash=journal.hash.hexdigest(),
+        final_cash=final_cash,
+        final_equity=final_equity,
+        fees_paid=sum((f.fee for f in fills), ZERO),
+        unresolved=unresolved,
+        merged=sum((book.total for book in session.merging.values()), ZERO),
+    )
+
+
+def _fill_order(fill: FillRow) -> tuple[int, bool]:
+    """Sort by time, settlement legs last; the engine's own order is kept otherwise."""
+    return fill.ts_ns, fill.role == "settlement"
+
+
+def order_rows(session: Session) -> list[OrderRow]:
+    """Return all orders, refused ones included, by time."""
+    rows = [record.row() for record in session.journal.orders.values()]
+    rows.extend(session.journal.refused)
+    rows.sort(key=lambda r: r.ts_ns)
+    return rows
+
+
+def forecast_rows(session: Session) -> list[ForecastRow]:
+    """Return the forecasts joined to what happened."""
+    payouts = {iid: float(p) for iid, p in session.payouts.items()}
+    return [
+        replace(row, outcome=payouts[row.instrument_id]) if row.instrument_id in payouts else row
+        for row in session.journal.forecasts
+    ]
+
+
+def market_rows(finished: Finished, fills: list[FillRow]) -> list[MarketRow]:
+    """Return what each traded market did to the account, in exact dollars."""
+    session = finished.session
+    accounts: dict[str, _Account] = {}
+    reasons: dict[str, Counter[str]] = {}
+    exits: set[tuple[str, str]] = set()
+    for fill in fills:
+        account = accounts.setdefault(fill.market_id, _Account())
+        account.cash -= fill.signed_quantity * fill.price + fill.fee
+        account.fees += fill.fee
+        account.fills += fill.role != "settlement"
+        if fill.side == "SELL" and (fill.market_id, fill.order_id) not in exits:
+            exits.add((fill.market_id, fill.order_id))
+            reasons.setdefault(fill.market_id, Counter())[fill.reason or "sold"] += 1
+    for _, _, market_id, pairs in session.journal.merges:
+        accounts[market_id].cash += pairs
+        reasons.setdefault(market_id, Counter())["merge"] += 1
+    by_id = {m.market_id: m for m in session.markets.values()}
+    open_quantity, open_value = _open(session)
+    rows = []
+    for market_id in sorted(accounts):
+        market, account = by_id[market_id], accounts[market_id]
+        paid = [session.payouts.get(o.instrument_id) for o in market.outcomes]
+        rows.append(
+            MarketRow(
+                market_id=market_id,
+                venue=market.venue,
+                question=market.question,
+                fills=account.fills,
+                pnl=account.cash + open_value.get(market_id, ZERO),
+                fees=account.fees,
+                resolved=any(p is not None for p in paid),
+                payout=_first_payout(paid),
+                open_quantity=open_quantity.get(market_id, ZERO),
+                open_value=open_value.get(market_id, ZERO),
+                exit_reasons=dict(sorted(reasons.get(market_id, Counter()).items())),
+            )
+        )
+    return rows
+
+
+def _first_payout(paid: list[Decimal | None]) -> Decimal | None:
+    """Return the payout of the first outcome, from the second one where only that is known."""
+    if paid[0] is not None or len(paid) != 2 or paid[1] is None:
+        return paid[0]
+    return Decimal(1) - paid[1]
+
+
+def _open(session: Session) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
+    """Return shares left and their marked value, by market."""
+    quantity: dict[str, Decimal] = {}
+    value: dict[str, Decimal] = {}
+    for (_, iid), _ in session.gate.book.holdings.items():
+        market_id = session.markets[iid].market_id
+        quantity.setdefault(market_id, ZERO)
+        value.setdefault(market_id, ZERO)
+    for strategy_id, iid in session.gate.book.holdings:
+        market_id = session.markets[iid].market_id
+        held = session.gate.position(strategy_id, iid)
+        quantity[market_id] += held
+        value[market_id] += held * shares(session.gate.book.marks.get(iid, 0))
+    return quantity, value
+
+
+def warnings(finished: Finished, unresolved: list[MarketRow]) -> list[str]:
+    """Return what a reader must know, most important first."""
+    session, universe = finished.session, finished.universe
+    out = []
+    if session.failure.interrupted:
+        out.append("Interrupted: the run ended before its data did.")
+    if unresolved:
+        value = sum((m.open_value for m in unresolved), ZERO)
+        out.append(
+            f"{len(unresolved)} market(s) end unresolved with ${value} of open positions at the bid: "
+            "their profit is not final."
+        )
+    denied = [r for r in session.journal.orders.values() if r.status == "DENIED"]
+    if denied:
+        out.append(
+            f"{len(denied)} order(s) passed the gate but were denied by the engine "
+            f"(first: {denied[0].code})."
+        )
+    rejected = Counter(r.code for r in session.journal.orders.values() if r.status == "REJECTED")
+    for reason, count in rejected.most_common(3):
+        out.append(f"{count} order(s) rejected by the venue: {reason}")
+    for code, count in sorted(session.journal.refusals.items(), key=lambda kv: -kv[1]):
+        out.append(f"{count} order(s) refused by the gate: {code}")
+    sources = Counter(r.source.value for r in universe.references)
+    if "quotes" in sources:
+        out.append(
+            f"{sources['quotes']} instrument(s) have top of book only: fills are capped at the shown size."
+        )
+    if "trades" in sources:
+        out.append(
+            f"{sources['trades']} instrument(s) have trades only: fills are at traded prices, without a spread."
+        )
+    out.extend(universe.catalog.meta.notes)
+    return out

@@ -1,0 +1,161 @@
+"""Run a spec: load, assemble, run under a SIGINT flag, raise what was raised, check the money, return rows."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from nautilus_trader.model import Venue as EngineVenue
+
+from core.domain.errors import BetaError, StrategyError
+from core.engine.backtest.assembly import RUN_ID, Assembly, assemble
+from core.engine.backtest.extract import Finished, extract
+from core.engine.backtest.header import Started, open_run
+from core.engine.backtest.spec import BacktestSpec, Progress
+from core.engine.backtest.strategies import plan_strategies
+from core.engine.backtest.universe import Universe, load_universe
+from core.engine.catalog import find_catalog
+from core.engine.currency import currency
+from core.engine.guard import Failure
+from core.engine.results import RunResult
+from core.ledger import BatchLedger
+
+
+def run_backtest(spec: BacktestSpec, progress: Progress | None = None) -> RunResult:
+    """Run `spec` and return its result.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        ``progress(records_done, records_total, simulated_ns)``, a few hundred times over the run.
+
+    Raises
+    ------
+    BetaError
+        `UsageError` for an unknown strategy, market or parameter, `MissingData` when the period holds
+        no data, `StrategyError` when a strategy raised (its error is the cause).
+    """
+    plans = plan_strategies(spec.strategy, spec.params)
+    universe = load_universe(find_catalog(spec.catalog), spec)
+    started = open_run(spec, universe, plans)
+    with contextlib.ExitStack() as stack:
+        ledger = None
+        if spec.ledger is not None:
+            ledger = stack.enter_context(
+                BatchLedger(Path(spec.ledger), start_ns=universe.data_start_ns)
+            )
+            started.write(ledger)
+        on_grid = None if progress is None else _progress(progress, universe)
+        assembly = assemble(universe, spec, plans, ledger, on_grid)
+        try:
+            seconds, records = _run(assembly)
+            finished = _finish(assembly, universe, seconds, records)
+            result = extract(started, finished)
+            if ledger is not None:
+                started.seal(ledger, result, universe.end_ns)
+            return result
+        finally:
+            assembly.node.dispose()
+
+
+def _progress(progress: Progress, universe: Universe) -> Callable[[int], None]:
+    """Return a callback for grid points: records done are told from the share of the period."""
+    span = max(universe.end_ns - universe.start_ns, 1)
+
+    def on_grid(ts_ns: int) -> None:
+        part = min(max(ts_ns - universe.start_ns, 0), span)
+        progress(universe.records * part // span, universe.records, ts_ns)
+
+    return on_grid
+
+
+def _run(assembly: Assembly) -> tuple[float, int]:
+    """Run the engine; return wall seconds and records; raise what a component raised."""
+    failure = assembly.session.failure
+    began = time.perf_counter()
+    with _sigint(failure), _no_collection():
+        try:
+            (outcome,) = assembly.node.run()
+        except BetaError:
+            raise
+        except BaseException as exc:
+            if failure.error is None:
+                raise StrategyError(
+                    "the engine stopped the run", f"{type(exc).__name__}: {exc}"
+                ) from exc
+    if failure.error is not None:
+        raise_failure(failure)
+    return time.perf_counter() - began, int(outcome.iterations)
+
+
+def raise_failure(failure: Failure) -> None:
+    """Raise the first error of a run: a `BetaError` as it is, anything else as a `StrategyError`."""
+    error = failure.error
+    if error is None:
+        return
+    if isinstance(error, BetaError | KeyboardInterrupt | SystemExit):
+        raise error
+    raise StrategyError(
+        f"{failure.where} raised {type(error).__name__}", str(error), "run with BETA_DEBUG=1"
+    ) from error
+
+
+@contextlib.contextmanager
+def _sigint(failure: Failure) -> Iterator[None]:
+    """Turn Ctrl-C into a flag: raised inside a callback it would be swallowed by the engine."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum: int, frame: object) -> None:
+        failure.interrupted = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Collect garbage rarely during the run: market data objects never form cycles."""
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+
+
+def _finish(assembly: Assembly, universe: Universe, seconds: float, records: int) -> Finished:
+    """Take the last marks and check that our money is the engine's, to the micro-dollar."""
+    session = assembly.session
+    session.sample(max(session.now_ns(), universe.start_ns), keep=True)
+    cache = assembly.node.get_engine_cache(RUN_ID)
+    for code, venue in universe.venues.items():
+        account = cache.account_for_venue(EngineVenue(code))
+        if account is None:
+            raise StrategyError("the engine has no account", code)
+        total = account.balance_total(currency(venue.currency)).as_decimal()
+        ours = session.gate.cash(code)
+        if total != ours:
+            raise StrategyError(
+                f"our cash at {code} is not the engine's",
+                f"{ours} against {total}",
+                "please report this: no figure of this run can be trusted",
+            )
+    left = [order_id for model in session.fee_models.values() for order_id in model.pending]
+    if left:
+        raise StrategyError("fills were charged that the engine never reported", left[:3])
+    return Finished(universe, session, seconds, records)
+
+
+__all__ = ["Started", "raise_failure", "run_backtest"]

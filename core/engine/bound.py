@@ -1,0 +1,161 @@
+"""First layer of a strategy: bound to a session, its callbacks guarded, its data delivered in a fixed order."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from nautilus_trader.model import BarType, BookType
+from nautilus_trader.trading import Strategy
+
+from core.domain.errors import StrategyError
+from core.domain.market import Event, Market
+from core.engine.delivery import Delivery
+from core.engine.references import InstrumentRef, PriceSource
+from core.engine.session import Session
+
+#: Methods that a strategy must not replace: they carry the gate and the books. Private names of the
+#: platform begin with ``_bt_``, so that an author's own names cannot meet them.
+SEALED = frozenset(
+    {
+        "submit_order",
+        "submit_order_list",
+        "modify_order",
+        "modify_orders",
+        "close_position",
+        "close_all_positions",
+        "market_exit",
+        "on_book_deltas",
+        "on_order_accepted",
+        "on_order_canceled",
+        "on_order_denied",
+        "on_order_event",
+        "on_order_expired",
+        "on_order_filled",
+        "on_order_fill_voided",
+        "on_order_modify_rejected",
+        "on_order_rejected",
+        "on_order_updated",
+        "bind",
+        "fail",
+    }
+)
+
+#: Modules whose classes make up `BetaStrategy` and may define sealed methods.
+PLATFORM = frozenset(
+    f"core.engine.{name}" for name in ("views", "orders", "order_events", "strategy")
+)
+
+
+class BoundStrategy(Strategy):
+    """A strategy that belongs to a session. Use `BetaStrategy`."""
+
+    session: Session
+    markets: Mapping[str, Market]
+    events: Mapping[str, Event]
+    universe: tuple[str, ...]
+    rng: random.Random
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse classes that replace a method which carries the gate."""
+        super().__init_subclass__(**kwargs)
+        if cls.__module__ in PLATFORM:
+            return
+        replaced = sorted(n for n in vars(cls) if n in SEALED or n.startswith("_bt_"))
+        if replaced:
+            raise StrategyError(
+                f"{cls.__name__} replaces methods that carry the gate and the books",
+                ", ".join(replaced),
+                "use on_fill, on_refused, on_settlement, buy, sell, exit, cancel",
+            )
+
+    def bind(self, session: Session) -> None:
+        """Give the strategy its run; called by the runner before the engine starts."""
+        self.session = session
+        self.markets = session.markets
+        self.events = session.events
+        self.universe = session.universe
+        self._bt_refs = session.references
+        self._bt_direct = not session.fan_out
+        self._bt_cache: Any = None
+        self._bt_clock: Any = None
+        self._bt_sid = ""
+        self.delivery = Delivery(self)
+        self.delivery.install()
+
+    def fail(self, error: BaseException, where: str) -> None:
+        """Keep an error and stop the run at this event."""
+        name = type(self).__name__
+        self.session.failure.keep(error, f"{name}.{where}")
+        self.shutdown_system(f"{name}.{where} raised {type(error).__name__}")
+
+    def start_bound(self) -> None:
+        """Take the engine's clock and cache, before the author's ``on_start``."""
+        self._bt_cache, self._bt_clock = self.cache, self.clock
+        self._bt_sid = self.strategy_id.value
+        self.session.strategies.append(self)
+        self.rng = random.Random(f"{self.session.seed}:{self._bt_sid}")
+
+    def on_engine_thread(self) -> None:
+        """Raise unless this is the engine's thread: any other would abort the process."""
+        if threading.get_ident() != self.session.thread_id:
+            raise StrategyError(
+                "engine objects belong to one thread",
+                threading.current_thread().name,
+                "hand results over with a time alert, never act from another thread",
+            )
+
+    @property
+    def now_ns(self) -> int:
+        """Simulated or real time, nanoseconds since 1970 UTC."""
+        return int(self._bt_clock.timestamp_ns())
+
+    # -- watch ------------------------------------------------------------------------------
+    def watch_quotes(self, iid: str) -> None:
+        """Subscribe to top-of-book changes (recorded quotes, or derived from the book)."""
+        ref = self._bt_refs[iid]
+        self.delivery.quotes.add(iid)
+        if not self._bt_direct and self.session.feed is not None:
+            self.session.feed.watch_quotes(ref, self.delivery)
+            return
+        if ref.source is PriceSource.BOOK:
+            self.subscribe_book_deltas(ref.native, BookType.L2_MBP, managed=True)
+        self.subscribe_quotes(ref.native)
+
+    def watch_book(self, iid: str) -> None:
+        """Subscribe to book changes; ``on_book(iid)`` follows each complete batch of deltas.
+
+        An instrument with quotes only calls ``on_book`` at each quote: its book is one level deep.
+        """
+        ref = self._bt_refs[iid]
+        self.delivery.books.add(iid)
+        if not self._bt_direct and self.session.feed is not None:
+            self.session.feed.watch_book(ref, self.delivery)
+        elif ref.source is PriceSource.BOOK:
+            self.subscribe_book_deltas(ref.native, BookType.L2_MBP, managed=True)
+        else:
+            self.delivery.quote_books = True
+            self.subscribe_quotes(ref.native)
+
+    def watch_trades(self, iid: str) -> None:
+        """Subscribe to public trades."""
+        ref = self._bt_refs[iid]
+        if not self._bt_direct and self.session.feed is not None:
+            self.session.feed.watch_trades(ref, self.delivery)
+        else:
+            self.subscribe_trades(ref.native)
+
+    def watch_bars(self, bar_type: str) -> None:
+        """Subscribe to bars, for example ``"BTCUSDT.BINANCE-1-HOUR-LAST-EXTERNAL"``."""
+        native = BarType.from_str(bar_type)
+        self._bt_refs[str(native.instrument_id)]
+        if not self._bt_direct and self.session.feed is not None:
+            self.session.feed.watch_bars(native, self.delivery)
+        else:
+            self.subscribe_bars(native)
+
+    def ref(self, iid: str) -> InstrumentRef:
+        """Return what the engine knows of an instrument of this run."""
+        return self._bt_refs[iid]

@@ -1,0 +1,132 @@
+"""How events reach one strategy: guarded, in our words, the same from the engine or from the feed actor.
+
+The engine looks callbacks up by name on the strategy object. `Delivery.install` puts guarded entries there;
+each calls the author's method of the same name exactly once, whatever it inherits or calls on ``super()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nautilus_trader.model import Bar, OrderBookDeltas, QuoteTick, TradeTick
+
+from core.engine.guard import guarded
+from core.engine.units import exact
+
+if TYPE_CHECKING:
+    from core.engine.bound import BoundStrategy
+
+#: Callbacks that are wrapped as they are.
+_GUARDED = (
+    "on_stop",
+    "on_resume",
+    "on_reset",
+    "on_degrade",
+    "on_fault",
+    "on_time_event",
+    "on_data",
+    "on_signal",
+    "on_instrument",
+    "on_order_accepted",
+    "on_order_rejected",
+    "on_order_denied",
+    "on_order_canceled",
+    "on_order_expired",
+    "on_order_filled",
+    "on_order_updated",
+    "on_order_modify_rejected",
+)
+
+
+class Delivery:
+    """Entries of one strategy.
+
+    Attributes
+    ----------
+    quotes, books : set of str
+        What the strategy watches.
+    quote_books : bool
+        Whether some watched book is made of quotes.
+    """
+
+    def __init__(self, strategy: BoundStrategy) -> None:
+        self.strategy: Any = strategy
+        self.quotes: set[str] = set()
+        self.books: set[str] = set()
+        self.quote_books = False
+        self.on_quote: Callable[[QuoteTick], None]
+        self.on_book_deltas: Callable[[OrderBookDeltas], None]
+        self.on_book: Callable[[str], None]
+        self.on_trade: Callable[[TradeTick], None]
+        self.on_bar: Callable[[Bar], None]
+
+    def install(self) -> None:
+        """Put the entries on the strategy object."""
+        strategy = self.strategy
+        author_start, author_bar = strategy.on_start, strategy.on_bar
+
+        def on_start() -> None:
+            strategy.start_bound()
+            begin_ns = strategy.session.begin_ns
+            if begin_ns:  # books are built up first; the author starts when they are whole
+                strategy.clock.set_time_alert_ns(
+                    "begin", begin_ns, guarded(lambda event: author_start(), strategy.fail)
+                )
+            else:
+                author_start()
+
+        def on_bar(bar: Bar) -> None:
+            ref = strategy._bt_refs.by_native.get(bar.bar_type.instrument_id)
+            if ref is not None:
+                strategy.session.last_price[ref.iid] = exact(bar.close)
+            author_bar(bar)
+
+        for name in _GUARDED:
+            setattr(strategy, name, guarded(getattr(strategy, name), strategy.fail))
+        strategy.on_start = guarded(on_start, strategy.fail)
+        strategy.on_bar = self.on_bar = guarded(on_bar, strategy.fail)
+        strategy.on_trade = self.on_trade = guarded(strategy.on_trade, strategy.fail)
+        self.on_book = guarded(strategy.on_book, strategy.fail)
+        strategy.on_book_deltas = self.on_book_deltas = self._deltas_entry()
+        strategy.on_quote = self.on_quote = self._quote_entry()
+
+    def _deltas_entry(self) -> Callable[[OrderBookDeltas], None]:
+        """Return the entry for deltas: one dictionary look-up, then the author's ``on_book``."""
+        strategy, books = self.strategy, self.books
+        author: Callable[[str], None] = strategy.on_book
+        iid_of = {native: ref.iid for native, ref in strategy._bt_refs.by_native.items()}
+        fail = strategy.fail
+
+        def on_book_deltas(deltas: OrderBookDeltas) -> None:
+            try:
+                iid = iid_of[deltas.instrument_id]
+                if iid in books:
+                    author(iid)
+            except BaseException as exc:
+                fail(exc, "on_book")
+                raise
+
+        return on_book_deltas
+
+    def _quote_entry(self) -> Callable[[QuoteTick], None]:
+        """Return the entry for quotes; a watched book that is made of quotes gets its ``on_book``."""
+        strategy, quotes, books = self.strategy, self.quotes, self.books
+        author: Callable[[QuoteTick], None] = strategy.on_quote
+        author_book: Callable[[str], None] = strategy.on_book
+        refs, fail = strategy._bt_refs.by_native, strategy.fail
+
+        def on_quote(quote: QuoteTick) -> None:
+            try:
+                if self.quote_books:
+                    iid = refs[quote.instrument_id].iid
+                    if iid in books:
+                        author_book(iid)
+                    if iid not in quotes:
+                        return
+                author(quote)
+            except BaseException as exc:
+                fail(exc, "on_quote")
+                raise
+
+        return on_quote

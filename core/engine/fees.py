@@ -1,0 +1,137 @@
+"""The venue's fee book inside the engine, and the credit for merged pairs.
+
+The engine asks a fee model once per fill, settlement legs included, at the moment of the fill. Two things
+hang on that call:
+
+- The **fee**: `FeeBook.charge` with the schedule of the market, dated by the time of the fill. A settlement
+  leg carries none.
+- The **merge**: where a venue turns one YES and one NO into a dollar, the fill that completes a pair is
+  credited with it, and settlement takes ``payout`` back for each merged share. The engine's cash account is
+  then right at every moment and each pair is paid exactly once (ADR 0011).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from nautilus_trader.execution import FeeModel
+from nautilus_trader.model import LiquiditySide, Money, OrderSide
+
+from core.domain.errors import FeeError
+from core.domain.fees import FeeBook, FeeCharge, FeeFill, Role, Side
+from core.domain.money import ZERO
+from core.engine.currency import currency, money
+from core.engine.guard import Failure
+from core.engine.merging import MergeBook
+from core.engine.references import References
+from core.engine.units import exact
+
+#: Prefix of the client order id of the engine's own settlement orders.
+SETTLEMENT_PREFIX = "EXPIRATION-"
+
+
+class Charged(NamedTuple):
+    """What the fee model decided about one fill, to be booked when the fill event arrives."""
+
+    charge: FeeCharge
+    merged: Decimal
+
+
+class VenueFeeModel(FeeModel):
+    """Charges one venue's fills.
+
+    Parameters
+    ----------
+    fees : FeeBook
+        Fresh fee book of the venue.
+    references : References
+        Instruments of the run.
+    merges : MergeBook, optional
+        Pairs of this venue; None where the venue does not merge.
+    now_ns : callable
+        Simulated time.
+    failure : Failure
+        Where an error is kept: an exception would leave the order submitted for ever.
+    """
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> VenueFeeModel:
+        """Make the engine's part without arguments."""
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        code: str,
+        fees: FeeBook,
+        references: References,
+        merges: MergeBook | None,
+        now_ns: Callable[[], int],
+        failure: Failure,
+    ) -> None:
+        self.code = code
+        self.fees = fees
+        self.merges = merges
+        self.pending: dict[str, deque[Charged]] = {}
+        self._references = references
+        self._now_ns = now_ns
+        self._failure = failure
+
+    def get_commission(self, order: Any, quantity: Any, price: Any, instrument: Any) -> Money:
+        """Return what the account pays for this fill: the fee less the merge credit."""
+        try:
+            paid = self._paid(order, exact(quantity), exact(price))
+            return money(paid, instrument.quote_currency.code)
+        except BaseException as exc:
+            self._failure.keep(exc, f"fee model of {self.code}")
+            return Money.zero(currency(instrument.quote_currency.code))
+
+    def _paid(self, order: Any, quantity: Decimal, price: Decimal) -> Decimal:
+        ref = self._references.by_native[order.instrument_id]
+        order_id, strategy_id = order.client_order_id.value, order.strategy_id.value
+        if order_id.startswith(SETTLEMENT_PREFIX):
+            if self.merges is None:
+                return ZERO
+            return self.merges.settle(strategy_id, ref, quantity) * price
+        buy = order.side == OrderSide.BUY
+        role = Role.MAKER if order.liquidity_side == LiquiditySide.MAKER else Role.TAKER
+        fill = FeeFill(
+            order_id, Side.BUY if buy else Side.SELL, role, price, quantity, self._now_ns()
+        )
+        charge = self.fees.charge(ref.market.fees, fill)
+        merged = ZERO
+        if self.merges is not None:
+            merged = self.merges.fill(strategy_id, ref, quantity if buy else -quantity)
+        self.pending.setdefault(order_id, deque()).append(Charged(charge, merged))
+        return charge.fee - merged
+
+    def take(self, order_id: str) -> Charged:
+        """Return the decision for the next fill event of an order.
+
+        Raises
+        ------
+        FeeError
+            If the engine reports a fill that was never charged.
+        """
+        waiting = self.pending.get(order_id)
+        if not waiting:
+            raise FeeError("the engine reported a fill that no fee was asked for", order_id)
+        out = waiting.popleft()
+        if not waiting:
+            del self.pending[order_id]
+        return out
+
+
+def fee_models(
+    books: Mapping[str, FeeBook],
+    references: References,
+    merging: Mapping[str, MergeBook],
+    now_ns: Callable[[], int],
+    failure: Failure,
+) -> dict[str, VenueFeeModel]:
+    """Return one fee model per venue code."""
+    return {
+        code: VenueFeeModel(code, book, references, merging.get(code), now_ns, failure)
+        for code, book in books.items()
+    }

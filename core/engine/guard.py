@@ -1,0 +1,54 @@
+"""No error of a callback is lost: it is kept, the run is stopped, and the runner raises it.
+
+The engine logs exceptions of callbacks and goes on, KeyboardInterrupt and SystemExit included. Every entry
+from the engine into a strategy is therefore a guarded one (`core.engine.delivery`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class Failure:
+    """First error of a run and how to stop it.
+
+    Attributes
+    ----------
+    error : BaseException, optional
+        What was raised first.
+    where : str
+        Component and callback.
+    interrupted : bool
+        Set by the runner's SIGINT handler.
+    """
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.where = ""
+        self.interrupted = False
+
+    def keep(self, error: BaseException, where: str) -> None:
+        """Remember the first error; later ones are its consequences."""
+        if self.error is None:
+            self.error = error
+            self.where = where
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run has to end now."""
+        return self.error is not None or self.interrupted
+
+
+def guarded(method: Callable[..., Any], fail: Callable[[BaseException, str], None]) -> Any:
+    """Return `method` (bound) with its exceptions handed to `fail` and raised again."""
+    name = getattr(method, "__name__", repr(method))
+
+    def call(*args: Any) -> Any:
+        try:
+            return method(*args)
+        except BaseException as exc:
+            fail(exc, name)
+            raise
+
+    return call

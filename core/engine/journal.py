@@ -1,0 +1,344 @@
+"""What happened in a run, kept once: result rows, the decision hash, and ledger rows when a ledger is given.
+
+Every method is called at the moment of the event with the simulated time. Each ledger row names the rows it
+came from: snapshot and proposal -> verdict -> intent -> order events -> fills -> settlement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from core.domain.decision import Forecast, OrderIntent, Proposal, Verdict
+from core.domain.fees import Side
+from core.domain.money import ZERO
+from core.engine.decision_hash import DecisionHash
+from core.engine.references import InstrumentRef
+from core.engine.results import FillRow, ForecastRow, OrderRow, SettlementRow
+from core.engine.units import plain
+from core.ledger import Ledger, kinds
+
+#: Refused orders kept as rows; more are only counted (a strategy can be refused at every quote).
+MAX_REFUSALS = 10_000
+MAX_FORECASTS = 1_000_000
+
+
+class OrderRecord:
+    """One order on its way: what it was, what became of it."""
+
+    __slots__ = (
+        "code",
+        "filled",
+        "fills",
+        "gate_id",
+        "intent",
+        "is_open",
+        "limit",
+        "modified",
+        "notional",
+        "pending",
+        "quantity",
+        "ref",
+        "row_seq",
+        "status",
+        "takes",
+    )
+
+    def __init__(self, intent: OrderIntent, ref: InstrumentRef, takes: bool) -> None:
+        self.intent = intent
+        self.ref = ref
+        self.quantity = intent.quantity
+        self.gate_id = intent.client_order_id
+        self.status = "SUBMITTED"
+        self.code = ""
+        self.is_open = True
+        self.takes = takes
+        self.limit = intent.price
+        self.pending: OrderIntent | None = None
+        self.modified = 0
+        self.fills = 0
+        self.filled = ZERO
+        self.notional = ZERO
+        self.row_seq = 0
+
+    def row(self) -> OrderRow:
+        """Return the order as a result row."""
+        i = self.intent
+        return OrderRow(
+            order_id=i.client_order_id,
+            ts_ns=i.ts_ns,
+            strategy_id=i.strategy_id,
+            venue=i.venue,
+            market_id=i.market_id,
+            instrument_id=i.instrument_id,
+            side=i.side.value,
+            quantity=self.quantity,
+            price=self.limit,
+            tif=i.tif.value,
+            status=self.status,
+            filled=self.filled,
+            avg_price=self.notional / self.filled if self.filled else None,
+            code=self.code,
+            reason=i.reason,
+        )
+
+
+class Journal:
+    """Rows, hash and ledger of one run.
+
+    Parameters
+    ----------
+    ledger : Ledger, optional
+        Where rows go; None keeps none and costs nothing.
+    """
+
+    def __init__(
+        self, ledger: Ledger | None = None, currency_of: dict[str, str] | None = None
+    ) -> None:
+        self.ledger = ledger
+        self.hash = DecisionHash()
+        self.orders: dict[str, OrderRecord] = {}
+        self.refused: list[OrderRow] = []
+        self.refusals: dict[str, int] = {}
+        self.fills: list[FillRow] = []
+        self.settlements: list[SettlementRow] = []
+        self.merges: list[tuple[int, str, str, Decimal]] = []
+        self.forecasts: list[ForecastRow] = []
+        self._currency_of = currency_of or {}
+        self._proposals: dict[tuple[str, str], tuple[int, int]] = {}
+        self._last_fill: dict[tuple[str, str], int] = {}
+
+    # -- what was thought -------------------------------------------------------------------
+    def forecast(
+        self, strategy_id: str, ref: InstrumentRef, made: Forecast, mid: Decimal | None, now_ns: int
+    ) -> int:
+        """Keep a forecast with the market's mid at the same moment; return its ledger row."""
+        if len(self.forecasts) < MAX_FORECASTS:
+            self.forecasts.append(
+                ForecastRow(
+                    now_ns,
+                    ref.iid,
+                    ref.market.market_id,
+                    ref.market.event_id,
+                    float(made.probability),
+                    None if mid is None else float(mid),
+                    None,
+                    made.model_id,
+                )
+            )
+        self.hash.add(
+            f"forecast|{now_ns}|{strategy_id}|{ref.iid}|{plain(made.probability)}|{made.model_id}"
+        )
+        if self.ledger is None:
+            return 0
+        row = kinds.ForecastMade.of(strategy_id, made, mid)
+        return self.ledger.append(row, ts_event=now_ns)
+
+    def proposal(self, made: Proposal, now_ns: int) -> int:
+        """Keep a proposal; return its ledger row."""
+        self.hash.add(
+            f"proposal|{now_ns}|{made.strategy_id}|{made.instrument_id}|{made.side.value}|"
+            f"{plain(made.quantity)}|{plain(made.price)}|{plain(made.edge)}|{made.reason}"
+        )
+        if self.ledger is None:
+            return 0
+        parents = (made.forecast_seq,) if made.forecast_seq else ()
+        seq = self.ledger.append(kinds.ProposalMade.of(made), ts_event=now_ns, parents=parents)
+        self._proposals[(made.strategy_id, made.instrument_id)] = (now_ns, seq)
+        return seq
+
+    # -- what was judged and sent -----------------------------------------------------------
+    def refusal(self, intent: OrderIntent, code: str, verdict: Verdict | None) -> None:
+        """Keep a refused intent."""
+        self.refusals[code] = self.refusals.get(code, 0) + 1
+        self.hash.add(f"refused|{_line(intent)}|{code}")
+        if len(self.refused) < MAX_REFUSALS:
+            self.refused.append(
+                OrderRow(
+                    intent.client_order_id,
+                    intent.ts_ns,
+                    intent.strategy_id,
+                    intent.venue,
+                    intent.market_id,
+                    intent.instrument_id,
+                    intent.side.value,
+                    intent.quantity,
+                    intent.price,
+                    intent.tif.value,
+                    "REFUSED",
+                    ZERO,
+                    None,
+                    code,
+                    intent.reason,
+                )
+            )
+        if self.ledger is not None:
+            if verdict is None:
+                verdict = Verdict(intent.client_order_id, False, code, (), intent.ts_ns)
+            row = kinds.VerdictGiven.of(verdict)
+            self.ledger.append(row, ts_event=intent.ts_ns, parents=self._thought(intent))
+
+    def sent(
+        self, record: OrderRecord, verdict: Verdict | None, snapshot: kinds.DataSnapshot | None
+    ) -> None:
+        """Keep an approved intent that is about to be sent."""
+        intent = record.intent
+        self.orders[intent.client_order_id] = record
+        self.hash.add(f"order|{_line(intent)}")
+        if self.ledger is None or verdict is None:
+            return
+        now = intent.ts_ns
+        parents = list(self._thought(intent))
+        if snapshot is not None:
+            parents.insert(0, self.ledger.append(snapshot, ts_event=now))
+        judged = self.ledger.append(
+            kinds.VerdictGiven.of(verdict), ts_event=now, parents=sorted(set(parents))
+        )
+        record.row_seq = self.ledger.append(
+            kinds.OrderIntended.of(intent), ts_event=now, parents=(judged,), durable=False
+        )
+
+    def _thought(self, intent: OrderIntent) -> tuple[int, ...]:
+        """Return the proposal row of this very moment, if one was recorded."""
+        at, seq = self._proposals.get((intent.strategy_id, intent.instrument_id), (-1, 0))
+        return (seq,) if seq and at == intent.ts_ns else ()
+
+    # -- what became of it ------------------------------------------------------------------
+    def event(self, record: OrderRecord, status: str, ts_ns: int, reason: str = "") -> None:
+        """Keep a change of an order that is not a fill."""
+        record.status = status
+        if reason:
+            record.code = reason
+        self.hash.add(f"{status.lower()}|{ts_ns}|{record.intent.client_order_id}|{reason}")
+        kind = _EVENT_KINDS.get(status)
+        if self.ledger is not None and kind is not None:
+            row = kind(client_order_id=record.intent.client_order_id, reason=reason)
+            parents = (record.row_seq,) if record.row_seq else ()
+            seq = self.ledger.append(row, ts_event=ts_ns, parents=parents)
+            if status == "ACCEPTED":
+                record.row_seq = seq
+
+    def modifying(self, record: OrderRecord, intent: OrderIntent) -> None:
+        """Keep an approved change that is about to be sent."""
+        self.hash.add(f"modify|{_line(intent)}")
+        if self.ledger is not None:
+            row = kinds.OrderModified(
+                client_order_id=record.intent.client_order_id,
+                quantity=intent.quantity + record.filled,
+                price=intent.price,
+                reason="requested",
+            )
+            parents = (record.row_seq,) if record.row_seq else ()
+            self.ledger.append(row, ts_event=intent.ts_ns, parents=parents)
+
+    def fill(
+        self, record: OrderRecord, fill: FillRow, trade_id: str, venue_order_id: str
+    ) -> FillRow:
+        """Keep a fill; return it with its ledger row."""
+        record.filled += fill.quantity
+        record.notional += fill.quantity * fill.price
+        self.hash.add(
+            f"fill|{fill.ts_ns}|{fill.order_id}|{fill.side}|{fill.role}|{plain(fill.price)}|"
+            f"{plain(fill.quantity)}|{plain(fill.fee)}|{fill.fee_rule}"
+        )
+        if self.ledger is None:
+            self.fills.append(fill)
+            return fill
+        row = kinds.OrderFilled(
+            client_order_id=fill.order_id,
+            venue_order_id=venue_order_id,
+            trade_id=trade_id,
+            strategy_id=fill.strategy_id,
+            venue=fill.venue,
+            instrument_id=fill.instrument_id,
+            side=Side(fill.side),
+            quantity=fill.quantity,
+            price=fill.price,
+            fee=fill.fee,
+            currency=self._currency_of.get(fill.venue, "USD"),
+            liquidity=fill.role,
+        )
+        parents = (record.row_seq,) if record.row_seq else ()
+        seq = self.ledger.append(row, ts_event=fill.ts_ns, parents=parents)
+        self._last_fill[(fill.strategy_id, fill.instrument_id)] = seq
+        fill = replace(fill, ledger_seq=seq)
+        self.fills.append(fill)
+        return fill
+
+    def merge(self, strategy_id: str, ref: InstrumentRef, pairs: Decimal, ts_ns: int) -> None:
+        """Keep a merge of `pairs` YES and NO into dollars."""
+        market = ref.market
+        self.merges.append((ts_ns, strategy_id, market.market_id, pairs))
+        self.hash.add(f"merge|{ts_ns}|{strategy_id}|{market.market_id}|{plain(pairs)}")
+        if self.ledger is not None:
+            ids = tuple(o.instrument_id for o in market.outcomes)
+            row = kinds.PositionsMerged(
+                venue=market.venue,
+                instrument_ids=ids,
+                quantity=pairs,
+                proceeds=pairs,
+                currency=self._currency_of.get(market.venue, "USD"),
+                strategy_id=strategy_id,
+            )
+            parents = {self._last_fill.get((strategy_id, iid), 0) for iid in ids} - {0}
+            self.ledger.append(row, ts_event=ts_ns, parents=sorted(parents))
+
+    def settlement(self, row: SettlementRow, ref: InstrumentRef) -> None:
+        """Keep the payout of one strategy's holding."""
+        self.settlements.append(row)
+        self.hash.add_leg(
+            row.ts_ns,
+            f"settled|{row.ts_ns}|{row.instrument_id}|{row.strategy_id}|{plain(row.payout)}|"
+            f"{plain(row.quantity)}",
+        )
+        self.fills.append(
+            FillRow(
+                ts_ns=row.ts_ns,
+                order_id=f"settlement-{row.instrument_id}-{row.strategy_id}",
+                strategy_id=row.strategy_id,
+                venue=ref.venue,
+                market_id=row.market_id,
+                instrument_id=row.instrument_id,
+                side="SELL",
+                role="settlement",
+                price=row.payout,
+                quantity=row.quantity,
+                fee=ZERO,
+                fee_rule="settlement",
+                reason="settlement",
+                ledger_seq=self._settled(row, ref),
+            )
+        )
+
+    def _settled(self, row: SettlementRow, ref: InstrumentRef) -> int:
+        if self.ledger is None:
+            return 0
+        payload = kinds.Settled(
+            venue=ref.venue,
+            instrument_id=row.instrument_id,
+            payout=row.payout,
+            quantity=row.quantity,
+            currency=self._currency_of.get(ref.venue, "USD"),
+            source="instrument close",
+        )
+        last = self._last_fill.get((row.strategy_id, row.instrument_id), 0)
+        return self.ledger.append(payload, ts_event=row.ts_ns, parents=(last,) if last else ())
+
+
+_EVENT_KINDS: dict[str, type[kinds.orders.OrderEvent]] = {
+    "ACCEPTED": kinds.OrderAccepted,
+    "REJECTED": kinds.OrderRejected,
+    "DENIED": kinds.OrderDenied,
+    "CANCELED": kinds.OrderCanceled,
+    "EXPIRED": kinds.OrderExpired,
+}
+
+
+def _line(intent: OrderIntent) -> str:
+    """Return every field of an intent that the venue or the gate can tell apart."""
+    price = "" if intent.price is None else plain(intent.price)
+    return (
+        f"{intent.ts_ns}|{intent.client_order_id}|{intent.strategy_id}|{intent.instrument_id}|"
+        f"{intent.side.value}|{plain(intent.quantity)}|{price}|{intent.tif.value}|"
+        f"{intent.post_only:d}|{intent.expire_ns}|{intent.reason}"
+    )

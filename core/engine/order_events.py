@@ -1,0 +1,165 @@
+"""Fourth layer of a strategy: what the venue says about its orders, booked once, then told to the author."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.model import LiquiditySide, OrderSide
+
+from core.engine.fees import SETTLEMENT_PREFIX
+from core.engine.journal import OrderRecord
+from core.engine.orders import SendingStrategy
+from core.engine.results import FillRow
+from core.engine.units import exact
+
+
+class AnsweringStrategy(SendingStrategy):
+    """Booking side of `BetaStrategy`."""
+
+    def on_fill(self, fill: FillRow) -> None:
+        """React to an own fill; position and cash are already updated."""
+
+    def on_settlement(self, iid: str, payout: Decimal) -> None:
+        """React to the resolution of an instrument of the universe; a position in it is already paid out."""
+
+    def on_order_done(self, client_order_id: str, status: str) -> None:
+        """React to the end of an own order without (further) fills: CANCELED, EXPIRED, REJECTED, DENIED."""
+
+    # -- order events -----------------------------------------------------------------------
+    def on_order_accepted(self, event: Any) -> None:
+        """Book that the venue has the order."""
+        record = self._bt_record(event)
+        if record is not None:
+            self.session.gate.on_working(record.gate_id)
+            self.session.journal.event(record, "ACCEPTED", event.ts_event)
+
+    def on_order_rejected(self, event: Any) -> None:
+        """Book a refusal of the venue."""
+        self._bt_done(event, "REJECTED", str(event.reason))
+
+    def on_order_denied(self, event: Any) -> None:
+        """Book a refusal of the engine's own risk engine: the gate should have said no before."""
+        self._bt_done(event, "DENIED", str(event.reason))
+
+    def on_order_canceled(self, event: Any) -> None:
+        """Book the end of an order."""
+        self._bt_done(event, "CANCELED", "")
+
+    def on_order_expired(self, event: Any) -> None:
+        """Book the end of an order's life."""
+        self._bt_done(event, "EXPIRED", "")
+
+    def on_order_updated(self, event: Any) -> None:
+        """Book a change that the venue confirms: the old reservation goes, the new one stays."""
+        record = self._bt_record(event)
+        if record is None or record.pending is None:
+            return
+        self.session.gate.on_done(record.gate_id)
+        record.gate_id = record.pending.client_order_id
+        record.quantity = exact(event.quantity)
+        record.limit = record.pending.price
+        record.pending = None
+        self.session.gate.on_working(record.gate_id)
+        self.session.journal.event(record, "UPDATED", event.ts_event)
+
+    def on_order_modify_rejected(self, event: Any) -> None:
+        """Book a change that the venue refused: the new reservation goes."""
+        record = self._bt_record(event)
+        if record is not None and record.pending is not None:
+            self.session.gate.on_done(record.pending.client_order_id)
+            record.pending = None
+
+    def on_order_filled(self, event: Any) -> None:
+        """Book a fill: fee, gate, journal, curve; then tell the author."""
+        order_id = event.client_order_id.value
+        if order_id.startswith(SETTLEMENT_PREFIX):
+            return  # paid out by `core.engine.settlement` in a fixed order
+        session = self.session
+        record = session.journal.orders[order_id]
+        ref = record.ref
+        charged = session.fee_models[ref.venue].take(order_id)
+        price, quantity, ts_ns = exact(event.last_px), exact(event.last_qty), event.ts_event
+        maker = event.liquidity_side == LiquiditySide.MAKER
+        trade_id = f"{order_id}#{record.fills + 1}"
+        record.fills += 1
+        fill = FillRow(
+            ts_ns,
+            order_id,
+            self._bt_sid,
+            ref.venue,
+            ref.market.market_id,
+            ref.iid,
+            "BUY" if event.order_side == OrderSide.BUY else "SELL",
+            "maker" if maker else "taker",
+            price,
+            quantity,
+            charged.charge.fee,
+            charged.charge.rule,
+            record.intent.reason,
+        )
+        session.gate.on_fill(record.gate_id, trade_id, quantity, price, charged.charge.fee)
+        if charged.merged:
+            session.gate.on_merge(self._bt_sid, ref.market.market_id, charged.merged)
+        fill = session.journal.fill(record, fill, trade_id, event.venue_order_id.value)
+        if charged.merged:
+            session.journal.merge(self._bt_sid, ref, charged.merged, ts_ns)
+        if session.mirror is not None and not maker and ref.opposite is not None:
+            session.mirror.took(ref, record.intent.side, session.stamp(ref.opposite))
+        session.filled(ref, ts_ns)
+        if record.filled >= record.quantity:
+            record.status = "FILLED"
+            self._bt_close(record)
+        self.on_fill(fill)
+        if session.failure.stopping:
+            self.shutdown_system("stopped")
+
+    def _bt_done(self, event: Any, status: str, reason: str) -> None:
+        record = self._bt_record(event)
+        if record is None or not record.is_open:
+            return
+        session = self.session
+        session.gate.on_done(record.gate_id)
+        if record.pending is not None:
+            session.gate.on_done(record.pending.client_order_id)
+            record.pending = None
+        session.journal.event(record, status, event.ts_event, reason)
+        self._bt_close(record)
+        self.on_order_done(record.intent.client_order_id, status)
+        self._bt_continue_exit(record)
+
+    def _bt_record(self, event: Any) -> OrderRecord | None:
+        """Return the record of an event's order; None for the engine's own settlement orders."""
+        return self.session.journal.orders.get(event.client_order_id.value)
+
+    def _bt_close(self, record: OrderRecord) -> None:
+        record.is_open = False
+        iid = record.ref.iid
+        working = self._bt_working.get(iid)
+        if working is not None:
+            working.pop(record.intent.client_order_id, None)
+            if not working:
+                del self._bt_working[iid]
+        if self.session.mirror is not None:
+            self.session.mirror.closed(iid, record.intent.side)
+
+    def _bt_continue_exit(self, record: OrderRecord) -> None:
+        """Send the sale of an exit once no resting sale promises its shares."""
+        iid = record.ref.iid
+        reason = self._bt_exits.get(iid)
+        if reason is None or any(
+            r.intent.side == record.intent.side and r.intent.side == "SELL"
+            for r in self.working(iid)
+        ):
+            return
+        del self._bt_exits[iid]
+        self.exit(iid, reason)
+
+    def tell_settlement(self, iid: str, payout: Decimal) -> None:
+        """Tell the author about a resolution, guarded."""
+        try:
+            self._bt_exits.pop(iid, None)
+            self.on_settlement(iid, payout)
+        except BaseException as exc:
+            self.fail(exc, "on_settlement")
+            raise

@@ -1,0 +1,395 @@
+"""Third layer of a strategy: every way an order can leave, each through the gate, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.model import ClientOrderId, OrderSide, OrderType
+from nautilus_trader.model import TimeInForce as EngineTif
+
+from core.domain.decision import Forecast, OrderIntent, TimeInForce
+from core.domain.errors import StrategyError
+from core.domain.fees import Side
+from core.engine.journal import OrderRecord
+from core.engine.mirror import MIRROR_BUSY
+from core.engine.references import InstrumentRef
+from core.engine.session import Level
+from core.engine.units import exact, price_of, quantity_of
+from core.engine.views import ViewingStrategy
+from core.ledger.kinds import DataSnapshot
+from core.risk.verdict import MarketView, Refusal
+
+#: Refusals made before the gate is asked.
+FORECAST_EXPIRED = "FORECAST_EXPIRED"
+ORDER_TYPE = "ORDER_TYPE"
+
+_SIDES = {Side.BUY: OrderSide.BUY, Side.SELL: OrderSide.SELL}
+_TIFS = {
+    TimeInForce.GTC: EngineTif.GTC,
+    TimeInForce.GTD: EngineTif.GTD,
+    TimeInForce.IOC: EngineTif.IOC,
+    TimeInForce.FOK: EngineTif.FOK,
+}
+_OUR_TIFS = {engine: ours for ours, engine in _TIFS.items()}
+
+
+class SendingStrategy(ViewingStrategy):
+    """Acting side of `BetaStrategy`."""
+
+    def start_bound(self) -> None:
+        """Start without orders on their way."""
+        super().start_bound()
+        self._bt_working: dict[str, dict[str, OrderRecord]] = {}
+        self._bt_exits: dict[str, str] = {}
+
+    # -- act --------------------------------------------------------------------------------
+    def buy(
+        self,
+        iid: str,
+        quantity: Decimal,
+        price: Decimal,
+        *,
+        tif: TimeInForce = TimeInForce.IOC,
+        post_only: bool = False,
+        reason: str = "",
+        forecast: Forecast | None = None,
+        expire_ns: int = 0,
+    ) -> str | None:
+        """Send a limit buy through the gate; return the client order id, or None when refused."""
+        return self._bt_place(
+            iid, Side.BUY, quantity, price, tif, post_only, reason, forecast, expire_ns
+        )
+
+    def sell(
+        self,
+        iid: str,
+        quantity: Decimal,
+        price: Decimal,
+        *,
+        tif: TimeInForce = TimeInForce.IOC,
+        post_only: bool = False,
+        reason: str = "",
+        forecast: Forecast | None = None,
+        expire_ns: int = 0,
+    ) -> str | None:
+        """Send a limit sell of held shares through the gate; None when refused."""
+        return self._bt_place(
+            iid, Side.SELL, quantity, price, tif, post_only, reason, forecast, expire_ns
+        )
+
+    def exit(self, iid: str, reason: str) -> str | None:
+        """Cancel own working orders, then sell what is held at the best bid or better, IOC.
+
+        While a resting sale still promises shares, the sale waits for its cancel and follows by itself;
+        None is returned then, as when there is nothing to sell or no bid.
+        """
+        working = self._bt_working.get(iid)
+        if working:
+            self.cancel_all(iid)
+            if any(r.intent.side is Side.SELL for r in working.values()):
+                self._bt_exits[iid] = reason
+                return None
+        held = self.position(iid)
+        bid = self.best_bid(iid)
+        if held <= 0 or bid is None:
+            return None
+        return self.sell(iid, held, bid.price, reason=reason)
+
+    def cancel(self, client_order_id: str) -> None:
+        """Cancel a working order; unknown or closed ids are ignored."""
+        self.on_engine_thread()
+        record = self.session.journal.orders.get(client_order_id)
+        if record is None or not record.is_open or record.intent.strategy_id != self._bt_sid:
+            return
+        self.cancel_order(ClientOrderId(client_order_id))
+        self._bt_wake_for(record.ref.venue)
+
+    def cancel_all(self, iid: str) -> None:
+        """Cancel every own working order of an instrument."""
+        for client_order_id in list(self._bt_working.get(iid, ())):
+            self.cancel(client_order_id)
+
+    def working(self, iid: str) -> list[OrderRecord]:
+        """Own orders of an instrument that are on their way or resting, oldest first."""
+        return list(self._bt_working.get(iid, {}).values())
+
+    # -- one place --------------------------------------------------------------------------
+    def _bt_place(
+        self,
+        iid: str,
+        side: Side,
+        quantity: Decimal,
+        price: Decimal | None,
+        tif: TimeInForce,
+        post_only: bool,
+        reason: str,
+        forecast: Forecast | None,
+        expire_ns: int,
+        client_order_id: str = "",
+    ) -> str | None:
+        self.on_engine_thread()
+        ref = self._bt_refs[iid]
+        now = self.now_ns
+        cid = client_order_id or self.order_factory.generate_client_order_id().value
+        market = ref.market
+        if tif is TimeInForce.GTC and market.close_ns > now:
+            # A venue takes resting orders away when it closes; the engine does so only at expiry.
+            tif, expire_ns = TimeInForce.GTD, market.close_ns
+        elif tif is TimeInForce.GTD and market.close_ns > now:
+            expire_ns = min(expire_ns, market.close_ns)
+        intent = OrderIntent(
+            cid,
+            self._bt_sid,
+            market.venue,
+            iid,
+            market.market_id,
+            market.event_id,
+            side,
+            quantity,
+            price,
+            tif,
+            now,
+            post_only,
+            side is Side.SELL,
+            expire_ns if tif is TimeInForce.GTD else 0,
+            reason,
+        )
+        return self._bt_ask(intent, ref, forecast)
+
+    def _bt_ask(
+        self, intent: OrderIntent, ref: InstrumentRef, forecast: Forecast | None = None
+    ) -> str | None:
+        """Ask the gate; send what it approves."""
+        session, now = self.session, intent.ts_ns
+        if forecast is not None and not forecast.fresh(now):
+            seen = ("forecast", f"expires {forecast.expires_ns}", f"now {now}", False)
+            self._bt_refuse(Refusal(intent, FORECAST_EXPIRED, (seen,), now))
+            return None
+        bid, ask = session.top(ref)
+        if session.mirror is not None and session.mirror.blocked(
+            ref, intent.side, session.stamp(ref)
+        ):
+            seen = ("mirror", intent.side.value, "one order per liquidity", False)
+            self._bt_refuse(Refusal(intent, MIRROR_BUSY, (seen,), now))
+            return None
+        if ref.iid in session.gate.book.held:
+            session.mark(ref)
+        view = MarketView(
+            now,
+            None if bid is None else bid.price,
+            None if ask is None else ask.price,
+        )
+        answer = session.gate.review(intent, view)
+        if isinstance(answer, Refusal):
+            self._bt_refuse(answer)
+            return None
+        if session.redeem_on_submit:
+            session.gate.redeem(answer, now, intent)
+        takes = _crosses(intent, answer.worst_price, bid, ask)
+        record = OrderRecord(intent, ref, takes)
+        snapshot, verdict = None, None
+        if session.journal.ledger is not None:
+            snapshot, verdict = _snapshot(ref, bid, ask), answer.verdict()
+        session.journal.sent(record, verdict, snapshot)
+        session.traded(ref)
+        self._bt_send(record, answer.worst_price)
+        return intent.client_order_id
+
+    def _bt_send(self, record: OrderRecord, worst_price: Decimal) -> None:
+        """Hand an approved order to the engine: always a limit order, a market order as IOC at its worst price."""
+        intent, ref = record.intent, record.ref
+        tif = intent.tif
+        if intent.price is None and tif is not TimeInForce.FOK:
+            tif = TimeInForce.IOC
+        self._bt_working.setdefault(ref.iid, {})[intent.client_order_id] = record
+        if self.session.mirror is not None:
+            self.session.mirror.opened(ref.iid, intent.side)
+        order = self.order_factory.limit(
+            ref.native,
+            _SIDES[intent.side],
+            quantity_of(intent.quantity, ref.size_precision),
+            price_of(worst_price if intent.price is None else intent.price, ref.price_precision),
+            _TIFS[tif],
+            expire_time=intent.expire_ns or None,
+            post_only=intent.post_only,
+            client_order_id=ClientOrderId(intent.client_order_id),
+        )
+        super().submit_order(order)
+        self._bt_wake_for(ref.venue)
+
+    def _bt_wake_for(self, venue: str) -> None:
+        """Let the engine match an order at its arrival, not at the next data event."""
+        latency = self.session.latency_ns.get(venue, 0)
+        if latency:
+            self.session.wake(self.now_ns + latency)
+
+    def _bt_refuse(self, refusal: Refusal) -> None:
+        self.session.journal.refusal(
+            refusal.intent,
+            str(refusal.code),
+            refusal.verdict() if self.session.journal.ledger is not None else None,
+        )
+        self.on_refused(refusal.intent, refusal)
+
+    def on_refused(self, intent: OrderIntent, refusal: Any) -> None:
+        """React to a refusal of the gate (`refusal.code` says why)."""
+
+    # -- the engine's own paths -------------------------------------------------------------
+    def submit_order(
+        self, order: Any, position_id: Any = None, client_id: Any = None, params: Any = None
+    ) -> None:
+        """Review an engine order; what is sent is a limit order with the same id.
+
+        Limit and market orders only: stops and other conditional orders are decisions of the strategy,
+        sent when their condition is met.
+        """
+        intent_id = order.client_order_id.value
+        ref = self._bt_refs.by_native.get(order.instrument_id)
+        if ref is None:
+            raise StrategyError("instrument is not part of this run", str(order.instrument_id))
+        side = Side.BUY if order.side == OrderSide.BUY else Side.SELL
+        quantity, tif = exact(order.quantity), _OUR_TIFS.get(order.time_in_force)
+        if order.order_type not in (OrderType.LIMIT, OrderType.MARKET) or tif is None:
+            intent = self._bt_bare_intent(intent_id, ref, side, quantity)
+            seen = ("order_type", str(order.order_type), "limit or market, GTC GTD IOC FOK", False)
+            self._bt_refuse(Refusal(intent, ORDER_TYPE, (seen,), intent.ts_ns))
+            return
+        limit = order.order_type == OrderType.LIMIT
+        expire = getattr(order, "expire_time", None) or 0
+        self._bt_place(
+            ref.iid,
+            side,
+            quantity,
+            exact(order.price) if limit else None,
+            tif,
+            bool(getattr(order, "is_post_only", False)),
+            "raw order",
+            None,
+            int(expire),
+            intent_id,
+        )
+
+    def _bt_bare_intent(
+        self, cid: str, ref: InstrumentRef, side: Side, quantity: Decimal
+    ) -> OrderIntent:
+        market = ref.market
+        return OrderIntent(
+            cid,
+            self._bt_sid,
+            market.venue,
+            ref.iid,
+            market.market_id,
+            market.event_id,
+            side,
+            quantity,
+            None,
+            TimeInForce.IOC,
+            self.now_ns,
+        )
+
+    def submit_order_list(
+        self, order_list: Any, position_id: Any = None, client_id: Any = None, params: Any = None
+    ) -> None:
+        """Review and send each order of a list by itself, in order."""
+        for order in getattr(order_list, "orders", order_list):
+            self.submit_order(order)
+
+    def modify_order(
+        self,
+        client_order_id: Any,
+        quantity: Any = None,
+        price: Any = None,
+        trigger_price: Any = None,
+        client_id: Any = None,
+        params: Any = None,
+    ) -> None:
+        """Review the changed order as a new one, then change it in place.
+
+        Old and new stay reserved together until the venue confirms: either may fill meanwhile.
+        """
+        self.on_engine_thread()
+        record = self.session.journal.orders.get(str(client_order_id))
+        if record is None or not record.is_open or record.intent.strategy_id != self._bt_sid:
+            return
+        old = record.intent
+        total = exact(quantity) if quantity is not None else record.quantity
+        limit = exact(price) if price is not None else old.price
+        intent = OrderIntent(
+            f"{old.client_order_id}/m{record.modified + 1}",
+            old.strategy_id,
+            old.venue,
+            old.instrument_id,
+            old.market_id,
+            old.event_id,
+            old.side,
+            total - record.filled,
+            limit,
+            old.tif,
+            self.now_ns,
+            old.post_only,
+            old.reduces,
+            old.expire_ns,
+            old.reason,
+        )
+        bid, ask = self.session.top(record.ref)
+        view = MarketView(
+            intent.ts_ns, None if bid is None else bid.price, None if ask is None else ask.price
+        )
+        answer = self.session.gate.review(intent, view)
+        if isinstance(answer, Refusal):
+            self._bt_refuse(answer)
+            return
+        if self.session.redeem_on_submit:
+            self.session.gate.redeem(answer, intent.ts_ns, intent)
+        record.modified += 1
+        record.pending = intent
+        self.session.journal.modifying(record, intent)
+        super().modify_order(
+            ClientOrderId(old.client_order_id),
+            quantity_of(total, record.ref.size_precision),
+            None if limit is None else price_of(limit, record.ref.price_precision),
+        )
+        self._bt_wake_for(record.ref.venue)
+
+    def modify_orders(self, updates: Sequence[Any] = (), *args: Any, **kwargs: Any) -> None:
+        """Change several orders, each through `modify_order`."""
+        for client_order_id, quantity, price, trigger in updates:
+            self.modify_order(client_order_id, quantity, price, trigger)
+
+    def close_position(self, position: Any, *args: Any, **kwargs: Any) -> None:
+        """Exit the position's instrument through the gate."""
+        self.exit(str(position.instrument_id), "close position")
+
+    def close_all_positions(self, instrument_id: Any, *args: Any, **kwargs: Any) -> None:
+        """Exit an instrument through the gate."""
+        self.exit(str(instrument_id), "close position")
+
+    def market_exit(self) -> None:
+        """Cancel everything and exit every position through the gate."""
+        for iid in sorted(self._bt_working):
+            self.cancel_all(iid)
+        for iid in self.positions():
+            self.exit(iid, "market exit")
+
+
+def _crosses(
+    intent: OrderIntent, worst_price: Decimal, bid: Level | None, ask: Level | None
+) -> bool:
+    """Return whether the order would take liquidity from the book as seen now."""
+    if intent.post_only:
+        return False
+    if intent.side is Side.BUY:
+        return ask is not None and worst_price >= ask.price
+    return bid is not None and worst_price <= bid.price
+
+
+def _snapshot(ref: InstrumentRef, bid: Level | None, ask: Level | None) -> DataSnapshot:
+    return DataSnapshot(
+        instrument_id=ref.iid,
+        bid=None if bid is None else bid.price,
+        bid_size=None if bid is None else bid.size,
+        ask=None if ask is None else ask.price,
+        ask_size=None if ask is None else ask.size,
+    )

@@ -1,0 +1,176 @@
+"""One run as its strategies share it: instruments, gate, fees, clock, journal, marks, failure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from core.domain.fees import FeeBook
+from core.domain.market import Event, Market
+from core.domain.money import ZERO
+from core.engine.curve import EquitySampler, PriceSampler
+from core.engine.fees import VenueFeeModel
+from core.engine.guard import Failure
+from core.engine.journal import Journal
+from core.engine.merging import MergeBook
+from core.engine.mirror import MirrorGuard
+from core.engine.references import InstrumentRef, PriceSource, References
+from core.engine.units import exact
+from core.risk.gate import Gate
+
+if TYPE_CHECKING:
+    from core.engine.feed import Feed
+
+#: Instruments whose price is sampled from the start; others from their first order on.
+SAMPLED_FROM_START = 8
+
+
+class Level(NamedTuple):
+    """One price level: dollars per share, shares."""
+
+    price: Decimal
+    size: Decimal
+
+
+@dataclass
+class Session:
+    """Everything that the components of one run share.
+
+    Attributes
+    ----------
+    latency_ns : dict
+        Order latency by venue code; 0 = none.
+    redeem_on_submit : bool
+        Backtest: the strategy redeems the gate's approval itself. Paper and live: the execution
+        client does, just before the bytes leave.
+    fan_out : bool
+        Whether market data goes through the feed actor (needed with two or more strategies).
+    seed : int
+        Seed of `BetaStrategy.rng`.
+    """
+
+    references: References
+    markets: Mapping[str, Market]
+    events: Mapping[str, Event]
+    gate: Gate
+    fee_books: Mapping[str, FeeBook]
+    journal: Journal
+    failure: Failure
+    latency_ns: Mapping[str, int] = field(default_factory=dict)
+    redeem_on_submit: bool = True
+    fan_out: bool = False
+    seed: int = 0
+    fee_models: dict[str, VenueFeeModel] = field(default_factory=dict)
+    merging: dict[str, MergeBook] = field(default_factory=dict)
+    feed: Feed | None = None
+    registered: list[Any] = field(default_factory=list)
+    strategies: list[Any] = field(default_factory=list)
+    curve: EquitySampler = field(default_factory=EquitySampler)
+    prices: dict[str, PriceSampler] = field(default_factory=dict)
+    payouts: dict[str, Decimal] = field(default_factory=dict)
+    last_price: dict[str, Decimal] = field(default_factory=dict)
+    mirror: MirrorGuard | None = None
+    begin_ns: int = 0
+    queue_position: bool = True
+
+    def __post_init__(self) -> None:
+        """Note the engine's thread: engine objects abort the process when another one touches them."""
+        self.thread_id = threading.get_ident()
+        self.clock: Any = None
+        self.cache: Any = None
+        self.universe = tuple(sorted(self.references.by_iid))
+        self.wake: Callable[[int], None] = lambda ts_ns: None
+
+    def now_ns(self) -> int:
+        """Return the time of the engine, nanoseconds since 1970 UTC."""
+        return int(self.clock.timestamp_ns())
+
+    # -- prices -----------------------------------------------------------------------------
+    def top(self, ref: InstrumentRef) -> tuple[Level | None, Level | None]:
+        """Return best bid and ask; None where a side is empty or nothing was seen yet."""
+        if ref.source is PriceSource.BOOK:
+            found = self.cache.top_of_book(ref.native)
+            if found is None:
+                return None, None
+            bid, bid_size, ask, ask_size = found
+            return (
+                None if bid is None else Level(exact(bid), exact(bid_size)),
+                None if ask is None else Level(exact(ask), exact(ask_size)),
+            )
+        if ref.source is PriceSource.QUOTES:
+            quote = self.cache.quote(ref.native)
+            if quote is None:
+                return None, None
+            bid_size, ask_size = exact(quote.bid_size), exact(quote.ask_size)
+            return (
+                Level(exact(quote.bid_price), bid_size) if bid_size else None,
+                Level(exact(quote.ask_price), ask_size) if ask_size else None,
+            )
+        return None, None
+
+    def stamp(self, ref: InstrumentRef) -> int:
+        """Return a number that grows with every change of the instrument's book."""
+        if ref.source is PriceSource.BOOK:
+            return int(self.cache.book_update_count(ref.native))
+        quote = self.cache.quote(ref.native)
+        return -1 if quote is None else int(quote.ts_init)
+
+    def mark_price(self, ref: InstrumentRef) -> Decimal | None:
+        """Return what a share is worth now: the bid; 0 when only asks are left; else the last price."""
+        bid, ask = self.top(ref)
+        if bid is not None:
+            return bid.price
+        if ask is not None:
+            return ZERO
+        if ref.source is PriceSource.TRADES and (trade := self.cache.trade(ref.native)) is not None:
+            return exact(trade.price)
+        return self.last_price.get(ref.iid)
+
+    def mark(self, ref: InstrumentRef) -> None:
+        """Value what is held of one instrument."""
+        price = self.mark_price(ref)
+        if price is not None:
+            self.gate.on_mark(ref.iid, price, None)
+
+    def mark_all(self) -> None:
+        """Value everything held."""
+        for iid in list(self.gate.book.held):
+            self.mark(self.references.by_iid[iid])
+
+    # -- samples ----------------------------------------------------------------------------
+    def sample(self, ts_ns: int, *, keep: bool = False) -> None:
+        """Take a point of the equity curve and of the sampled prices."""
+        self.mark_all()
+        self.curve.add(ts_ns, self.gate.book.equity, self.gate.book.cash_total, keep=keep)
+        for iid, sampler in self.prices.items():
+            self.sample_price(sampler, self.references.by_iid[iid], ts_ns)
+
+    def sample_price(self, sampler: PriceSampler, ref: InstrumentRef, ts_ns: int) -> None:
+        """Take a point of one instrument's price."""
+        bid, ask = self.top(ref)
+        if bid is None and ask is None:
+            last = self.mark_price(ref)
+            if last is not None:
+                sampler.add(ts_ns, last, last)
+            return
+        sampler.add(ts_ns, None if bid is None else bid.price, None if ask is None else ask.price)
+
+    def traded(self, ref: InstrumentRef) -> None:
+        """Begin to sample the price of an instrument that is traded."""
+        if ref.iid not in self.prices:
+            self.prices[ref.iid] = PriceSampler(ref.iid)
+
+    def filled(self, ref: InstrumentRef, ts_ns: int) -> None:
+        """Take a point of the equity curve at a fill; only the traded instrument is valued anew."""
+        self.mark(ref)
+        self.curve.add(ts_ns, self.gate.book.equity, self.gate.book.cash_total)
+        sampler = self.prices.get(ref.iid)
+        if sampler is not None:
+            self.sample_price(sampler, ref, ts_ns)
+
+    def total_cash(self) -> Decimal:
+        """Return the cash of all venues."""
+        return sum((self.gate.cash(code) for code in self.fee_books), ZERO)

@@ -1,0 +1,61 @@
+"""Resolution of an outcome: holdings become cash, once, in the order of the strategies.
+
+The engine settles its own legs when it meets the `InstrumentClose` in the data, in an order of its own; this
+runs right after, on the feed's callback, and is what the gate, the result and the strategies see.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from core.domain.errors import MarketError
+from core.domain.money import ONE, ZERO
+from core.engine.references import InstrumentRef
+from core.engine.results import SettlementRow
+from core.engine.session import Session
+
+
+def settlement_price(payout: Decimal, precision: int) -> Decimal:
+    """Return a payout as the engine can settle it: rounded half-even to the instrument's decimals.
+
+    A close with more decimals than its instrument is ignored by the engine and leaves the position open
+    for ever.
+
+    Raises
+    ------
+    MarketError
+        If the payout is not between 0 and 1.
+    """
+    if not payout.is_finite() or not ZERO <= payout <= ONE:
+        raise MarketError("a payout lies between 0 and 1 dollar", payout)
+    return payout.quantize(Decimal(1).scaleb(-precision), rounding=ROUND_HALF_EVEN)
+
+
+def settle(session: Session, ref: InstrumentRef, payout: Decimal, ts_ns: int) -> None:
+    """Pay out `ref`; a second settlement of the same outcome pays nothing."""
+    if ref.iid in session.payouts:
+        return
+    session.payouts[ref.iid] = payout
+    gate = session.gate
+    held = [
+        (strategy, quantity)
+        for strategy in session.strategies
+        if (quantity := gate.position(strategy._bt_sid, ref.iid)) > 0
+    ]
+    gate.on_settlement(ref.iid, payout)
+    session.last_price[ref.iid] = payout
+    for strategy, quantity in held:
+        row = SettlementRow(
+            ts_ns,
+            ref.market.market_id,
+            ref.iid,
+            payout,
+            quantity,
+            payout * quantity,
+            strategy._bt_sid,
+        )
+        session.journal.settlement(row, ref)
+    if held:
+        session.sample(ts_ns)
+    for strategy in session.strategies:
+        strategy.tell_settlement(ref.iid, payout)

@@ -1,0 +1,102 @@
+"""Second layer of a strategy: what it can read. Exact numbers, at this very moment."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from nautilus_trader.model import OrderSide
+
+from core.domain.clock import NS_PER_DAY
+from core.domain.fees import FeeCharge, FeeFill, Role, Side
+from core.domain.money import ZERO
+from core.engine.bound import BoundStrategy
+from core.engine.references import PriceSource
+from core.engine.session import Level
+from core.engine.units import exact
+
+#: Age of a book that was never seen.
+NEVER_NS = 100 * 365 * NS_PER_DAY
+
+
+class ViewingStrategy(BoundStrategy):
+    """Reading side of `BetaStrategy`."""
+
+    def position(self, iid: str) -> Decimal:
+        """Shares that this strategy holds (merged pairs are no longer held)."""
+        return self.session.gate.position(self._bt_sid, iid)
+
+    def positions(self) -> dict[str, Decimal]:
+        """Everything this strategy holds, by instrument, sorted."""
+        held = sorted(iid for sid, iid in self.session.gate.book.holdings if sid == self._bt_sid)
+        return {iid: q for iid in held if (q := self.position(iid)) > 0}
+
+    def cash(self, venue: str | None = None) -> Decimal:
+        """Free dollars of the account: total minus what working orders reserve.
+
+        Parameters
+        ----------
+        venue : str, optional
+            Venue code; None = all venues of the run together.
+        """
+        gate = self.session.gate
+        if venue is not None:
+            return gate.free_cash(venue)
+        return sum((gate.free_cash(code) for code in self.session.fee_books), ZERO)
+
+    def equity(self) -> Decimal:
+        """Dollars: cash of all venues plus all positions marked at the bid."""
+        self.session.mark_all()
+        return self.session.gate.equity()
+
+    def best_bid(self, iid: str) -> Level | None:
+        """Best bid, or None when the side is empty or nothing was seen yet."""
+        return self.session.top(self._bt_refs[iid])[0]
+
+    def best_ask(self, iid: str) -> Level | None:
+        """Best ask, or None when the side is empty or nothing was seen yet."""
+        return self.session.top(self._bt_refs[iid])[1]
+
+    def top(self, iid: str) -> tuple[Level | None, Level | None]:
+        """Best bid and ask in one call."""
+        return self.session.top(self._bt_refs[iid])
+
+    def mid(self, iid: str) -> Decimal | None:
+        """Middle of bid and ask, or None without both sides."""
+        bid, ask = self.session.top(self._bt_refs[iid])
+        return None if bid is None or ask is None else (bid.price + ask.price) / 2
+
+    def depth(self, iid: str, side: Side, levels: int = 10) -> list[Level]:
+        """Best `levels` levels one can trade against: asks for BUY, bids for SELL, best first."""
+        ref = self._bt_refs[iid]
+        if ref.source is not PriceSource.BOOK:
+            bid, ask = self.session.top(ref)
+            level = ask if side is Side.BUY else bid
+            return [level] if level is not None else []
+        book = self._bt_cache.order_book(ref.native)
+        if book is None:
+            return []
+        if side is Side.BUY:
+            found = book.get_all_crossed_levels(OrderSide.BUY, ref.top_price, ref.size_precision)
+        else:
+            found = book.get_all_crossed_levels(OrderSide.SELL, ref.low_price, ref.size_precision)
+        return [Level(exact(p), exact(q)) for p, q in found[:levels]]
+
+    def book_age_ns(self, iid: str) -> int:
+        """Nanoseconds since the book of `iid` last changed; a large number when never seen."""
+        ref = self._bt_refs[iid]
+        if ref.source is PriceSource.BOOK:
+            book = self._bt_cache.order_book(ref.native)
+            seen = -1 if book is None or not book.update_count else int(book.ts_last)
+        elif ref.source is PriceSource.QUOTES:
+            quote = self._bt_cache.quote(ref.native)
+            seen = -1 if quote is None else int(quote.ts_event)
+        else:
+            trade = self._bt_cache.trade(ref.native)
+            seen = -1 if trade is None else int(trade.ts_event)
+        return NEVER_NS if seen < 0 else max(0, self.now_ns - seen)
+
+    def fee(self, iid: str, side: Side, role: Role, price: Decimal, quantity: Decimal) -> FeeCharge:
+        """Exact charge of such a fill now, as the first fill of its order."""
+        ref = self._bt_refs[iid]
+        fill = FeeFill("", side, role, price, quantity, self.now_ns)
+        return self.session.fee_books[ref.venue].estimate(ref.market.fees, fill)
