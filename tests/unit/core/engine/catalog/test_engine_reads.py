@@ -153,7 +153,7 @@ def test_a_node_streams_books_in_batches_and_settles_at_the_payout(tmp_path: Pat
     cache = node.get_engine_cache("r")
     (position,) = cache.positions()
     assert position.is_closed
-    assert str(position.realized_pnl) == "2.90 USD"
+    assert position.realized_pnl.as_decimal() == Decimal("2.90")
     node.dispose()
 
 
