@@ -59,6 +59,8 @@ class Forecaster(nn.Module):
         ones, zeros = torch.ones_like(x[:, 0]), torch.zeros_like(x[:, 0])
         if kind == "last":
             shift, scale = x[:, -1], ones
+        elif kind == "relative":
+            shift, scale = x[:, -1], x.abs().mean(dim=1) + EPSILON
         elif kind == "standard":
             shift = x.mean(dim=1)
             scale = (x.var(dim=1, unbiased=False) + EPSILON).sqrt()
@@ -131,6 +133,10 @@ class Forecaster(nn.Module):
         if kind == "last":
             shift = b.last(x)
             return b.sub(x, shift), shift, None
+        if kind == "relative":
+            shift = b.last(x)
+            size = b.scale(b.reduce(b.activation(x, "abs"), "mean", 0), 1.0, EPSILON)
+            return b.div(b.sub(x, shift), size), shift, size
         if kind == "standard":
             return b.normalise(x, EPSILON)
         if kind == "fixed":

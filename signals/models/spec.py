@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Family = Literal["linear", "mlp", "lstm", "tcn", "nbeats", "tft", "deepar"]
 Head = Literal["point", "quantile", "probability"]
-Normalization = Literal["none", "last", "standard", "fixed"]
+Normalization = Literal["none", "last", "relative", "standard", "fixed"]
 DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -27,7 +27,8 @@ class ModelSpec(BaseModel):
     target
         Column that is forecast (quantile and point heads).
     normalization
-        Inside the model: subtract the last row; z-score over the window; or z-score with
+        Inside the model: subtract the last row; do that and divide by the window's mean size
+        (``relative``, for series of different size); z-score over the window; or z-score with
         constants of the training split (``fixed``, for features of different scale).
     head
         ``point`` [H, 1] (MSE), ``quantile`` [H, Q] (pinball, always sorted) or ``probability``

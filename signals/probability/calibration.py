@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from signals.errors import ForecastInputError
-from signals.probability.scores import checked, log_loss
+from signals.probability.bootstrap import mean_interval
+from signals.probability.scores import checked, log_losses
 
 EPSILON = 1e-6
 Floats = NDArray[np.float64]
@@ -140,18 +140,29 @@ def fit_isotonic(probabilities: ArrayLike, outcomes: ArrayLike) -> Isotonic:
 
 
 def choose_calibrator(
-    fit: tuple[ArrayLike, ArrayLike], select: tuple[ArrayLike, ArrayLike]
+    fit: tuple[ArrayLike, ArrayLike],
+    select: tuple[ArrayLike, ArrayLike],
+    events: ArrayLike | None = None,
 ) -> tuple[Identity | Platt | Isotonic, dict[str, float]]:
     """
-    Fit every calibrator on `fit` and keep the one with the lowest log loss on `select`.
+    Fit every calibrator on `fit` and keep one only if it beats no calibration on `select`.
 
     `fit` must be later than training, and `select` later than `fit`; both earlier than test.
-    Identity takes part: a calibrator that does not help is not used.
+
+    Parameters
+    ----------
+    fit, select
+        Probabilities and outcomes.
+    events
+        Event id of each row of `select` (every row its own event when not given). A calibrator
+        stays only if the event-bootstrap interval of its log-loss gain excludes zero: a handful
+        of events must not bend a forecast that was fine.
 
     Returns
     -------
     calibrator, losses
-        The winner and the log loss of each candidate on `select`.
+        The one with the lowest loss among those that stay (identity if none does), and the log
+        loss of each candidate on `select`.
     """
     candidates: tuple[Identity | Platt | Isotonic, ...] = (
         Identity(),
@@ -159,11 +170,9 @@ def choose_calibrator(
         fit_isotonic(*fit),
     )
     p, y = checked(*select)
-    losses: dict[str, float] = {c.kind: log_loss(apply(c, p), y) for c in candidates}
-    if not all(math.isfinite(v) for v in losses.values()):
-        raise ForecastInputError(
-            "a calibrator gave a loss that is not finite",
-            seen=str(losses),
-            mend="check the raw probabilities of the selection split",
-        )
-    return min(candidates, key=lambda c: losses[c.kind]), losses
+    groups = np.arange(p.size) if events is None else np.asarray(events)
+    per_row = {c.kind: log_losses(apply(c, p), y) for c in candidates}
+    losses: dict[str, float] = {str(kind): float(v.mean()) for kind, v in per_row.items()}
+    gain = {k: mean_interval(v - per_row["identity"], groups) for k, v in per_row.items()}
+    kept = [c for c in candidates if c.kind == "identity" or gain[c.kind].high < 0.0]
+    return min(kept, key=lambda c: losses[c.kind]), losses

@@ -43,7 +43,7 @@ def compare(spec, seed=0):
 
 @pytest.mark.parametrize("family", ALL)
 @pytest.mark.parametrize("head", ["point", "quantile", "probability"])
-@pytest.mark.parametrize("normalization", ["none", "last", "standard", "fixed"])
+@pytest.mark.parametrize("normalization", ["none", "last", "relative", "standard", "fixed"])
 def test_the_plan_computes_what_torch_computes(family, head, normalization):
     probability = head == "probability"
     compare(

@@ -62,13 +62,23 @@ def test_a_separated_sample_does_not_become_certain():
         assert fitted(0.2) > 0.005 and fitted(0.8) < 0.995
 
 
-def test_identity_wins_where_the_forecast_is_already_calibrated():
+def test_identity_stays_where_the_forecast_is_already_calibrated():
     random = np.random.default_rng(5)
     truth = random.uniform(0.05, 0.95, 800)
     y = (random.uniform(0, 1, 800) < truth).astype(float)
     kept, losses = c.choose_calibrator((truth[:60], y[:60]), (truth[60:], y[60:]))
-    assert kept.kind == min(losses, key=losses.get)
+    assert kept.kind == "identity"
     assert losses["identity"] < losses["isotonic"]
+
+
+def test_many_rows_of_few_events_do_not_bend_a_forecast():
+    truth, raw, y = overconfident(3000, 8)
+    few = np.arange(1500) % 3
+    kept, _losses = c.choose_calibrator((raw[:1500], y[:1500]), (raw[1500:], y[1500:]))
+    assert kept.kind != "identity"
+    by_luck = np.where(few == 0, 1.0, 0.0)
+    kept, _ = c.choose_calibrator((truth[:1500], by_luck), (truth[1500:], by_luck), few)
+    assert kept.kind == "identity"
 
 
 def test_the_choice_is_made_on_the_later_split_only():

@@ -1,0 +1,159 @@
+"""`beta train CONFIG`: train, calibrate and measure forecasters, resumable and with leak guards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(help="Train, calibrate and measure forecasters.", no_args_is_help=True)
+DATA = Path("../shared/data")
+
+
+@app.command()
+def train(
+    config: Annotated[
+        str | None, typer.Argument(help="A TOML file, or the name of a shipped one.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Folder of the recordings.")] = DATA,
+    out: Annotated[Path, typer.Option(help="Runs are kept below this folder.")] = Path(
+        "runs/train"
+    ),
+    list_: Annotated[bool, typer.Option("--list", help="List the shipped configurations.")] = False,
+    table: Annotated[
+        bool, typer.Option("--table", help="Write the comparison table from finished runs.")
+    ] = False,
+    retrain: Annotated[
+        bool,
+        typer.Option("--retrain", help="Train a challenger and let the promotion gate decide."),
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget an earlier run of this configuration.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, or cuda where one is at hand.")] = "cpu",
+    json_: Annotated[bool, typer.Option("--json", help="Print metrics as JSON.")] = False,
+) -> None:
+    """Train the models of a configuration and write metrics.json and report.html."""
+    from signals.training.config import load_config, shipped_configs
+
+    if list_:
+        _list(shipped_configs(), json_)
+        return
+    if table:
+        from signals.training.table import write_table
+
+        typer.echo(write_table(out, Path("docs/forecasting.md")))
+        return
+    if config is None:
+        raise typer.BadParameter("name a configuration, or ask for --list or --table")
+    loaded = load_config(config)
+    if device != "cpu":
+        loaded = loaded.model_copy(update={"fit": loaded.fit.model_copy(update={"device": device})})
+    folder = out / loaded.name
+    if fresh and folder.exists():
+        import shutil
+
+        shutil.rmtree(folder)
+    if retrain:
+        from signals.training.retrain import retrain as run_retraining
+
+        with _Bars() as bars:
+            row = run_retraining(loaded, data, folder, bars.update)
+        typer.echo(row.model_dump_json(indent=1) if json_ else row.sentence)
+        return
+    from signals.training.run import run
+
+    with _Bars() as bars:
+        summary = run(loaded, data, folder, bars.update)
+    if json_:
+        import json
+
+        typer.echo(json.dumps({"schema_version": 1, **summary.metrics}))
+        return
+    _print(summary.rows)
+    typer.echo(f"{folder / 'metrics.json'}\n{folder / 'report.html'}")
+
+
+class _Bars:
+    """One progress bar per training job, on stderr."""
+
+    def __enter__(self) -> _Bars:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[loss]}"),
+            console=Console(stderr=True),
+        )
+        self._tasks: dict[str, object] = {}
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, job: str, done: int, total: int, loss: float, validation: float) -> None:
+        """Move the bar of a job."""
+        text = f"loss {loss:.4f} validation {validation:.4f}"
+        if job not in self._tasks:
+            self._tasks[job] = self._progress.add_task(job, total=total, loss=text)
+        self._progress.update(self._tasks[job], completed=done, loss=text)  # type: ignore[arg-type]
+
+
+def _list(configs: list[Any], as_json: bool) -> None:
+    import json
+
+    rows = [{"name": c.name, "kind": c.kind, "title": c.title} for c in configs]
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "configs": rows}))
+        return
+    for row in rows:
+        typer.echo(f"{row['name']:<24} {row['kind']:<12} {row['title']}")
+
+
+COLUMNS = {
+    "brier": ("forecaster", "rows", "events", "brier", "log_loss", "brier_gain", "verdict"),
+    "mse": (
+        "forecaster",
+        "parameters",
+        "mse",
+        "mae",
+        "crps",
+        "coverage_conformal",
+        "dm_p_value",
+        "train_s",
+    ),
+    "owa": ("forecaster", "parameters", "smape", "mase", "owa", "msis", "coverage", "train_s"),
+}
+
+
+def _print(rows: list[Any]) -> None:
+    """Print the columns a reader compares first; metrics.json and report.html hold all."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from signals.training.report import cell, plain
+
+    values = [plain(r) for r in rows]
+    kind = next(k for k in COLUMNS if k in values[0])
+    table = Table()
+    for name in COLUMNS[kind]:
+        left = name == "forecaster"
+        table.add_column(name.replace("_", " "), justify="left" if left else "right", no_wrap=True)
+    for row in values:
+        if row.get("horizon", "all") == "all":
+            table.add_row(*(cell(row[c]) for c in COLUMNS[kind]))
+    console = Console()
+    console.width = max(console.width, 118)
+    console.print(table)

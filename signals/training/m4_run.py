@@ -1,0 +1,122 @@
+"""M4 Hourly by its own protocol: train on the past, forecast 48 hours once, score OWA and MSIS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from signals.probability.distribution import coverage, mase, msis, owa, smape
+from signals.training.config import TrainConfig
+from signals.training.guards import GuardReport
+from signals.training.job import Progress, Trained, train_job
+from signals.training.sources.base import Raw
+from signals.training.sources.forecasting import M4_SEASON, M4Hourly
+
+NAIVE2_SMAPE, NAIVE2_MASE = 18.383, 2.395
+"""Published scores of Naive2 on M4 Hourly; OWA is relative to them."""
+HORIZON = 48
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class M4Row:
+    """Scores of one forecaster over the 414 series."""
+
+    forecaster: str
+    parameters: int
+    smape: float
+    mase: float
+    owa: float
+    msis: float | None
+    coverage: float | None
+    train_s: float
+    samples_per_s: float
+
+
+@dataclass
+class M4Result:
+    """The score table, guards and training reports."""
+
+    rows: list[M4Row]
+    guards: list[GuardReport]
+    trained: list[Trained]
+
+
+def run_m4(
+    config: TrainConfig, source: M4Hourly, raw: Raw, folder: Path, progress: Progress | None = None
+) -> M4Result:
+    """
+    Train the models of a configuration and score each and their median.
+
+    Training takes every window of the past for a fixed number of epochs: nothing is stopped or
+    chosen by looking at the test. The ensemble is the median of all members, a full grid of
+    lookbacks and losses as in the N-BEATS paper, not a selection of the best. The quantile
+    levels must begin at 0.025 and end at 0.975 for MSIS.
+    """
+    series = source.series(raw)
+    actual = np.array([v[:HORIZON] for v in raw["test"]["value"].to_list()])
+    scales = source.scales(raw)
+    rows = [_seasonal_naive(series, actual, scales)]
+    answers: list[Floats] = []
+    trained: list[Trained] = []
+    for table in config.models:
+        lookback = table.lookback or int(config.data.options["lookback"])
+        samples = source.build(
+            raw, {**config.data.options, "lookback": lookback, "weigh": table.weigh}
+        )
+        everything, none = np.arange(len(samples)), np.empty(0, dtype=np.intp)
+        jobs = [
+            train_job(
+                f"{table.name}-{seed}",
+                folder,
+                config.spec(table, seed, lookback=lookback, horizon=HORIZON),
+                samples,
+                everything,
+                none,
+                table.fit or config.fit,
+                progress,
+            )
+            for seed in table.seeds
+        ]
+        trained += jobs
+        mine = [_forecast(j, series, lookback) for j in jobs]
+        if table.member:
+            answers += mine
+        rows.append(_score(table.name, np.median(mine, axis=0), actual, scales, jobs))
+    rows.append(_score("ensemble (median)", np.median(answers, axis=0), actual, scales, []))
+    return M4Result(rows, [], trained)
+
+
+def _forecast(job: Trained, series: list[NDArray[np.float64]], lookback: int) -> Floats:
+    x = np.stack([s[-lookback:] for s in series])
+    with torch.no_grad():
+        out = job.model(torch.from_numpy(x.astype(np.float32)[:, :, None])).numpy()
+    return np.asarray(out, dtype=np.float64)
+
+
+def _score(name: str, answer: Floats, actual: Floats, scales: Floats, jobs: list[Trained]) -> M4Row:
+    middle = answer[:, :, answer.shape[2] // 2]
+    low, high = answer[:, :, 0], answer[:, :, -1]
+    s, m = smape(actual, middle), mase(actual, middle, scales)
+    reports = [j.report for j in jobs]
+    seconds = sum(r.seconds for r in reports)
+    return M4Row(
+        name,
+        sum(r.parameters for r in reports),
+        s,
+        m,
+        owa(s, m, NAIVE2_SMAPE, NAIVE2_MASE),
+        msis(actual, low, high, scales) if answer.shape[2] > 1 else None,
+        coverage(actual, low, high) if answer.shape[2] > 1 else None,
+        seconds,
+        sum(r.samples for r in reports) / seconds if seconds else 0.0,
+    )
+
+
+def _seasonal_naive(series: list[NDArray[np.float64]], actual: Floats, scales: Floats) -> M4Row:
+    forecast = np.stack([np.tile(s[-M4_SEASON:], HORIZON // M4_SEASON) for s in series])
+    return _score("seasonal naive", forecast[:, :, None], actual, scales, [])

@@ -1,0 +1,117 @@
+"""`beta train`: shipped configs are valid, a run leaves what it promises, a table row repeats."""
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from core.domain.errors import ConfigError  # noqa: E402
+from signals.training.config import TrainConfig, load_config, shipped_configs  # noqa: E402
+from signals.training.run import run  # noqa: E402
+from signals.training.table import TABLES, write_table  # noqa: E402
+
+
+def test_every_table_has_a_shipped_configuration_and_every_configuration_a_table():
+    assert {c.name for c in shipped_configs()} == set(TABLES)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name = 'x'", "kind"),
+        (
+            "name = 'x'\nkind = 'forecast'\ncolour = 1\n[data]\nsource='ett'\n[[models]]\nname='a'\nfamily='linear'",
+            "colour",
+        ),
+        (
+            "name = 'x'\nkind = 'forecast'\n[data]\nsource='ett'\n[[models]]\nname='a'\nfamily='gpt'",
+            "family",
+        ),
+        ("name = ", "TOML"),
+    ],
+)
+def test_a_broken_configuration_names_the_place(tmp_path, text, words):
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        load_config(str(path))
+
+
+def test_an_unknown_configuration_points_to_the_list():
+    with pytest.raises(ConfigError, match="--list"):
+        load_config("nonesuch")
+
+
+def small(name, **changes):
+    config = load_config(name)
+    return TrainConfig(**{**config.model_dump(), "threads": 1, **changes})
+
+
+@pytest.mark.slow
+def test_a_probability_run_scores_the_market_beside_the_models(shared_data, tmp_path):
+    config = small("kalshi_btc15m")
+    models = [m for m in config.model_dump()["models"] if m["name"] in ("linear", "mlp")]
+    config = small("kalshi_btc15m", models=models, fit={"epochs": 2})
+    summary = run(config, shared_data, tmp_path / "run")
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert metrics["schema_version"] == 1
+    assert [g["name"] for g in metrics["guards"]] == ["future_permutation", "shuffled_labels"]
+    market = next(
+        r for r in metrics["rows"] if r["forecaster"] == "market" and r["horizon"] == "all"
+    )
+    assert 0.05 < market["brier"] < 0.2
+    for fold in metrics["folds"]:
+        assert {"market", "linear", "linear calibrated", "ensemble"} <= set(fold["brier"])
+    for row in metrics["rows"]:
+        if row["verdict"] == "better":
+            assert row["brier_gain"]["high"] < 0 and row["log_loss_gain"]["high"] < 0
+    page = (tmp_path / "run/report.html").read_text()
+    assert "<script" not in page and "http" not in page and "<svg" in page
+    again = run(config, shared_data, tmp_path / "run")
+    assert again.metrics["rows"] == summary.metrics["rows"]
+
+
+@pytest.mark.slow
+def test_nlinear_reproduces_its_published_row_on_etth1_from_scratch(shared_data, tmp_path):
+    config = small("etth1_multivariate_96")
+    summary = run(config, shared_data, tmp_path)
+    row = next(r for r in summary.metrics["rows"] if r["forecaster"] == "nlinear")
+    assert row["mse"] <= 0.378
+    naive = summary.metrics["rows"][0]
+    assert naive["mse"] > 1.2
+
+
+def test_tables_land_between_their_marks_and_name_missing_runs(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- table: m4_hourly -->\nold\n<!-- end -->\nafter\n")
+    folder = tmp_path / "runs/m4_hourly"
+    folder.mkdir(parents=True)
+    row = {
+        "forecaster": "x",
+        "parameters": 1,
+        "smape": 10.0,
+        "mase": 1.0,
+        "owa": 0.5,
+        "msis": 7.0,
+        "coverage": 0.95,
+        "train_s": 3.0,
+        "samples_per_s": 9.0,
+    }
+    (folder / "metrics.json").write_text(
+        json.dumps(
+            {
+                "rows": [row],
+                "guards": [],
+                "command": "beta train m4_hourly",
+                "wall_s": 1.0,
+                "peak_mb": 2.0,
+                "environment": {"threads": 2, "torch": "2"},
+            }
+        )
+    )
+    said = write_table(tmp_path / "runs", page)
+    text = page.read_text()
+    assert "| x | 1 | 10.000 |" in text and "old" not in text and "ES-RNN" in text
+    assert text.startswith("before\n") and text.endswith("after\n")
+    assert "no run yet of" in said and "kalshi_btc15m" in said
