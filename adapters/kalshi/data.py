@@ -1,0 +1,426 @@
+"""Kalshi market data for the engine: both outcomes from one book, doubtful books cleared, hours kept by our clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from nautilus_trader.live import InstrumentProvider, InstrumentProviderConfig
+from nautilus_trader.live.clients import MarketDataClient
+from nautilus_trader.model import (
+    AggressorSide,
+    InstrumentClose,
+    InstrumentCloseType,
+    InstrumentStatus,
+    MarketStatusAction,
+    TradeId,
+    TradeTick,
+    Venue,
+)
+
+from adapters.kalshi import schemas
+from adapters.kalshi.books import BookState, KalshiBook
+from adapters.kalshi.markets import market_of
+from adapters.kalshi.parsing import NO, YES, dollars, instrument_id, payouts, split_instrument
+from adapters.kalshi.rest import KalshiRest
+from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap, OnState, SocketState
+from core.domain.errors import BetaError, CorruptData, VenueError, VenueRefused, VenueUncertain
+from core.domain.market import Market, MarketStatus
+from core.domain.money import ONE
+from core.engine.live.books import BookWriter, mirrored
+from core.engine.live.instruments import engine_instrument
+from core.engine.units import price_of, quantity_of
+
+SocketFactory = Callable[[OnFrame, OnGap, OnState], KalshiSocket]
+CHECK_EVERY_S = 0.2
+POLL_RESULT_S = 5.0
+CHANNELS = ("orderbook_delta", "trade", "market_lifecycle_v2")
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFilter:
+    """Which markets are loaded."""
+
+    tickers: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+
+
+class KalshiProvider(InstrumentProvider):
+    """Loads markets as instruments, two each.
+
+    Attributes
+    ----------
+    markets : dict of str to Market
+        By ticker; shared with gate and strategies through `on_market`.
+    refused : list of (ticker, reason)
+        Markets that were left out, and why.
+    """
+
+    def __init__(
+        self,
+        rest: KalshiRest,
+        wanted: MarketFilter,
+        on_market: Callable[[Market], None],
+        clock: Callable[[], int],
+    ) -> None:
+        super().__init__(InstrumentProviderConfig(load_all=True))
+        self.rest, self.wanted, self.on_market, self._clock = rest, wanted, on_market, clock
+        self.markets: dict[str, Market] = {}
+        self.refused: list[tuple[str, str]] = []
+        self._series: dict[str, schemas.SeriesMsg] = {}
+
+    async def load_all_async(self, filters: dict[str, Any] | None = None) -> None:
+        """Load the wanted tickers and the open markets of the wanted series."""
+        rows: dict[str, schemas.MarketMsg] = {}
+        if self.wanted.tickers:
+            for row in await self.rest.markets(tickers=",".join(self.wanted.tickers)):
+                rows[row.ticker] = row
+        for series in self.wanted.series:
+            for row in await self.rest.markets(series_ticker=series, status="open"):
+                rows[row.ticker] = row
+        for row in rows.values():
+            await self.take(row)
+
+    async def take(self, row: schemas.MarketMsg) -> Market | None:
+        """Turn one payload into a market and its instruments; what cannot be read is left out with its reason."""
+        try:
+            market = market_of(row, await self.series_of(row))
+        except BetaError as exc:
+            self.refused.append((row.ticker, str(exc)))
+            return None
+        self.markets[market.market_id] = market
+        for outcome in market.outcomes:
+            self.add(engine_instrument(market, outcome, "USD", self._clock()))
+        self.on_market(market)
+        return market
+
+    async def series_of(self, row: schemas.MarketMsg) -> schemas.SeriesMsg:
+        """Return the series of a market, asked for once."""
+        name = row.event_ticker.split("-")[0] or row.ticker.split("-")[0]
+        if name not in self._series:
+            self._series[name] = await self.rest.series(name)
+        return self._series[name]
+
+
+class KalshiData(MarketDataClient):
+    """Books, trades, hours and results of Kalshi markets.
+
+    Parameters
+    ----------
+    on_market : callable
+        Told of every market that is new or changed.
+    on_status : callable
+        Told of a market's status (the gate must know before the strategy does).
+    on_settled : callable
+        Told of each outcome's payout, before the engine is.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        config: Any,
+        cache: Any,
+        clock: Any,
+        provider: KalshiProvider,
+        socket_of: SocketFactory,
+        on_status: Callable[[str, MarketStatus], None],
+        on_settled: Callable[[str, Decimal], None],
+    ) -> None:
+        super().__init__(
+            name=name,
+            config=config,
+            cache=cache,
+            clock=clock,
+            venue=Venue("KALSHI"),
+            instrument_provider=provider,
+        )
+        self.provider, self.rest = provider, provider.rest
+        self.on_status, self.on_settled = on_status, on_settled
+        self.socket = socket_of(self._on_frame, self._on_gap, self._on_link)
+        self.books: dict[str, KalshiBook] = {}
+        self._writers: dict[str, BookWriter] = {}
+        self._quotes: set[str] = set()
+        self._deltas: set[str] = set()
+        self._trades: set[str] = set()
+        self._shown: dict[str, MarketStatus] = {}
+        self._settled: set[str] = set()
+        self.last_news_ns: dict[str, int] = {}
+
+    # -- life -------------------------------------------------------------------------------
+    async def _connect(self) -> None:
+        await self.provider.initialize()
+        for instrument in self.provider.list_all():
+            self._handle_instrument(instrument)
+            self._writers[instrument.id.value] = BookWriter(instrument)
+        self.socket.subscribe("market_lifecycle_v2")
+        self.create_task(self.socket.run(), "kalshi-data")
+        self.create_task(self._keep_hours(), "kalshi-hours")
+
+    async def _disconnect(self) -> None:
+        await self.socket.close()
+
+    # -- subscriptions ----------------------------------------------------------------------
+    def _follow(self, command: Any, wanted: set[str], channel: str) -> None:
+        iid = command.instrument_id.value
+        wanted.add(iid)
+        ticker, _ = split_instrument(iid)
+        self.socket.subscribe(channel, [ticker])
+        book = self.books.get(ticker)
+        if channel == "orderbook_delta" and book is not None and book.state is BookState.GOOD:
+            self._show_snapshot(book, self.clock.timestamp_ns(), only=iid)
+
+    async def _subscribe_book_deltas(self, command: Any) -> None:
+        self._follow(command, self._deltas, "orderbook_delta")
+
+    async def _subscribe_quotes(self, command: Any) -> None:
+        self._follow(command, self._quotes, "orderbook_delta")
+
+    async def _subscribe_trades(self, command: Any) -> None:
+        self._follow(command, self._trades, "trade")
+
+    async def _subscribe_instrument_status(self, command: Any) -> None:
+        """Status of every loaded market is always sent."""
+
+    async def _subscribe_instrument_close(self, command: Any) -> None:
+        """Results of every loaded market are always sent."""
+
+    async def _subscribe_instrument(self, command: Any) -> None:
+        """Instruments are loaded at the start and when a market changes."""
+
+    async def _subscribe_instruments(self, command: Any) -> None:
+        """Instruments are loaded at the start and when a market changes."""
+
+    async def _unsubscribe_book_deltas(self, command: Any) -> None:
+        self._deltas.discard(command.instrument_id.value)
+
+    async def _unsubscribe_quotes(self, command: Any) -> None:
+        self._quotes.discard(command.instrument_id.value)
+
+    async def _unsubscribe_trades(self, command: Any) -> None:
+        self._trades.discard(command.instrument_id.value)
+
+    async def _unsubscribe_instrument_status(self, command: Any) -> None:
+        """Nothing to stop."""
+
+    async def _unsubscribe_instrument_close(self, command: Any) -> None:
+        """Nothing to stop."""
+
+    # -- news -------------------------------------------------------------------------------
+    def _on_link(self, state: SocketState) -> None:
+        if state is SocketState.DOWN:
+            self._doubt_all()
+
+    def _on_gap(self, sid: int) -> None:
+        if self.socket.sids.get("orderbook_delta") == sid:
+            self._doubt_all()
+            self.socket.resync(sorted(self.books))
+
+    def _doubt_all(self) -> None:
+        now = self.clock.timestamp_ns()
+        for book in self.books.values():
+            if book.state is BookState.GOOD:
+                book.state = BookState.SUSPECT
+                self._clear(book.ticker, now)
+
+    def _clear(self, ticker: str, now: int) -> None:
+        """Empty both outcomes' books in the engine: a doubtful book is not traded on."""
+        for outcome in (YES, NO):
+            iid = instrument_id(ticker, outcome)
+            writer = self._writers.get(iid)
+            if writer is not None and iid in self._deltas:
+                self._handle_data(writer.clear(0, now, now))
+
+    def _on_frame(self, frame: schemas.Frame) -> None:
+        if frame.type == "orderbook_delta":
+            self._on_delta(msgspec.json.decode(frame.msg, type=schemas.DeltaMsg), frame.seq or 0)
+        elif frame.type == "orderbook_snapshot":
+            self._on_snapshot(msgspec.json.decode(frame.msg, type=schemas.SnapshotMsg))
+        elif frame.type == "trade":
+            self._on_trade(msgspec.json.decode(frame.msg, type=schemas.TradeMsg))
+        elif frame.type == "market_lifecycle_v2":
+            self._on_life(msgspec.json.decode(frame.msg, type=schemas.LifecycleMsg))
+
+    def _on_snapshot(self, msg: schemas.SnapshotMsg) -> None:
+        book = self.books.setdefault(msg.market_ticker, KalshiBook(msg.market_ticker))
+        now = self.clock.timestamp_ns()
+        try:
+            book.load(msg)
+        except CorruptData:
+            self._clear(book.ticker, now)
+            raise
+        self.last_news_ns[book.ticker] = now
+        self._show_snapshot(book, now)
+
+    def _show_snapshot(self, book: KalshiBook, now: int, only: str = "") -> None:
+        for outcome in (YES, NO):
+            iid = instrument_id(book.ticker, outcome)
+            writer = self._writers.get(iid)
+            if writer is None or iid not in self._deltas or (only and only != iid):
+                continue
+            bids, asks = list(book.bids.items()), list(book.asks.items())
+            if outcome == NO:
+                bids, asks = mirrored(asks), mirrored(bids)
+            self._handle_data(writer.snapshot(bids, asks, 0, now, now))
+        self._show_quotes(book, now, now)
+
+    def _on_delta(self, msg: schemas.DeltaMsg, seq: int) -> None:
+        book = self.books.get(msg.market_ticker)
+        if book is None or book.state is not BookState.GOOD:
+            return
+        now = self.clock.timestamp_ns()
+        try:
+            side, price, size = book.apply(msg)
+        except CorruptData:
+            self._clear(book.ticker, now)
+            self.socket.resync([book.ticker])
+            raise
+        self.last_news_ns[book.ticker] = now
+        event = msg.ts_ms * 1_000_000 or now
+        bid = side == "bid"
+        yes, no = instrument_id(book.ticker, YES), instrument_id(book.ticker, NO)
+        if yes in self._deltas:
+            self._handle_data(self._writers[yes].level(bid, price, size, seq, event, now))
+        if no in self._deltas:
+            self._handle_data(self._writers[no].level(not bid, ONE - price, size, seq, event, now))
+        self._show_quotes(book, event, now)
+
+    def _show_quotes(self, book: KalshiBook, event: int, now: int) -> None:
+        bid, ask = book.best_bid, book.best_ask
+        if bid is None or ask is None:
+            return
+        yes, no = instrument_id(book.ticker, YES), instrument_id(book.ticker, NO)
+        if yes in self._quotes:
+            self._handle_data(self._writers[yes].quote(bid, ask, event, now))
+        if no in self._quotes:
+            flipped = (ONE - ask[0], ask[1]), (ONE - bid[0], bid[1])
+            self._handle_data(self._writers[no].quote(*flipped, event, now))
+
+    def _on_trade(self, msg: schemas.TradeMsg) -> None:
+        if msg.is_block_trade:
+            return  # negotiated off the book
+        now = self.clock.timestamp_ns()
+        price, count = dollars(msg.yes_price_dollars, "price"), dollars(msg.count_fp, "count")
+        takes_bid = msg.taker_book_side == "bid"
+        for outcome in (YES, NO):
+            iid = instrument_id(msg.market_ticker, outcome)
+            if iid not in self._trades:
+                continue
+            buys = takes_bid == (outcome == YES)
+            writer = self._writers[iid]
+            self._handle_data(
+                TradeTick(
+                    writer.id,
+                    price_of(price if outcome == YES else ONE - price, writer.price_precision),
+                    quantity_of(count, writer.size_precision),
+                    AggressorSide.BUY if buys else AggressorSide.SELL,
+                    TradeId(msg.trade_id[:36]),
+                    msg.ts_ms * 1_000_000 or now,
+                    now,
+                )
+            )
+
+    # -- hours and results ------------------------------------------------------------------
+    def _on_life(self, msg: schemas.LifecycleMsg) -> None:
+        ticker = msg.market_ticker
+        if ticker not in self.provider.markets:
+            return
+        if msg.event_type == "deactivated":
+            self._status(ticker, MarketStatus.PAUSED)
+        elif msg.event_type == "activated":
+            self._status(ticker, MarketStatus.ACTIVE)
+        elif msg.event_type in (
+            "close_date_updated",
+            "price_level_structure_updated",
+            "metadata_updated",
+        ):
+            self.create_task(self._reload(ticker), f"reload-{ticker}")
+        elif msg.event_type == "determined":
+            value = dollars(msg.settlement_value, "settlement") if msg.settlement_value else None
+            self._settle(ticker, *payouts(msg.result, value))
+
+    async def _reload(self, ticker: str) -> None:
+        """Take over a changed grid, close or metadata."""
+        try:
+            await self.provider.take(await self.rest.market(ticker))
+        except (VenueRefused, VenueUncertain):
+            self._status(ticker, MarketStatus.PAUSED)  # unknown terms are not traded on
+
+    def _status(self, ticker: str, status: MarketStatus) -> None:
+        """Tell gate and engine once."""
+        if self._shown.get(ticker) is status or ticker in self._settled:
+            return
+        self._shown[ticker] = status
+        self.on_status(ticker, status)
+        action = {
+            MarketStatus.ACTIVE: MarketStatusAction.TRADING,
+            MarketStatus.PAUSED: MarketStatusAction.PAUSE,
+        }.get(status, MarketStatusAction.CLOSE)
+        now = self.clock.timestamp_ns()
+        for outcome in (YES, NO):
+            writer = self._writers.get(instrument_id(ticker, outcome))
+            if writer is not None:
+                self._handle_data(InstrumentStatus(writer.id, action, now, now))
+
+    def _settle(self, ticker: str, yes: Decimal, no: Decimal) -> None:
+        """Pay out both outcomes once."""
+        if ticker in self._settled:
+            return
+        self._status(ticker, MarketStatus.CLOSED)
+        self._settled.add(ticker)
+        now = self.clock.timestamp_ns()
+        for outcome, payout in ((YES, yes), (NO, no)):
+            iid = instrument_id(ticker, outcome)
+            writer = self._writers.get(iid)
+            self.on_settled(iid, payout)
+            if writer is not None:
+                price = price_of(
+                    payout.quantize(Decimal(1).scaleb(-writer.price_precision)),
+                    writer.price_precision,
+                )
+                self._handle_data(
+                    InstrumentClose(
+                        writer.id, price, InstrumentCloseType.CONTRACT_EXPIRED, now, now
+                    )
+                )
+
+    async def _keep_hours(self) -> None:
+        """Open and close by our own clock (Kalshi sends no event for it), and ask for late results."""
+        asked = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            now = self.clock.timestamp_ns()
+            waiting = []
+            for ticker, market in list(self.provider.markets.items()):
+                if ticker in self._settled:
+                    continue
+                if market.close_ns and now >= market.close_ns:
+                    self._status(ticker, MarketStatus.CLOSED)
+                    waiting.append(ticker)
+                elif market.status is MarketStatus.UNOPENED and now >= market.open_ns:
+                    self._status(ticker, MarketStatus.ACTIVE)
+            if waiting and loop.time() - asked >= POLL_RESULT_S:
+                asked = loop.time()
+                await self._ask_results(waiting)
+            await asyncio.sleep(CHECK_EVERY_S)
+
+    async def _ask_results(self, tickers: list[str]) -> None:
+        try:
+            rows = await self.rest.markets(tickers=",".join(tickers[:100]))
+        except (VenueRefused, VenueUncertain):
+            return
+        for row in rows:
+            if row.result:
+                value = (
+                    dollars(row.settlement_value_dollars, "settlement")
+                    if row.settlement_value_dollars
+                    else None
+                )
+                try:
+                    self._settle(row.ticker, *payouts(row.result, value))
+                except VenueError as exc:
+                    self.provider.refused.append((row.ticker, str(exc)))

@@ -1,0 +1,495 @@
+"""The execution client of every venue: the last point before bytes leave, and the first that hears back.
+
+Closed here once, for every venue (reference: nautilus_v2_live, sections 0 and 3):
+
+- an order without the gate's approval is denied; the approval is used up at this point;
+- the intent is on disk before the first byte leaves;
+- no network call is awaited in a command handler: a hung POST never delays a cancel;
+- an unclear submit is UNKNOWN: never a rejection, reserved until the venue proves it has it or has it not;
+- fills go out before any report may mention them, each trade id once, whichever way it came;
+- an uncertain poll raises: the engine then skips the cycle instead of drawing conclusions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.live.clients import ExecutionClient
+from nautilus_trader.model import (
+    AccountBalance,
+    AccountId,
+    AccountType,
+    ClientOrderId,
+    InstrumentId,
+    LiquiditySide,
+    OmsType,
+    TradeId,
+    Venue,
+    VenueOrderId,
+)
+
+from core.domain.decision import OrderIntent
+from core.domain.errors import (
+    ApprovalInvalid,
+    LedgerError,
+    MarketError,
+    VenueRefused,
+    VenueUncertain,
+)
+from core.domain.fees import Role
+from core.engine.currency import currency, money
+from core.engine.live.context import LiveContext
+from core.engine.live.intents import intent_of
+from core.engine.live.port import VenueCash, VenueFill, VenueOrder, VenueOrderStatus, VenueVoid
+from core.engine.live.reports import ReportHooks
+from core.engine.live.unknowns import UnknownOrders
+from core.engine.live.voids import void_event
+from core.engine.units import price_of, quantity_of
+from core.ledger.kinds.orders import OrderAccepted
+
+MAX_SEEN_TRADES = 200_000
+ROLES = {Role.MAKER: LiquiditySide.MAKER, Role.TAKER: LiquiditySide.TAKER}
+CASH_PAUSE_S = 0.2
+
+
+class VenueClient(ReportHooks, ExecutionClient):
+    """One venue behind one `VenuePort`.
+
+    Parameters
+    ----------
+    context : LiveContext
+        Gate, ledger, port and settings that the node shares with its clients.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: LiveContext,
+        name: str,
+        config: Any,
+        cache: Any,
+        clock: Any,
+        trader_id: Any,
+    ) -> None:
+        super().__init__(
+            name=name,
+            config=config,
+            cache=cache,
+            clock=clock,
+            trader_id=trader_id,
+            venue=Venue(context.port.venue),
+            account_id=AccountId(f"{context.port.venue}-001"),
+            account_type=AccountType.CASH,
+            oms_type=OmsType.NETTING,
+            base_currency=currency(context.currency),
+            instrument_provider=context.provider(),
+        )
+        self.context, self.port, self.gate = context, context.port, context.gate
+        self.journal = context.journal(clock.timestamp_ns)
+        self.unknowns = UnknownOrders(self)
+        self.seen: OrderedDict[str, None] = OrderedDict()
+        self.acks: dict[str, asyncio.Event] = {}
+        self.venue_orders: dict[str, VenueOrder] = {}
+        self._ended: set[str] = set()
+        self._accepted: set[str] = set()
+        self._early: dict[str, list[VenueFill]] = {}
+        self._cash_task: asyncio.Task[object] | None = None
+        self._thread = 0
+
+    # -- life -------------------------------------------------------------------------------
+    async def _connect(self) -> None:
+        """Load instruments, state the account, then listen."""
+        self._thread = threading.get_ident()
+        if self.instrument_provider is not None:
+            await self.instrument_provider.initialize()
+        await self.port.connect(self)
+        cash = await self.port.cash()
+        self.gate.on_cash(self.port.venue, cash.total)
+        self._state_account(cash)
+
+    async def _disconnect(self) -> None:
+        """Stop chasing unknown orders and close the port."""
+        self.unknowns.stop()
+        await self.port.disconnect()
+
+    def _assert_thread(self) -> None:
+        """Refuse calls from another thread: the engine would abort the process."""
+        if self._thread and threading.get_ident() != self._thread:
+            raise RuntimeError(
+                "a venue client was called from another thread; use loop.call_soon_threadsafe"
+            )
+
+    # -- commands: decide now, send in a task --------------------------------------------------
+    async def _submit_order(self, command: Any) -> None:
+        self._begin(command.order)
+
+    async def _submit_order_list(self, command: Any) -> None:
+        for init in command.order_inits:
+            order = self.cache.order(init.client_order_id)
+            if order is not None:
+                self._begin(order)
+
+    def _begin(self, order: Any) -> None:
+        """Check the approval and start the task that writes the intent and sends."""
+        self._assert_thread()
+        cid = order.client_order_id.value
+        now = self.clock.timestamp_ns()
+        try:
+            approved = self.gate.approval(cid)
+            if approved is None:
+                raise ApprovalInvalid("APPROVAL_MISSING", "the order has not passed the gate", cid)
+            self.context.check_mode(now)
+            intent = self.gate.redeem(approved, now, intent_of(order, approved.intent))
+        except Exception as exc:
+            # Whatever goes wrong before the order has left is a denial: nothing may stay half-sent.
+            reason = getattr(exc, "code", None) or type(exc).__name__
+            self.gate.on_done(cid)
+            self.journal.denied(cid, f"{reason}: {exc}"[:300])
+            self.generate_order_denied(order, str(reason))
+            return
+        self.generate_order_submitted(order)
+        self.acks[cid] = asyncio.Event()
+        self.create_task(self._send(order, intent, approved.worst_price), f"submit-{cid}")
+
+    async def _send(self, order: Any, intent: OrderIntent, worst: Decimal) -> None:
+        """Write the intent, send once, and say exactly what is known afterwards."""
+        cid = intent.client_order_id
+        try:
+            await self.journal.intended(intent)
+        except LedgerError as exc:
+            self.gate.on_done(cid)
+            self._reject(order, f"LEDGER: {exc.what}")
+            self.context.halt(f"ledger: {exc.what}")
+            return
+        self.context.reached("intent-on-disk")
+        try:
+            answer = await self.port.submit(
+                intent, intent.price if intent.price is not None else worst
+            )
+        except VenueRefused as exc:
+            self.gate.on_done(cid)
+            self._reject(
+                order,
+                f"{exc.code}: {exc.what}",
+                post_only="post" in exc.code and "only" in exc.code,
+            )
+        except Exception as exc:
+            # A bug in a port after the bytes may have left is as unclear as a time-out.
+            why = exc.what if isinstance(exc, VenueUncertain) else f"{type(exc).__name__}: {exc}"
+            await self.unknowns.add(intent, why)
+        else:
+            self.context.reached("order-answered")
+            self.on_order(answer)
+
+    def _reject(self, order: Any, reason: str, post_only: bool = False) -> None:
+        cid = order.client_order_id.value
+        self._ended.add(cid)
+        self.journal.rejected(cid, reason[:300])
+        self.generate_order_rejected(order, reason[:300], self.clock.timestamp_ns(), post_only)
+        self._answered(cid)
+
+    def _answered(self, cid: str) -> None:
+        event = self.acks.pop(cid, None)
+        if event is not None:
+            event.set()
+
+    async def _cancel_order(self, command: Any) -> None:
+        self._assert_thread()
+        self.create_task(
+            self._cancel(command.client_order_id), f"cancel-{command.client_order_id.value}"
+        )
+
+    async def _cancel_all_orders(self, command: Any) -> None:
+        for order in self.cache.orders_open(instrument_id=command.instrument_id):
+            self.create_task(
+                self._cancel(order.client_order_id), f"cancel-{order.client_order_id.value}"
+            )
+
+    async def _cancel(self, client_order_id: ClientOrderId) -> None:
+        """Cancel once the venue id is known; a refusal that means "not working" is looked up, not believed."""
+        cid = client_order_id.value
+        order = self.cache.order(client_order_id)
+        if order is None:
+            return
+        event = self.acks.get(cid)
+        if event is not None:
+            try:
+                await asyncio.wait_for(event.wait(), self.context.ack_wait_s)
+            except TimeoutError:
+                self._cancel_rejected(client_order_id, "the venue has not answered the order yet")
+                return
+        order = self.cache.order(client_order_id) or order
+        vid = self._venue_id(cid, order)
+        if cid in self._ended or vid is None:
+            self._cancel_rejected(client_order_id, "the order is not working")
+            return
+        try:
+            await self.port.cancel(vid, order.instrument_id.value)
+        except VenueRefused as exc:
+            if exc.status == 404 or "not_found" in exc.code:
+                await self.unknowns.settle(cid, order.instrument_id.value, lost_cancel=True)
+            self._cancel_rejected(client_order_id, exc.code)
+            return
+        except VenueUncertain:
+            await self.unknowns.settle(cid, order.instrument_id.value, lost_cancel=True)
+            return
+        await self.unknowns.settle(cid, order.instrument_id.value, lost_cancel=True)
+
+    def _cancel_rejected(self, client_order_id: ClientOrderId, reason: str) -> None:
+        order = self.cache.order(client_order_id)
+        if order is not None and not order.is_closed and client_order_id.value not in self._ended:
+            self.generate_order_cancel_rejected(
+                order, order.venue_order_id, reason, self.clock.timestamp_ns()
+            )
+
+    def _venue_id(self, cid: str, order: Any) -> str | None:
+        known = self.venue_orders.get(cid)
+        if known is not None:
+            return known.venue_order_id
+        return order.venue_order_id.value if order.venue_order_id is not None else None
+
+    async def _modify_order(self, command: Any) -> None:
+        self._assert_thread()
+        self.create_task(self._modify(command), f"modify-{command.client_order_id.value}")
+
+    async def _modify(self, command: Any) -> None:
+        """Amend at the venue. The gate reviews the change before the strategy may ask for it."""
+        cid = command.client_order_id.value
+        order, known = self.cache.order(command.client_order_id), self.venue_orders.get(cid)
+        if order is None:
+            return
+        if known is None or not self.context.modify_allowed(cid):
+            self._modify_rejected(order, "the change has not passed the gate")
+            return
+        quantity = command.quantity.as_decimal() if command.quantity is not None else known.quantity
+        price = command.price.as_decimal() if command.price is not None else known.price
+        assert price is not None
+        try:
+            changed = await self.port.modify(known, quantity, price)
+        except VenueRefused as exc:
+            self._modify_rejected(order, exc.code)
+        except VenueUncertain as exc:
+            self._modify_rejected(order, exc.what)
+            await self.unknowns.settle(cid, order.instrument_id.value)
+        else:
+            self.venue_orders[cid] = changed
+            self.journal.modified(changed, cid)
+            instrument = self.instrument(order.instrument_id.value)
+            self.generate_order_updated(
+                order,
+                VenueOrderId(changed.venue_order_id),
+                quantity_of(changed.quantity, instrument.size_precision),
+                price_of(changed.price or price, instrument.price_precision),
+                None,
+                None,
+                self.clock.timestamp_ns(),
+            )
+
+    def _modify_rejected(self, order: Any, reason: str) -> None:
+        self.generate_order_modify_rejected(
+            order, order.venue_order_id, reason, self.clock.timestamp_ns()
+        )
+
+    async def _query_account(self, command: Any) -> None:
+        self._refresh_cash()
+
+    async def _query_order(self, command: Any) -> None:
+        """Look the order up; uncertainty raises, so that the engine keeps what it knows."""
+        await self.unknowns.settle(command.client_order_id.value, command.instrument_id.value)
+
+    # -- news -------------------------------------------------------------------------------
+    def instrument(self, instrument_id: str) -> Any:
+        """Return an instrument that an order of ours names: it is always loaded."""
+        found = self.cache.instrument(InstrumentId.from_str(instrument_id))
+        if found is None:
+            raise MarketError("an order of an instrument that is not loaded", instrument_id)
+        return found
+
+    def client_id_of(self, order: VenueOrder | VenueFill) -> str:
+        """Return our id for a venue order: the venue's word, else what the engine remembers."""
+        if order.client_order_id:
+            return order.client_order_id
+        known = self.cache.client_order_id(VenueOrderId(order.venue_order_id))
+        return known.value if known is not None else ""
+
+    def on_order(self, order: VenueOrder) -> None:
+        """Turn a venue order into accepted, canceled or expired. Fills are never invented from it."""
+        self._assert_thread()
+        cid = self.client_id_of(order)
+        ours = self.cache.order(ClientOrderId(cid)) if cid else None
+        if ours is None or cid in self._ended:
+            return
+        before = self.venue_orders.get(cid)
+        if before is not None and order.filled < before.filled:
+            return  # an older message; counts never go back
+        self.venue_orders[cid] = order
+        if cid not in self._accepted:
+            self._accepted.add(cid)
+            self.unknowns.resolved(cid)
+            self.gate.on_working(cid)
+            self.journal.accepted(order, cid)
+            self.generate_order_accepted(ours, VenueOrderId(order.venue_order_id), order.ts_ns)
+            for fill in self._early.pop(order.venue_order_id, []):
+                self.on_fill(fill)
+        self._answered(cid)
+        if order.status in (
+            VenueOrderStatus.CANCELED,
+            VenueOrderStatus.EXPIRED,
+            VenueOrderStatus.REJECTED,
+        ):
+            self.create_task(self._end(order, cid), f"end-{cid}")
+
+    async def _end(self, order: VenueOrder, cid: str) -> None:
+        """End an order only after every fill the venue counts has been delivered."""
+        try:
+            await self.deliver_fills_of(order, cid)
+        except VenueUncertain:
+            return  # the continuous check will come back to it
+        ours = self.cache.order(ClientOrderId(cid))
+        if cid in self._ended or ours is None:
+            return
+        self._ended.add(cid)
+        self.gate.on_done(cid)
+        expired = order.status is VenueOrderStatus.EXPIRED
+        self.journal.ended(order, cid, expired)
+        make = self.generate_order_expired if expired else self.generate_order_canceled
+        make(ours, VenueOrderId(order.venue_order_id), order.ts_last_ns)
+        self._refresh_cash()
+
+    def on_fill(self, fill: VenueFill) -> None:
+        """Book an execution once: gate, ledger, engine, in this order."""
+        self._assert_thread()
+        if fill.trade_id in self.seen:
+            return
+        cid = self.client_id_of(fill)
+        ours = self.cache.order(ClientOrderId(cid)) if cid else None
+        if ours is None:
+            if len(self._early) < 10_000:  # the fill may overtake the answer to its order
+                self._early.setdefault(fill.venue_order_id, []).append(fill)
+            return
+        if cid not in self._accepted:
+            self._accept_from(fill, cid, ours)
+        self.seen[fill.trade_id] = None
+        if len(self.seen) > MAX_SEEN_TRADES:
+            self.seen.popitem(last=False)
+        strategy = ours.strategy_id.value
+        self.gate.on_fill(
+            cid,
+            fill.trade_id,
+            fill.quantity,
+            fill.price,
+            fill.fee,
+            provisional=fill.provisional,
+            instrument_id=fill.instrument_id,
+            strategy_id=strategy,
+            side=fill.side,
+        )
+        self.journal.filled(fill, cid, strategy)
+        instrument = self.instrument(fill.instrument_id)
+        self.generate_order_filled(
+            ours,
+            VenueOrderId(fill.venue_order_id),
+            None,
+            TradeId(fill.trade_id),
+            quantity_of(fill.quantity, instrument.size_precision),
+            price_of(fill.price, instrument.price_precision),
+            currency(self.context.currency),
+            money(fill.fee, self.context.currency),
+            ROLES[fill.role],
+            fill.ts_ns,
+        )
+        self._refresh_cash()
+
+    def _accept_from(self, fill: VenueFill, cid: str, ours: Any) -> None:
+        """A fill proves that the venue has the order."""
+        self._accepted.add(cid)
+        self.unknowns.resolved(cid)
+        self.gate.on_working(cid)
+        self.journal.event(OrderAccepted, cid, fill.venue_order_id, "proved by a fill")
+        self.generate_order_accepted(ours, VenueOrderId(fill.venue_order_id), fill.ts_ns)
+
+    def on_void(self, void: VenueVoid) -> None:
+        """Take back an execution in gate, ledger and engine."""
+        self._assert_thread()
+        known = self.cache.client_order_id(VenueOrderId(void.venue_order_id))
+        ours = self.cache.order(known) if known is not None else None
+        if ours is None or not self.gate.on_fill_voided(void.trade_id):
+            return
+        self.journal.voided(void, ours.client_order_id.value)
+        event = void_event(self, ours, void)
+        if event is not None:
+            self._handle_event(event)
+        self._refresh_cash()
+
+    def on_cash(self, cash: VenueCash) -> None:
+        """Show the balance."""
+        self._assert_thread()
+        self._state_account(cash)
+
+    def on_link(self, up: bool) -> None:
+        """After a break in private news read everything again."""
+        self._assert_thread()
+        self.context.link(self.port.venue, up)
+        if up:
+            self.create_task(self._catch_up(), "catch-up")
+
+    async def _catch_up(self) -> None:
+        try:
+            await self.deliver_since(self.context.since_ns(self.clock.timestamp_ns()))
+            for order in await self.port.orders(
+                working_only=False, since_ns=self.context.since_ns(self.clock.timestamp_ns())
+            ):
+                self.on_order(order)
+        except VenueUncertain:
+            return  # the open-order check repeats it
+
+    # -- fills before reports ------------------------------------------------------------------
+    async def deliver_since(self, since_ns: int) -> None:
+        """Deliver every unseen execution since a time."""
+        for fill in await self.port.fills(since_ns):
+            self.on_fill(fill)
+
+    async def deliver_fills_of(self, order: VenueOrder, cid: str) -> None:
+        """Deliver the executions of one order and wait until the engine has booked them."""
+        ours = self.cache.order(ClientOrderId(cid))
+        if ours is None or ours.filled_qty.as_decimal() >= order.filled:
+            return
+        for fill in await self.port.fills(
+            order.ts_ns - self.context.lookback_ns, order.venue_order_id
+        ):
+            self.on_fill(fill)
+        await self.wait_booked(cid, order.filled)
+
+    async def wait_booked(self, cid: str, filled: Decimal) -> bool:
+        """Wait (at most a second) until the engine's order has `filled` shares; return whether it has."""
+        for _ in range(200):
+            ours = self.cache.order(ClientOrderId(cid))
+            if ours is None or ours.filled_qty.as_decimal() >= filled:
+                return True
+            await asyncio.sleep(0.005)
+        return False
+
+    # -- account ----------------------------------------------------------------------------
+    def _state_account(self, cash: VenueCash) -> None:
+        code = self.context.currency
+        locked = min(cash.locked, cash.total)
+        balance = AccountBalance(
+            money(cash.total, code), money(locked, code), money(cash.total - locked, code)
+        )
+        self.generate_account_state([balance], [], True, self.clock.timestamp_ns())
+
+    def _refresh_cash(self) -> None:
+        """Read the balance soon; many fills ask once."""
+        if self._cash_task is None or self._cash_task.done():
+            self._cash_task = self.create_task(self._read_cash(), "cash")
+
+    async def _read_cash(self) -> None:
+        await asyncio.sleep(CASH_PAUSE_S)
+        try:
+            self._state_account(await self.port.cash())
+        except (VenueRefused, VenueUncertain):
+            return  # the next fill or check reads it again

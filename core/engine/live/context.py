@@ -1,0 +1,92 @@
+"""What the node shares with the client of one venue: gate, ledger, port, halts and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from core.domain.clock import NS_PER_SECOND
+from core.domain.errors import HaltedError
+from core.engine.live.journal import OrderJournal
+from core.engine.live.port import VenuePort
+from core.ledger import Ledger
+from core.risk.gate import Gate
+
+#: Owner of orders and positions that none of our strategies asked for.
+EXTERNAL = "EXTERNAL"
+
+
+@dataclass(slots=True)
+class LiveContext:
+    """Everything a `VenueClient` needs and does not own.
+
+    Attributes
+    ----------
+    provider : callable
+        Makes the instrument provider of the client (one each).
+    owners : mapping
+        Client order id to strategy id of earlier runs, from the ledger: who owns what is found at start.
+    instrument_owners : mapping
+        Instrument id to the strategy that claims it.
+    known_trades : set of str
+        Trade ids the ledger already holds; they are not written twice.
+    resolved : set of str
+        Instruments that have been paid out; they are never reported as positions again.
+    halted : callable
+        Returns why trading is halted, or an empty string.
+    on_halt, on_link, reached : callable
+        Stop trading; note a broken or restored link; named fault point.
+    ack_wait_s : float
+        How long a cancel waits for the answer to its order.
+    absent_after_s, absent_proofs
+        An unknown order is proven absent after this time and this many certain look-ups in a row.
+    lookback_ns : int
+        How far back reads go after a break.
+    cancel_on_start : bool
+        Cancel what works at the venue before trading begins.
+    """
+
+    port: VenuePort
+    gate: Gate
+    ledger: Ledger
+    currency: str
+    provider: Callable[[], Any]
+    owners: Mapping[str, str] = field(default_factory=dict)
+    instrument_owners: Mapping[str, str] = field(default_factory=dict)
+    known_trades: set[str] = field(default_factory=set)
+    resolved: set[str] = field(default_factory=set)
+    halted: Callable[[], str] = lambda: ""
+    on_halt: Callable[[str], None] = lambda reason: None
+    on_link: Callable[[str, bool], None] = lambda venue, up: None
+    reached: Callable[[str], None] = lambda point: None
+    modify_allowed: Callable[[str], bool] = lambda cid: False
+    commission: Callable[[str, Decimal, Decimal], Decimal] | None = None
+    ack_wait_s: float = 10.0
+    absent_after_s: float = 3.0
+    absent_proofs: int = 3
+    lookback_ns: int = 3600 * NS_PER_SECOND
+    cancel_on_start: bool = True
+
+    def journal(self, clock: Callable[[], int]) -> OrderJournal:
+        """Return the order journal of this venue."""
+        return OrderJournal(self.ledger, clock, self.port.venue, self.currency)
+
+    def check_mode(self, now_ns: int) -> None:
+        """Raise `HaltedError` when nothing may leave. Exits pass the gate's own reduce-only rule first."""
+        why = self.halted()
+        if why:
+            raise HaltedError("trading is halted", why, "beta risk resume")
+
+    def halt(self, reason: str) -> None:
+        """Stop trading."""
+        self.on_halt(reason)
+
+    def link(self, venue: str, up: bool) -> None:
+        """Note that private news flows, or not."""
+        self.on_link(venue, up)
+
+    def since_ns(self, now_ns: int) -> int:
+        """Return the time from which to read again after a break."""
+        return now_ns - self.lookback_ns

@@ -1,0 +1,175 @@
+"""What the engine asks of a venue, in domain terms: a handful of async calls and four kinds of news.
+
+A venue package implements `VenuePort`; it never touches the engine. `core.engine.live.client` turns the engine's
+commands into these calls and the news into engine events. Each call either returns, raises `VenueRefused` (a
+clear no: nothing happened) or raises `VenueUncertain` (it may have happened). Nothing else is allowed out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from core.domain.decision import OrderIntent
+from core.domain.fees import Role, Side
+
+
+class VenueOrderStatus(StrEnum):
+    """State of an order at the venue."""
+
+    WORKING = "working"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """An order as the venue knows it, on one outcome's own book.
+
+    Attributes
+    ----------
+    client_order_id : str
+        Empty when the venue does not say and we do not know.
+    filled : Decimal
+        Shares executed so far.
+    reason : str
+        The venue's own word for the end, for example ``"ExpiryCancel"``.
+    """
+
+    venue_order_id: str
+    client_order_id: str
+    instrument_id: str
+    side: Side
+    quantity: Decimal
+    filled: Decimal
+    price: Decimal | None
+    status: VenueOrderStatus
+    ts_ns: int
+    ts_last_ns: int
+    reason: str = ""
+    post_only: bool = False
+    expire_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFill:
+    """An execution as the venue knows it. `provisional`: it can still be taken back."""
+
+    trade_id: str
+    venue_order_id: str
+    client_order_id: str
+    instrument_id: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    role: Role
+    ts_ns: int
+    provisional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VenuePosition:
+    """Shares held of one outcome; `average_price` only where the venue says it."""
+
+    instrument_id: str
+    quantity: Decimal
+    average_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueCash:
+    """Money at the venue: `total` includes what resting orders lock."""
+
+    total: Decimal
+    locked: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class VenueVoid:
+    """A fill the venue took back."""
+
+    trade_id: str
+    venue_order_id: str
+    reason: str
+
+
+class VenueNews(Protocol):
+    """Where a port reports what it hears. Called on the event-loop thread, in the order it was heard."""
+
+    def on_order(self, order: VenueOrder) -> None:
+        """Take a changed order."""
+
+    def on_fill(self, fill: VenueFill) -> None:
+        """Take an execution; repeats are welcome."""
+
+    def on_void(self, void: VenueVoid) -> None:
+        """Take back an execution."""
+
+    def on_cash(self, cash: VenueCash) -> None:
+        """Take a balance."""
+
+    def on_link(self, up: bool) -> None:
+        """Note that private news flows (or not); while down everything is read again over REST."""
+
+
+class VenuePort(Protocol):
+    """A venue's private side.
+
+    Attributes
+    ----------
+    venue : str
+        Engine venue code.
+    """
+
+    venue: str
+
+    async def connect(self, news: VenueNews) -> None:
+        """Start private news; return when reads work."""
+
+    async def disconnect(self) -> None:
+        """Stop; sends nothing more."""
+
+    async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
+        """Send one order once. `price` is the limit, or the protection price of a market order."""
+        ...
+
+    async def cancel(self, venue_order_id: str, instrument_id: str) -> None:
+        """Cancel one order. A refusal with status 404 means it is not working (filled, gone or unknown)."""
+
+    async def modify(self, order: VenueOrder, quantity: Decimal, price: Decimal) -> VenueOrder:
+        """Change an order; ports without amend refuse with code ``"no_amend"``."""
+        ...
+
+    async def find(
+        self, client_order_id: str, instrument_id: str, since_ns: int
+    ) -> VenueOrder | None:
+        """Return the order with this client id, or None when the venue surely does not have it.
+
+        Raises `VenueUncertain` when it cannot be sure: a None is taken as proof.
+        """
+        ...
+
+    async def orders(self, *, working_only: bool, since_ns: int) -> list[VenueOrder]:
+        """Return own orders; all of them or an exception."""
+        ...
+
+    async def fills(self, since_ns: int, venue_order_id: str = "") -> list[VenueFill]:
+        """Return own executions since a time; all of them or an exception."""
+        ...
+
+    async def positions(self) -> list[VenuePosition]:
+        """Return holdings of unresolved markets."""
+        ...
+
+    async def cash(self) -> VenueCash:
+        """Return the balance."""
+        ...
+
+    async def cancel_everything(self) -> list[str]:
+        """Cancel all working orders at the venue, known to us or not; return ids that are still there."""
+        ...
