@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from adapters.fake.book import PRICE_UNIT, BookSide
-from adapters.fake.exchange import Exchange, FakeMarket
 from adapters.fake.replay import ReplayStep, Step, Tape
 from core.domain.clock import NS_PER_SECOND
 from core.domain.market import Market
+from core.engine.paper.book import PRICE_UNIT, BookSide
+from core.engine.paper.exchange import Exchange, FakeMarket
 
 AHEAD_NS = 2_000_000
 HOUSEKEEPING_NS = 50_000_000

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from adapters.fake.book import PRICE_UNIT, BookSide
 from core.domain.errors import MissingData
 from core.domain.market import Market
 from core.engine.catalog import BookAction, Catalog, Kind
 from core.engine.catalog import BookSide as CatalogSide
+from core.engine.paper.book import PRICE_UNIT, BookSide
 
 Int64 = npt.NDArray[np.int64]
 

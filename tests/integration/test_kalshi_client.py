@@ -13,8 +13,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
-from adapters.fake.account import NettedAccount
-from adapters.fake.exchange import Exchange, FakeMarket
 from adapters.fake.faults import Fault, FaultKind, FaultSchedule
 from adapters.fake.kalshi.server import FakeKalshi
 from adapters.kalshi import schemas
@@ -25,6 +23,8 @@ from adapters.kalshi.signing import KalshiCredentials, Signer
 from adapters.kalshi.socket import KalshiSocket, SocketState
 from core.domain.errors import VenueRefused, VenueUncertain
 from core.domain.fees import FeeSchedule
+from core.engine.paper.account import NettedAccount
+from core.engine.paper.exchange import Exchange, FakeMarket
 
 D = Decimal
 KEY = Ed25519PrivateKey.generate()

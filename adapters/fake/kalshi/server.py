@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from adapters.fake.exchange import Exchange, FakeOrder, VenueRefusal
 from adapters.fake.faults import HTTP_FAULTS, FaultKind, FaultSchedule
 from adapters.fake.kalshi import wire
 from adapters.fake.kalshi.stream import Streams
 from core.domain.clock import iso_from_ns
+from core.engine.paper.exchange import Exchange, FakeOrder, VenueRefusal
 
 ROOT = "/trade-api/v2"
 MAX_SKEW_MS = 5_000

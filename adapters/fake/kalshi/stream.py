@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from adapters.fake.book import PRICE_UNIT, BookSide
-from adapters.fake.exchange import Execution, FakeMarket, FakeOrder
 from adapters.fake.faults import WS_FAULTS, Fault, FaultKind
 from adapters.fake.kalshi import wire
+from core.engine.paper.book import PRICE_UNIT, BookSide
+from core.engine.paper.exchange import Execution, FakeMarket, FakeOrder
 
 if TYPE_CHECKING:
     from adapters.fake.kalshi.server import FakeKalshi

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.fake.book import PRICE_UNIT, FakeBook
-from adapters.fake.exchange import Execution, FakeMarket, FakeOrder
 from core.domain.clock import iso_from_ns
+from core.engine.paper.book import PRICE_UNIT, FakeBook
+from core.engine.paper.exchange import Execution, FakeMarket, FakeOrder
 
 PAGE = 200
 

@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
-from adapters.fake.account import NettedAccount
-from adapters.fake.exchange import Exchange, FakeMarket
 from adapters.fake.faults import Fault, FaultKind, FaultSchedule
 from adapters.fake.kalshi.server import FakeKalshi
 from adapters.kalshi import schemas
 from adapters.kalshi.fees import KalshiFeeBook
 from adapters.kalshi.signing import KalshiCredentials, Signer
 from core.domain.fees import FeeSchedule
+from core.engine.paper.account import NettedAccount
+from core.engine.paper.exchange import Exchange, FakeMarket
 
 ROOT = "/trade-api/v2"
 KEY = Ed25519PrivateKey.generate()

@@ -1,4 +1,4 @@
-"""One market's book at a fake venue: replayed liquidity plus our own orders, in YES terms and integers.
+"""One market's book at a venue of our own: outside liquidity plus our own orders, in YES terms and integers.
 
 Units: price in ten-thousandths of a dollar (1 to 9999), quantity in hundredths of a contract. Their product is
 whole micro-dollars, so no fill is ever rounded.

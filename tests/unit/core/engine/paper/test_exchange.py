@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from adapters.fake.account import NettedAccount, TokenAccount
-from adapters.fake.exchange import Exchange, FakeMarket, FakeOrder, VenueRefusal
 from core.domain.fees import FeeCharge, FeeSchedule
+from core.engine.paper.account import NettedAccount, TokenAccount
+from core.engine.paper.exchange import Exchange, FakeMarket, FakeOrder, VenueRefusal
 
 D = Decimal
 START = 100_000_000  # 100 dollars in micros

@@ -1,6 +1,6 @@
-"""The truth of a fake venue: orders, executions, cash, positions, settlement. Pure; time is an argument.
+"""The truth of a venue of our own: orders, executions, cash, positions, settlement. Pure; time is an argument.
 
-Both fake venues put their wire format around this. Everything it accepts, fills and pays is appended to
+Paper trading and both fake venues stand on this. Everything it accepts, fills and pays is appended to
 `journal`, which is what tests compare against the node's cache and ledger.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from adapters.fake.account import Account
-from adapters.fake.book import PRICE_UNIT, QUANTITY_UNIT, BookSide, FakeBook, Match
 from core.domain.fees import FeeBook, FeeFill, FeeSchedule, Role, Side
+from core.engine.paper.account import Account
+from core.engine.paper.book import PRICE_UNIT, QUANTITY_UNIT, BookSide, FakeBook, Match
 
 MICRO = 1_000_000
 
@@ -119,7 +119,7 @@ class Exchange:
         self.executions: list[Execution] = []
         self.journal: list[tuple[int, str, dict[str, object]]] = []
         self.listeners: list[Listener] = []
-        self._counter = 0
+        self.counter = 0
 
     # -- orders -----------------------------------------------------------------------------
     def submit(self, order: FakeOrder, now_ns: int) -> FakeOrder:
@@ -345,8 +345,8 @@ class Exchange:
         self._log(now_ns, "canceled", order_id=order.order_id, reason=reason)
 
     def _next_id(self, kind: str) -> str:
-        self._counter += 1
-        return f"{self.prefix}-{kind}-{self._counter:08d}"
+        self.counter += 1
+        return f"{self.prefix}-{kind}-{self.counter:08d}"
 
     def _log(self, now_ns: int, kind: str, **detail: object) -> None:
         self.journal.append((now_ns, kind, detail))

@@ -1,11 +1,11 @@
-"""Accounts of a fake venue in integer micro-dollars: signed positions (Kalshi) or two tokens (Polymarket)."""
+"""Accounts of a venue of our own in integer micro-dollars: signed positions (Kalshi) or two tokens (Polymarket)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from adapters.fake.book import PRICE_UNIT, BookSide
+from core.engine.paper.book import PRICE_UNIT, BookSide
 
 ONE_DOLLAR = (
     PRICE_UNIT  # per contract-hundredth: price units times quantity units are micro-dollars

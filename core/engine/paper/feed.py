@@ -1,0 +1,68 @@
+"""The live market as the paper venue sees it: an actor that hands books, trades and results to its port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from nautilus_trader.common import DataActor
+from nautilus_trader.model import (
+    AggressorSide,
+    BookAction,
+    BookType,
+    InstrumentId,
+    OrderSide,
+)
+
+from core.engine.paper.port import PaperPort
+
+
+class PaperFeed(DataActor):
+    """Follows the first outcome of each market for one `PaperPort`.
+
+    Set `port` and `instruments` before it starts.
+    """
+
+    port: PaperPort
+    instruments: tuple[str, ...] = ()
+
+    def on_start(self) -> None:
+        """Subscribe to everything that moves the paper book."""
+        for iid in self.instruments:
+            instrument = InstrumentId.from_str(iid)
+            self.subscribe_book_deltas(instrument, BookType.L2_MBP, managed=True)
+            self.subscribe_trades(instrument)
+            self.subscribe_instrument_close(instrument)
+
+    def on_book_deltas(self, deltas: Any) -> None:
+        """Hand a batch of book changes over."""
+        self.port.on_levels(deltas.instrument_id.value, *changes_of(deltas.deltas))
+
+    def on_trade(self, trade: Any) -> None:
+        """Hand a trade over."""
+        if trade.aggressor_side != AggressorSide.NO_AGGRESSOR:
+            self.port.on_trade(
+                trade.instrument_id.value,
+                trade.price.as_decimal(),
+                trade.size.as_decimal(),
+                trade.aggressor_side == AggressorSide.BUY,
+            )
+
+    def on_instrument_close(self, close: Any) -> None:
+        """Hand a result over."""
+        self.port.on_settlement(close.instrument_id.value, close.close_price.as_decimal())
+
+
+def changes_of(deltas: Iterable[Any]) -> tuple[bool, list[Any]]:
+    """Return whether the book was cleared, and (is bid, price, new size) of what follows the last clear."""
+    clear = False
+    changes: list[Any] = []
+    for delta in deltas:
+        if delta.action == BookAction.CLEAR:
+            clear, changes = True, []
+            continue
+        size = delta.order.size.as_decimal()
+        if delta.action == BookAction.DELETE:
+            size *= 0
+        changes.append((delta.order.side == OrderSide.BUY, delta.order.price.as_decimal(), size))
+    return clear, changes

@@ -1,0 +1,369 @@
+"""Paper trading as a venue: the live market's book, our own matching, our own truth, the live contract.
+
+The node talks to it exactly as to a real venue (`VenuePort`), so that restart, reconciliation, unknown
+orders and settlement take the same path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+from core.domain.decision import OrderIntent, TimeInForce
+from core.domain.errors import VenueRefused, VenueUncertain
+from core.domain.fees import FeeBook, Role, Side
+from core.domain.market import Market, MarketStatus
+from core.domain.money import ONE
+from core.engine.live.port import (
+    VenueCash,
+    VenueFill,
+    VenueNews,
+    VenueOrder,
+    VenueOrderStatus,
+    VenuePosition,
+)
+from core.engine.paper.account import Account, NettedAccount, TokenAccount
+from core.engine.paper.book import PRICE_UNIT, QUANTITY_UNIT, BookSide
+from core.engine.paper.exchange import Exchange, Execution, FakeMarket, FakeOrder, VenueRefusal
+from core.engine.paper.store import PaperStore
+
+STATUSES = {
+    "resting": VenueOrderStatus.WORKING,
+    "executed": VenueOrderStatus.FILLED,
+    "canceled": VenueOrderStatus.CANCELED,
+}
+MARKET_WORDS = {
+    MarketStatus.ACTIVE: "active",
+    MarketStatus.PAUSED: "paused",
+    MarketStatus.CLOSED: "closed",
+    MarketStatus.UNOPENED: "paused",
+}
+Levels = list[tuple[Decimal, Decimal]]
+
+
+class PaperPort:
+    """One paper account at one venue.
+
+    Parameters
+    ----------
+    venue : str
+        Engine venue code.
+    capital : Decimal
+        Starting dollars of a new account.
+    netted : bool
+        Kalshi's signed positions (True) or two tokens (False).
+    latency_s : float
+        Time an order takes to the venue, and its answer back.
+    """
+
+    def __init__(
+        self,
+        venue: str,
+        fee_book: FeeBook,
+        store: PaperStore,
+        clock: Callable[[], int],
+        *,
+        capital: Decimal,
+        netted: bool,
+        latency_s: float = 0.05,
+    ) -> None:
+        self.venue, self.clock, self.latency_s = venue, clock, latency_s
+        micros = int(capital * 1_000_000)
+        account: Account = NettedAccount(micros) if netted else TokenAccount(micros)
+        self.exchange = Exchange(account, fee_book, f"paper-{venue.lower()}")
+        self.store = store
+        store.restore(self.exchange)
+        self.markets: dict[str, Market] = {}
+        self._of: dict[str, tuple[str, str]] = {}
+        self._news: VenueNews | None = None
+        self._changed: set[str] = set()
+        self._written = len(self.exchange.executions)
+        self.exchange.listeners.append(self._heard)
+        self._timer: asyncio.Task[None] | None = None
+
+    # -- markets and their books --------------------------------------------------------------
+    def on_market(self, market: Market) -> None:
+        """Register a market or take over its changed hours."""
+        if len(market.outcomes) != 2:
+            return
+        self.markets[market.market_id] = market
+        for outcome, name in zip(market.outcomes, ("YES", "NO"), strict=True):
+            self._of[outcome.instrument_id] = (market.market_id, name)
+        found = self.exchange.markets.get(market.market_id)
+        if found is not None:
+            found.close_ns = market.close_ns or (1 << 62)
+            found.tick = int(market.grid.finest * PRICE_UNIT)
+            return
+        made = FakeMarket(
+            market.market_id,
+            market.fees,
+            market.close_ns or (1 << 62),
+            tick=int(market.grid.finest * PRICE_UNIT),
+            min_quantity=max(int(market.min_size * QUANTITY_UNIT), 1),
+        )
+        paid = self.store.settled().get(market.market_id)
+        if paid is not None:
+            made.status, made.yes_payout = "resolved", paid
+        self.exchange.markets[market.market_id] = made
+        self.store.restore_resting(self.exchange, market.market_id)
+
+    def on_status(self, market_id: str, status: MarketStatus) -> None:
+        """Open, pause or close a market; closing cancels what rests."""
+        market, word = self.exchange.markets.get(market_id), MARKET_WORDS.get(status)
+        if market is None or word is None or market.status in (word, "resolved"):
+            return
+        if word == "closed":
+            self.exchange.close(market_id, self.clock())
+        else:
+            market.status = word
+        self._save()
+
+    def on_levels(
+        self, instrument_id: str, clear: bool, changes: list[tuple[bool, Decimal, Decimal]]
+    ) -> None:
+        """Take book changes of a market's first outcome: (is bid, price, new size)."""
+        market_id, name = self._of.get(instrument_id, ("", ""))
+        if name != "YES" or market_id not in self.exchange.markets:
+            return
+        if clear:
+            self.exchange.markets[market_id].book.clear()
+        now = self.clock()
+        for bid, price, size in changes:
+            side: BookSide = "bid" if bid else "ask"
+            self.exchange.level(
+                market_id, side, int(price * PRICE_UNIT), int(size * QUANTITY_UNIT), now
+            )
+        self._save()
+
+    def on_trade(
+        self, instrument_id: str, price: Decimal, size: Decimal, buyer_takes: bool
+    ) -> None:
+        """Let a public trade of the first outcome reach resting orders."""
+        market_id, name = self._of.get(instrument_id, ("", ""))
+        if name == "YES":
+            side: BookSide = "bid" if buyer_takes else "ask"
+            self.exchange.trade(
+                market_id, int(price * PRICE_UNIT), int(size * QUANTITY_UNIT), side, self.clock()
+            )
+            self._save()
+
+    def on_settlement(self, instrument_id: str, payout: Decimal) -> None:
+        """Pay out a market once, told by either outcome."""
+        market_id, name = self._of.get(instrument_id, ("", ""))
+        if not name:
+            return
+        yes = payout if name == "YES" else ONE - payout
+        units, now = int(yes * PRICE_UNIT), self.clock()
+        if self.exchange.markets[market_id].yes_payout is None:
+            paid = self.exchange.settle(market_id, units, now)
+            self.store.save_settlement(market_id, units, paid, now)
+            self._save()
+            if self._news is not None:
+                self._news.on_cash(self._cash())
+
+    # -- the contract -----------------------------------------------------------------------
+    async def connect(self, news: VenueNews) -> None:
+        """Begin to tell what happens."""
+        self._news = news
+        self._timer = asyncio.create_task(self._expire(), name="paper-expiry")
+
+    async def disconnect(self) -> None:
+        """Stop telling and write what is left."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._save()
+
+    async def _expire(self) -> None:
+        while True:
+            self.exchange.expire(self.clock())
+            self._save()
+            await asyncio.sleep(0.1)
+
+    async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
+        """Match after the latency, in the order of arrival."""
+        market_id, outcome = self._where(intent.instrument_id)
+        await asyncio.sleep(self.latency_s)
+        buys = intent.side is Side.BUY
+        yes_price = price if outcome == "YES" else ONE - price
+        now = self.clock()
+        order = FakeOrder(
+            "",
+            intent.client_order_id,
+            market_id,
+            "bid" if buys == (outcome == "YES") else "ask",
+            outcome,
+            int(yes_price * PRICE_UNIT),
+            int(intent.quantity * QUANTITY_UNIT),
+            "GTC" if intent.tif is TimeInForce.GTD else str(intent.tif),
+            intent.post_only,
+            now,
+            intent.expire_ns if intent.tif is TimeInForce.GTD else 0,
+        )
+        try:
+            done = self.exchange.submit(order, now)
+        except VenueRefusal as exc:
+            raise VenueRefused(
+                exc.code, f"the paper venue refused: {exc}", 409 if "exists" in exc.code else 400
+            ) from exc
+        self._save()
+        return self.order(done)
+
+    async def cancel(self, venue_order_id: str, instrument_id: str) -> None:
+        """Cancel after the latency."""
+        await asyncio.sleep(self.latency_s)
+        try:
+            self.exchange.cancel(venue_order_id, self.clock())
+        except VenueRefusal as exc:
+            raise VenueRefused(
+                exc.code, f"the paper venue refused: {exc}", 404 if exc.code == "not_found" else 400
+            ) from exc
+        self._save()
+
+    async def modify(self, order: VenueOrder, quantity: Decimal, price: Decimal) -> VenueOrder:
+        """Amend after the latency."""
+        _, outcome = self._where(order.instrument_id)
+        await asyncio.sleep(self.latency_s)
+        yes_price = price if outcome == "YES" else ONE - price
+        try:
+            done = self.exchange.amend(
+                order.venue_order_id,
+                int(yes_price * PRICE_UNIT),
+                int(quantity * QUANTITY_UNIT),
+                self.clock(),
+            )
+        except VenueRefusal as exc:
+            raise VenueRefused(exc.code, f"the paper venue refused: {exc}", 400) from exc
+        self._save()
+        return self.order(done)
+
+    async def find(
+        self, client_order_id: str, instrument_id: str, since_ns: int
+    ) -> VenueOrder | None:
+        """Return the order with this client id: the paper venue always knows."""
+        order_id = self.exchange.by_client_id.get(client_order_id)
+        return self.order(self.exchange.orders[order_id]) if order_id else None
+
+    async def orders(self, *, working_only: bool, since_ns: int) -> list[VenueOrder]:
+        """Return orders."""
+        return [
+            self.order(o)
+            for o in self.exchange.orders.values()
+            if o.status == "resting" or (not working_only and o.updated_ns >= since_ns)
+        ]
+
+    async def fills(self, since_ns: int, venue_order_id: str = "") -> list[VenueFill]:
+        """Return executions."""
+        return [
+            self.fill(e)
+            for e in self.exchange.executions
+            if e.ts_ns >= since_ns and (not venue_order_id or e.order_id == venue_order_id)
+        ]
+
+    async def positions(self) -> list[VenuePosition]:
+        """Return what is held."""
+        out = []
+        for (market_id, name), quantity in self.exchange.account.positions().items():
+            market = self.markets.get(market_id)
+            if market is None:
+                raise VenueUncertain(
+                    "the paper account holds a market that is not loaded", market_id
+                )
+            outcome = market.outcomes[0 if name == "YES" else 1]
+            out.append(
+                VenuePosition(
+                    outcome.instrument_id,
+                    Decimal(quantity) / QUANTITY_UNIT,
+                    self._average(market_id, name),
+                )
+            )
+        return out
+
+    def _average(self, market_id: str, name: str) -> Decimal | None:
+        """Return the average price of the buys of an outcome."""
+        cost = shares = 0
+        for e in self.exchange.executions:
+            if e.market == market_id and e.outcome == name and (e.side == "bid") == (name == "YES"):
+                own = e.price if name == "YES" else PRICE_UNIT - e.price
+                cost, shares = cost + own * e.quantity, shares + e.quantity
+        return (Decimal(cost) / shares / PRICE_UNIT).quantize(Decimal("0.0001")) if shares else None
+
+    async def cash(self) -> VenueCash:
+        """Return the balance."""
+        return self._cash()
+
+    def _cash(self) -> VenueCash:
+        micro = Decimal(1_000_000)
+        return VenueCash(self.exchange.account.cash / micro, self.exchange.reserved() / micro)
+
+    async def cancel_everything(self) -> list[str]:
+        """Cancel all working orders."""
+        for order in self.exchange.working():
+            self.exchange.cancel(order.order_id, self.clock(), "operator")
+        self._save()
+        return []
+
+    # -- truth to news ----------------------------------------------------------------------
+    def _where(self, instrument_id: str) -> tuple[str, str]:
+        found = self._of.get(instrument_id)
+        if found is None:
+            raise VenueRefused("not_found", "the paper venue does not know this market", 404)
+        return found
+
+    def _heard(self, kind: str, value: object) -> None:
+        if isinstance(value, FakeOrder):
+            self._changed.add(value.order_id)
+            if self._news is not None:
+                self._news.on_order(self.order(value))
+        elif isinstance(value, Execution):
+            self._changed.add(value.order_id)
+            if self._news is not None:
+                self._news.on_fill(self.fill(value))
+
+    def _save(self) -> None:
+        """Write what changed; nothing is written when nothing did."""
+        if self._changed or self._written != len(self.exchange.executions):
+            changed, self._changed = self._changed, set()
+            self._written = self.store.save(self.exchange, changed, self._written)
+
+    def order(self, o: FakeOrder) -> VenueOrder:
+        """Return an order in the contract's words."""
+        market = self.markets[o.market]
+        yes = o.outcome == "YES"
+        price = Decimal(o.price) / PRICE_UNIT
+        status = STATUSES[o.status]
+        if o.reason == "ExpiryCancel":
+            status = VenueOrderStatus.EXPIRED
+        return VenueOrder(
+            o.order_id,
+            o.client_order_id,
+            market.outcomes[0 if yes else 1].instrument_id,
+            Side.BUY if (o.side == "bid") == yes else Side.SELL,
+            Decimal(o.quantity) / QUANTITY_UNIT,
+            Decimal(o.filled) / QUANTITY_UNIT,
+            price if yes else ONE - price,
+            status,
+            o.created_ns,
+            o.updated_ns,
+            reason=o.reason,
+            post_only=o.post_only,
+            expire_ns=o.expire_ns,
+        )
+
+    def fill(self, e: Execution) -> VenueFill:
+        """Return an execution in the contract's words."""
+        market = self.markets[e.market]
+        yes = e.outcome == "YES"
+        price = Decimal(e.price) / PRICE_UNIT
+        return VenueFill(
+            e.trade_id,
+            e.order_id,
+            e.client_order_id,
+            market.outcomes[0 if yes else 1].instrument_id,
+            Side.BUY if (e.side == "bid") == yes else Side.SELL,
+            Decimal(e.quantity) / QUANTITY_UNIT,
+            price if yes else ONE - price,
+            Decimal(e.fee) / 1_000_000,
+            Role.MAKER if e.maker else Role.TAKER,
+            e.ts_ns,
+        )

@@ -1,0 +1,161 @@
+"""The paper venue's truth on disk: after a restart it is asked like any venue, and answers the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from core.domain.errors import LedgerLocked, LedgerWriteError
+from core.engine.paper.account import NettedAccount, TokenAccount
+from core.engine.paper.exchange import Exchange, Execution, FakeOrder
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS orders(order_id TEXT PRIMARY KEY, body BLOB NOT NULL, ahead INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS executions(trade_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS state(name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS settled(market TEXT PRIMARY KEY, yes_payout INTEGER NOT NULL, paid INTEGER NOT NULL, ts_ns INTEGER NOT NULL) STRICT;
+"""
+
+
+class PaperStore:
+    """Writes every change of an `Exchange` and restores it.
+
+    Parameters
+    ----------
+    path : Path
+        SQLite file of one paper account.
+
+    Raises
+    ------
+    LedgerLocked
+        If another process holds the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.db = apsw.Connection(str(path))
+        self.db.set_busy_timeout(0)
+        try:
+            self.db.pragma("locking_mode", "EXCLUSIVE")
+            self.db.pragma("journal_mode", "WAL")
+            self.db.pragma("synchronous", 1)
+            self.db.execute(SCHEMA)
+        except apsw.BusyError as exc:
+            raise LedgerLocked(
+                "another process runs this paper account", path, "stop it, or use another --account"
+            ) from exc
+
+    # -- restore ----------------------------------------------------------------------------
+    def restore(self, exchange: Exchange) -> bool:
+        """Load cash, positions, orders and executions; return whether there was anything."""
+        account = self._state("account")
+        if account is None:
+            self._save_account(exchange)
+            return False
+        _load_account(exchange, account)
+        exchange.counter = int(self._state("counter") or 0)
+        for (body,) in self.db.execute("SELECT body FROM executions ORDER BY seq"):
+            exchange.executions.append(msgspec.json.decode(body, type=Execution))
+        for (body,) in self.db.execute("SELECT body FROM orders"):
+            order = msgspec.json.decode(body, type=FakeOrder)
+            exchange.orders[order.order_id] = order
+            exchange.by_client_id[order.client_order_id] = order.order_id
+        return True
+
+    def restore_resting(self, exchange: Exchange, market: str) -> None:
+        """Put the working orders of a market back into its book, where they were in the queue."""
+        for order_id, ahead in list(self.db.execute("SELECT order_id, ahead FROM orders")):
+            order = exchange.orders[order_id]
+            book = exchange.markets[market].book
+            if (
+                order.market == market
+                and order.status == "resting"
+                and order_id not in book.resting
+            ):
+                book.rest(order_id, order.side, order.price, order.left)
+                book.resting[order_id].ahead = ahead
+
+    def settled(self) -> dict[str, int]:
+        """Return the payouts (YES, ten-thousandths) of markets that were resolved."""
+        return {
+            str(m): int(p) for m, p in self.db.execute("SELECT market, yes_payout FROM settled")
+        }
+
+    def _state(self, name: str) -> Any:
+        row = self.db.execute("SELECT body FROM state WHERE name = ?", (name,)).fetchone()
+        return msgspec.json.decode(row[0]) if row else None
+
+    # -- save -------------------------------------------------------------------------------
+    def save(self, exchange: Exchange, changed: set[str], written: int) -> int:
+        """Write changed orders, new executions and the account in one transaction; return executions written.
+
+        Raises
+        ------
+        LedgerWriteError
+            If the disk refuses: the paper venue must then stop, or it would forget.
+        """
+        try:
+            with self.db:
+                for order_id in changed:
+                    order = exchange.orders[order_id]
+                    resting = exchange.markets[order.market].book.resting.get(order_id)
+                    self.db.execute(
+                        "INSERT OR REPLACE INTO orders VALUES (?, ?, ?)",
+                        (order_id, msgspec.json.encode(order), resting.ahead if resting else 0),
+                    )
+                for seq in range(written, len(exchange.executions)):
+                    execution = exchange.executions[seq]
+                    self.db.execute(
+                        "INSERT INTO executions VALUES (?, ?, ?)",
+                        (execution.trade_id, seq, msgspec.json.encode(execution)),
+                    )
+                self._save_account(exchange)
+        except apsw.Error as exc:
+            raise LedgerWriteError(
+                "the paper account cannot be written", f"{self.path}: {exc}", "free disk space"
+            ) from exc
+        return len(exchange.executions)
+
+    def save_settlement(self, market: str, yes_payout: int, paid: int, ts_ns: int) -> None:
+        """Write a resolution, once."""
+        self.db.execute(
+            "INSERT OR IGNORE INTO settled VALUES (?, ?, ?, ?)", (market, yes_payout, paid, ts_ns)
+        )
+
+    def _save_account(self, exchange: Exchange) -> None:
+        self._put("account", _dump_account(exchange))
+        self._put("counter", exchange.counter)
+
+    def _put(self, name: str, body: Any) -> None:
+        self.db.execute(
+            "INSERT OR REPLACE INTO state VALUES (?, ?)", (name, msgspec.json.encode(body))
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+
+
+def _dump_account(exchange: Exchange) -> dict[str, Any]:
+    account = exchange.account
+    if isinstance(account, NettedAccount):
+        return {"kind": "netted", "cash": account.cash, "signed": account.signed}
+    assert isinstance(account, TokenAccount)
+    return {
+        "kind": "tokens",
+        "cash": account.cash,
+        "held": [[m, o, q] for (m, o), q in account.held.items()],
+    }
+
+
+def _load_account(exchange: Exchange, body: dict[str, Any]) -> None:
+    account = exchange.account
+    account.cash = int(body["cash"])
+    if isinstance(account, NettedAccount):
+        account.signed.update(body["signed"])
+    elif isinstance(account, TokenAccount):
+        account.held.update({(m, o): q for m, o, q in body["held"]})
