@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from core.engine.units import price_of, quantity_of
 from nautilus_trader.live import InstrumentProvider, InstrumentProviderConfig
 from nautilus_trader.live.clients import MarketDataClient
 from nautilus_trader.model import (
@@ -34,6 +33,7 @@ from core.domain.market import Market, MarketStatus
 from core.domain.money import ONE
 from core.engine.live.books import BookWriter, mirrored
 from core.engine.live.instruments import engine_instrument
+from core.engine.units import price_of, quantity_of
 
 SocketFactory = Callable[[OnFrame, OnGap, OnState], KalshiSocket]
 CHECK_EVERY_S = 0.2
