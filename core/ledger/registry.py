@@ -155,17 +155,17 @@ def decode(tag: str, data: bytes) -> Payload:
             "a row is of a kind that this version does not know", tag, "update beta-trader"
         )
     version = int(version_text)
+    missing = [v for v in range(version, spec.version) if v not in spec.upcasters]
+    if missing:
+        raise LedgerTooNew(f"no upcaster from {name}@{missing[0]}", tag)
     try:
         if version == spec.version:
             return msgspec.json.decode(data, type=spec.payload_type)
         plain = msgspec.json.decode(data)
-        while version < spec.version:
-            plain = spec.upcasters[version](plain)
-            version += 1
+        for old in range(version, spec.version):
+            plain = spec.upcasters[old](plain)
         return msgspec.convert(plain, spec.payload_type)
-    except KeyError:
-        raise LedgerTooNew(f"no upcaster from {name}@{version}", tag) from None
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, ArithmeticError, LookupError, TypeError, ValueError) as exc:
         raise LedgerCorrupt("a row payload does not decode", f"{tag}: {exc}") from exc
 
 

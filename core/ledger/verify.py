@@ -10,11 +10,12 @@ file is in use, bytes in unused space of its pages are covered by nothing; they 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
@@ -29,14 +30,18 @@ from core.ledger.schema import check_schema
 from core.ledger.segment import SegmentName, file_sha256, open_reader, segments
 
 MAX_FINDINGS = 100
-_BYTES = (
-    "SELECT seq, CAST(run_id AS BLOB), ts_event, ts_init, CAST(kind AS BLOB), CAST(parents AS BLOB), "
-    "payload, prev_hash, hash FROM ledger ORDER BY seq"
+_TEXTS = "CAST(run_id AS BLOB), ts_event, ts_init, CAST(kind AS BLOB), CAST(parents AS BLOB)"
+_BYTES = f"SELECT seq, {_TEXTS}, payload, prev_hash, hash FROM ledger WHERE seq > ? ORDER BY seq"
+#: The same row when a blob of it became text that is no UTF-8; None makes it fail its check.
+_BROKEN = (
+    f"SELECT seq, {_TEXTS}, NULL, CAST(prev_hash AS BLOB), CAST(hash AS BLOB) "
+    "FROM ledger WHERE seq > ? ORDER BY seq LIMIT 1"
 )
 _TYPES = (
     "SELECT seq FROM ledger WHERE typeof(run_id) <> 'text' OR typeof(kind) <> 'text' "
     "OR typeof(parents) <> 'text' OR typeof(ts_event) <> 'integer' OR typeof(ts_init) <> 'integer' "
-    "OR typeof(payload) <> 'blob' ORDER BY seq LIMIT 1"
+    "OR typeof(payload) <> 'blob' OR typeof(prev_hash) <> 'blob' OR typeof(hash) <> 'blob' "
+    "ORDER BY seq LIMIT 1"
 )
 
 
@@ -158,9 +163,7 @@ class _Verification:
         label, done, started = name.path.name, self.report.rows, False
         (last, head), by_seq, progress = self.head, self.by_seq, self.progress
         try:
-            for seq, run, ts_event, ts_init, kind, links, payload, prev, digest in db.execute(
-                _BYTES
-            ):
+            for seq, run, ts_event, ts_init, kind, links, payload, prev, digest in _raw_rows(db):
                 if not started:
                     self.first_row(label, name, seq, kind, payload, prev)
                     started = True
@@ -168,6 +171,9 @@ class _Verification:
                     self.find("missing", label, f"row {seq} follows row {last}", last + 1)
                 elif prev != head:
                     self.find("chain", label, "does not link to the row before it", seq)
+                at = (
+                    seq if seq > last else last + 1
+                )  # a row numbered backwards is named by its place
                 try:
                     sizes = len(run), len(kind), len(links), len(payload)
                     parts = (
@@ -179,12 +185,12 @@ class _Verification:
                         payload,
                     )
                     if sha256(b"".join(parts)).digest() != digest:
-                        self.find("hash", label, "content does not match its hash", seq)
+                        self.find("hash", label, "content does not match its hash", at)
                     elif kind.startswith(b"ledger.digest@"):
                         self.digest_row(kind, payload)
                 except (TypeError, struct.error):
-                    self.find("hash", label, "a value of the wrong type", seq)
-                last, head = seq, digest
+                    self.find("hash", label, "a value of the wrong type", at)
+                last, head = at, digest
                 if seq in by_seq:
                     self.anchored(label, seq, digest)
                 done += 1
@@ -275,6 +281,21 @@ class _Verification:
             )
         if expect_head and not _holds(names, expect_head):
             self.find("anchor", names[-1].path.name, f"no row has the expected hash {expect_head}")
+
+
+def _raw_rows(db: apsw.Connection) -> Iterator[tuple[Any, ...]]:
+    """Yield rows with their texts as bytes, also past a row whose blob became text."""
+    last = -1
+    while True:
+        try:
+            for row in db.execute(_BYTES, (last,)):
+                last = row[0]
+                yield row
+            return
+        except UnicodeDecodeError:
+            for row in db.execute(_BROKEN, (last,)):
+                last = row[0]
+                yield row
 
 
 def _at_rest(path: Path) -> bool:

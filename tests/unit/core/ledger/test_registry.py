@@ -1,0 +1,98 @@
+"""Row kinds: nothing that could hold a float, old rows read through upcasters, newer ones refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.domain.errors import LedgerCorrupt, LedgerError, LedgerTooNew
+from core.ledger.kinds import __all__ as exported
+from core.ledger.registry import Payload, decode, kind, kinds, spec_of, upcaster
+from tests.unit.core.ledger import rows_for_tests as make
+
+
+def test_every_kind_has_a_docstring_and_is_exported() -> None:
+    for spec in kinds():
+        if not spec.name.startswith("test."):
+            assert spec.payload_type.__doc__
+            assert spec.payload_type.__name__ in exported
+            assert spec.name == spec.payload_type.KIND
+
+
+def test_no_kind_can_declare_a_float() -> None:
+    for hint in ("float", "float | None", "tuple[float, ...]", "dict[str, float]", "Any"):
+        namespace: dict[str, Any] = {"__annotations__": {"x": hint}, "__module__": __name__}
+        cls = type("Bad", (Payload,), {**namespace, "__annotations__": {"x": eval(hint)}})
+        with pytest.raises(LedgerError, match="could hold a float"):
+            kind(f"test.bad.{hint}")(cls)
+
+
+def test_a_name_is_taken_once() -> None:
+    with pytest.raises(LedgerError, match="share a name"):
+        kind("forecast")(type("Again", (Payload,), {"__module__": __name__}))
+
+
+def test_an_unregistered_payload_is_refused() -> None:
+    class Stray(Payload, frozen=True, kw_only=True):
+        x: int
+
+    with pytest.raises(LedgerError, match="not a registered row kind"):
+        spec_of(Stray(x=1))
+
+
+@kind("test.versioned", version=3)
+class Versioned(Payload, frozen=True, kw_only=True):
+    """Third version: `amount` was `cents` in the first and had no currency until the third."""
+
+    amount: Decimal
+    currency: str
+
+
+@upcaster("test.versioned", 1)
+def _cents_to_amount(old: dict[str, Any]) -> dict[str, Any]:
+    return {"amount": str(Decimal(old["cents"]).scaleb(-2))}
+
+
+@upcaster("test.versioned", 2)
+def _with_currency(old: dict[str, Any]) -> dict[str, Any]:
+    return {**old, "currency": "USD"}
+
+
+def test_old_rows_are_read_as_the_current_version() -> None:
+    now = Versioned(amount=Decimal("1.25"), currency="USD")
+    assert decode("test.versioned@1", b'{"cents":125}') == now
+    assert decode("test.versioned@2", b'{"amount":"1.25"}') == now
+    assert decode("test.versioned@3", msgspec.json.encode(now)) == now
+
+
+def test_rows_of_the_future_and_of_unknown_kinds_are_refused_by_name() -> None:
+    for tag in ("test.versioned@4", "test.unheard@1", "forecast", "forecast@x", "forecast@0"):
+        with pytest.raises(LedgerTooNew):
+            decode(tag, b"{}")
+
+
+def test_bytes_that_are_no_payload_are_corrupt() -> None:
+    for data in (b"", b"{}", b'{"amount":1.5,"currency":"USD","x":1}', b"\xff"):
+        with pytest.raises(LedgerCorrupt):
+            decode("test.versioned@3", data)
+    with pytest.raises(LedgerCorrupt):
+        decode("test.versioned@1", b"[1]")
+
+
+def test_payloads_of_any_kind_come_back_as_they_went_in() -> None:
+    from core.ledger.canonical import encode_payload
+
+    for payload in (
+        make.started(),
+        make.fill(),
+        make.verdict(),
+        make.intent(),
+        make.proposal(),
+        make.forecast(),
+    ):
+        spec = spec_of(payload)
+        spec.check(payload)
+        assert decode(spec.tag, encode_payload(payload)) == payload
