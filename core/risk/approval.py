@@ -189,6 +189,6 @@ class Signer:
                 "APPROVAL_REUSED", "the approval was used or withdrawn", order, "review it again"
             )
 
-    def withdraw(self, nonce: int) -> None:
-        """Make the approval with this nonce unusable."""
-        self._open.pop(nonce, None)
+    def withdraw(self, nonce: int) -> bool:
+        """Make the approval with this nonce unusable; return whether it was still usable."""
+        return self._open.pop(nonce, None) is not None

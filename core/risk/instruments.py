@@ -112,7 +112,16 @@ class MarketState:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentRules:
-    """One outcome as the gate sees it. Prices, steps and sizes in billionths."""
+    """One outcome as the gate sees it. Prices, steps and sizes in billionths.
+
+    Attributes
+    ----------
+    group : str
+        The event, or the market without one: round trips are judged per group, so that the losing leg
+        of an arbitrage is not a losing trade.
+    labels : frozenset of str
+        Everything a blacklist can name: instrument, market, event, series, category, venue.
+    """
 
     instrument_id: str
     venue: VenueRules
@@ -125,15 +134,19 @@ class InstrumentRules:
     min_size: int
     fees: FeeSchedule
     pays_at_most: int
+    group: str
+    labels: frozenset[str]
 
 
 def rules_of(market: Market, venue: VenueRules, state: MarketState) -> list[InstrumentRules]:
     """Return the rules of every outcome of `market`."""
     binary = len(market.outcomes) == 2
+    named = {market.venue, market.market_id, market.event_id, market.series, market.category}
     out = []
     for outcome in market.outcomes:
         iid = outcome.instrument_id
         grid = Grid.of(market.grid_of(iid))
+        labels = frozenset((named | {iid}) - {""})
         out.append(
             InstrumentRules(
                 instrument_id=iid,
@@ -147,6 +160,8 @@ def rules_of(market: Market, venue: VenueRules, state: MarketState) -> list[Inst
                 min_size=_exact(market.min_size),
                 fees=market.fees,
                 pays_at_most=grid.bands[-1][1],
+                group=market.event_id or market.market_id,
+                labels=labels,
             )
         )
     return out

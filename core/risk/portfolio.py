@@ -32,11 +32,30 @@ class OrderState(StrEnum):
     DONE = "done"
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What decides the worst case of an order."""
+
+    price: int
+    quantity: int
+    fee_bound: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A modification under way: until the venue answers either set of terms may be in force."""
+
+    old: Terms
+    new: Terms
+    nonce: int
+
+
 class WorkingOrder:
     """An approved order and what it still reserves."""
 
     __slots__ = (
         "buy",
+        "change",
         "client_order_id",
         "fee_bound",
         "fee_paid",
@@ -47,6 +66,7 @@ class WorkingOrder:
         "reserved",
         "rules",
         "state",
+        "stop",
         "strategy_id",
     )
 
@@ -70,6 +90,8 @@ class WorkingOrder:
         self.fee_paid = 0
         self.filled = 0
         self.nonce = 0
+        self.stop = False
+        self.change: Change | None = None
         self.state = OrderState.APPROVED
         self.reserved = need(buy, price, quantity, fee_bound)
 
@@ -77,6 +99,25 @@ class WorkingOrder:
     def leaves(self) -> int:
         """Quantity that can still fill."""
         return max(0, self.quantity - self.filled)
+
+    @property
+    def terms(self) -> Terms:
+        """The terms in force."""
+        return Terms(self.price, self.quantity, self.fee_bound)
+
+    def worst_with(self, new: Terms) -> Terms:
+        """Return terms that bound both the present and the `new` ones."""
+        price = max(self.price, new.price) if self.buy else min(self.price, new.price)
+        return Terms(price, max(self.quantity, new.quantity), max(self.fee_bound, new.fee_bound))
+
+    def need_of(self, terms: Terms) -> int:
+        """Return what the order would reserve under `terms`, after what it has filled."""
+        leaves = max(0, terms.quantity - self.filled)
+        if not leaves:
+            return 0
+        if self.buy:
+            return terms.price * leaves + max(0, terms.fee_bound - self.fee_paid)
+        return max(0, terms.fee_bound - terms.price * terms.quantity)
 
 
 def need(buy: bool, price: int, quantity: int, fee_bound: int) -> int:
@@ -127,8 +168,12 @@ class Portfolio:
         self.by_event: dict[str, int] = {}
         self.by_venue: dict[str, int] = {}
         self.by_strategy: dict[str, int] = {}
+        self.by_family: dict[str, int] = {}
+        self.families: dict[str, str] = {}
+        self.groups: dict[tuple[str, str], int] = {}
         self.committed = 0
         self.cash_total = 0
+        self.transferred = 0
         self.marked = 0
         self.unknown = 0
         self.trades: OrderedDict[str, Trade] = OrderedDict()
@@ -199,9 +244,34 @@ class Portfolio:
         if not order.leaves:
             self.close(order)
         elif order.buy:
-            after = order.price * order.leaves + max(0, order.fee_bound - order.fee_paid)
-            self._reserve_cash(order, after - order.reserved)
-            order.reserved = after
+            self._rereserve(order)
+
+    def begin_change(self, order: WorkingOrder, new: Terms, nonce: int) -> None:
+        """Reserve for both the old and the new terms until the venue answers."""
+        old = order.terms
+        self._set_terms(order, order.worst_with(new))
+        order.change = Change(old, new, nonce)
+
+    def end_change(self, order: WorkingOrder, *, accepted: bool) -> None:
+        """Keep the new terms, or the old ones; close the order when they leave nothing to fill."""
+        if order.change is None:
+            return
+        terms = order.change.new if accepted else order.change.old
+        order.change = None
+        self._set_terms(order, terms)
+        if not order.leaves:
+            self.close(order)
+
+    def _set_terms(self, order: WorkingOrder, terms: Terms) -> None:
+        before = order.leaves
+        order.price, order.quantity, order.fee_bound = terms.price, terms.quantity, terms.fee_bound
+        self._working(order, order.leaves - before)
+        self._rereserve(order)
+
+    def _rereserve(self, order: WorkingOrder) -> None:
+        after = order.need_of(order.terms)
+        self._reserve_cash(order, after - order.reserved)
+        order.reserved = after
 
     def _working(self, order: WorkingOrder, delta: int) -> None:
         iid = order.rules.instrument_id
@@ -222,14 +292,24 @@ class Portfolio:
             _add(self.by_event, rules.event_id, delta)
         _add(self.by_venue, rules.venue.code, delta)
         _add(self.by_strategy, strategy_id, delta)
+        if family := self.families.get(strategy_id):
+            _add(self.by_family, family, delta)
         self.committed += delta
 
     # -- money and shares ---------------------------------------------------------------------------
 
     def set_cash(self, venue: str, cash: int) -> None:
-        """Set the venue's balance as the account states it (start, deposit, reconciliation)."""
-        self.cash_total += cash - self.cash.get(venue, 0)
+        """Set the venue's balance as the account states it. The first one is a transfer in."""
+        delta = cash - self.cash.get(venue, 0)
+        if venue not in self.cash:
+            self.transferred += delta
+        self.cash_total += delta
         self.cash[venue] = cash
+
+    def transfer(self, venue: str, amount: int) -> None:
+        """Book a deposit or a withdrawal: cash that is neither profit nor loss."""
+        self.add_cash(venue, amount)
+        self.transferred += amount
 
     def add_cash(self, venue: str, delta: int) -> None:
         """Change the venue's balance."""
@@ -247,7 +327,10 @@ class Portfolio:
     def _hold(self, strategy_id: str, rules: InstrumentRules, delta: int, cost: int) -> Holding:
         """Change a holding by `delta` shares and `cost`; the committed total follows the cost."""
         iid = rules.instrument_id
-        holding = self.holdings.setdefault((strategy_id, iid), Holding())
+        holding = self.holdings.get((strategy_id, iid))
+        if holding is None:
+            holding = self.holdings[(strategy_id, iid)] = Holding()
+            _add(self.groups, (strategy_id, rules.group), 1)
         holding.quantity += delta
         holding.cost += cost
         self.held[iid] = self.held.get(iid, 0) + delta
@@ -256,16 +339,21 @@ class Portfolio:
             cost -= holding.cost
             holding.cost = 0
             if not holding.provisional:
-                del self.holdings[(strategy_id, iid)]
+                self._drop(strategy_id, rules)
         self._commit(rules, strategy_id, cost)
         if not self.held[iid]:
             del self.held[iid]
         return holding
 
+    def _drop(self, strategy_id: str, rules: InstrumentRules) -> None:
+        del self.holdings[(strategy_id, rules.instrument_id)]
+        _add(self.groups, (strategy_id, rules.group), -1)
+
     def open_position(
         self, strategy_id: str, rules: InstrumentRules, quantity: int, cost: int
     ) -> None:
-        """Book a holding that was there before the gate."""
+        """Book a holding that was there before the gate; its value is a transfer in."""
+        self.transferred += quantity * self.marks.get(rules.instrument_id, 0)
         self._hold(strategy_id, rules, quantity, cost)
 
     def take(self, trade_id: str, trade: Trade, price: int) -> int:
@@ -274,7 +362,7 @@ class Portfolio:
         Of a provisional sale neither the proceeds nor the released exposure count until it is final.
         """
         rules, iid = trade.rules, trade.rules.instrument_id
-        if iid not in self.marks:
+        if iid not in self.held and iid not in self.payouts:
             self.marks[iid] = price
         self.add_cash(rules.venue.code, trade.cash)
         realised = 0
@@ -295,7 +383,17 @@ class Portfolio:
             self.provisional[trade_id] = trade
         if len(self.trades) > REMEMBERED:
             self.trades.popitem(last=False)
+        if iid in self.payouts:
+            realised += self._late(trade, self.payouts[iid])
         return realised
+
+    def _late(self, trade: Trade, payout: int) -> int:
+        """Settle at once what was traded before the settlement but told after it."""
+        if trade.provisional and trade.buy:
+            self._withhold_payout(trade, payout)
+        if (trade.strategy_id, trade.rules.instrument_id) not in self.holdings:
+            return 0
+        return self._pay(trade.strategy_id, trade.rules, payout)
 
     def cost_of(self, strategy_id: str, instrument_id: str, quantity: int) -> int:
         """Return the average cost of `quantity` held shares (all of it for the whole holding)."""
@@ -327,7 +425,7 @@ class Portfolio:
             holding = self.holdings[key]
             holding.provisional -= trade.quantity
             if not holding.quantity and not holding.provisional:
-                del self.holdings[key]
+                self._drop(trade.strategy_id, rules)
 
     def void(self, trade_id: str) -> Trade | None:
         """Undo a trade that the venue voided; None when it is not known (or was voided before).
@@ -364,18 +462,26 @@ class Portfolio:
         self.payouts[iid] = payout
         for trade in self.provisional.values():
             if trade.buy and trade.rules.instrument_id == iid:
-                trade.payout = payout
-                self.holdings[(trade.strategy_id, iid)].provisional -= trade.quantity
-                _add(self.withheld, rules.venue.code, payout * trade.quantity)
-        realised: dict[str, int] = {}
-        for strategy_id, held_id in [k for k in self.holdings if k[1] == iid]:
-            holding = self.holdings[(strategy_id, held_id)]
-            paid = payout * holding.quantity
-            realised[strategy_id] = paid - holding.cost
-            self.add_cash(rules.venue.code, paid)
-            self._hold(strategy_id, rules, -holding.quantity, -holding.cost)
+                self._withhold_payout(trade, payout)
+        owners = [strategy for strategy, held in self.holdings if held == iid]
+        realised = {strategy: self._pay(strategy, rules, payout) for strategy in owners}
         self.marks[iid] = payout
         return realised
+
+    def _pay(self, strategy_id: str, rules: InstrumentRules, payout: int) -> int:
+        """Turn one holding into its payout; return realised profit."""
+        holding = self.holdings[(strategy_id, rules.instrument_id)]
+        paid = payout * holding.quantity
+        profit = paid - holding.cost
+        self.add_cash(rules.venue.code, paid)
+        self._hold(strategy_id, rules, -holding.quantity, -holding.cost)
+        return profit
+
+    def _withhold_payout(self, trade: Trade, payout: int) -> None:
+        """Keep the payout of shares that can still be voided out of free cash."""
+        trade.payout = payout
+        self.holdings[(trade.strategy_id, trade.rules.instrument_id)].provisional -= trade.quantity
+        _add(self.withheld, trade.rules.venue.code, payout * trade.quantity)
 
     def merge(
         self, strategy_id: str, yes: InstrumentRules, no: InstrumentRules, quantity: int

@@ -33,6 +33,30 @@ class Code(StrEnum):
     OPPOSITE_HELD = "OPPOSITE_HELD"
     FEE_UNKNOWN = "FEE_UNKNOWN"
     CASH = "CASH"
+    HALTED = "HALTED"
+    REDUCE_ONLY = "REDUCE_ONLY"
+    UNKNOWN_STRATEGY = "UNKNOWN_STRATEGY"
+    STRATEGY_STOPPED = "STRATEGY_STOPPED"
+    CLOCK_BACK = "CLOCK_BACK"
+    COOL_DOWN = "COOL_DOWN"
+    PHASE = "PHASE"
+    BREAKER_OPEN = "BREAKER_OPEN"
+    BREAKER_LIMIT = "BREAKER_LIMIT"
+    BLACKLISTED = "BLACKLISTED"
+    STALE_BOOK = "STALE_BOOK"
+    COLLAR = "COLLAR"
+    LIQUIDITY = "LIQUIDITY"
+    RATE = "RATE"
+    REPEATED = "REPEATED"
+    UNKNOWN_ORDERS = "UNKNOWN_ORDERS"
+    OPEN_ORDERS = "OPEN_ORDERS"
+    ORDER_LIMIT = "ORDER_LIMIT"
+    MARKET_LIMIT = "MARKET_LIMIT"
+    EVENT_LIMIT = "EVENT_LIMIT"
+    VENUE_LIMIT = "VENUE_LIMIT"
+    TOTAL_LIMIT = "TOTAL_LIMIT"
+    FAMILY_BUDGET = "FAMILY_BUDGET"
+    NOT_WORKING = "NOT_WORKING"
 
 
 #: What the operator or the strategy can do about each refusal.
@@ -52,6 +76,30 @@ MENDS: dict[str, str] = {
     Code.OPPOSITE_HELD: "sell the held side instead: this venue nets the two outcomes",
     Code.FEE_UNKNOWN: "give the market a fee schedule that its venue's rules know",
     Code.CASH: "order less, or free cash by cancelling resting orders",
+    Code.HALTED: "mend the cause, then beta risk resume",
+    Code.REDUCE_ONLY: "only sales pass until the cause ends; beta risk show names it",
+    Code.UNKNOWN_STRATEGY: "register the strategy with the gate before it trades",
+    Code.STRATEGY_STOPPED: "start the strategy again; a stopped one may only sell",
+    Code.CLOCK_BACK: "correct the machine's clock; buying waits until it has caught up",
+    Code.COOL_DOWN: "wait until the time shown; the cool-down ends by itself",
+    Code.PHASE: "this strategy family starts at a larger fund (beta risk show, phases)",
+    Code.BREAKER_OPEN: "wait until the time shown; the cool-down ends by itself",
+    Code.BREAKER_LIMIT: "reduce arbitrage positions, or beta risk set breaker.total",
+    Code.BLACKLISTED: "beta risk set blacklist, without this name",
+    Code.STALE_BOOK: "wait for a fresh book; check the feed",
+    Code.COLLAR: "use a price nearer to the market, or beta risk set price.collar",
+    Code.LIQUIDITY: "order at most what the book shows at this price",
+    Code.RATE: "order less often, or beta risk set rate.orders",
+    Code.REPEATED: "do not repeat the same order, or beta risk set rate.repeats",
+    Code.UNKNOWN_ORDERS: "resolve the unknown orders at the venue first",
+    Code.OPEN_ORDERS: "cancel resting orders, or beta risk set exposure.open_orders",
+    Code.ORDER_LIMIT: "order less (Gate.room says how much), or beta risk set exposure.order",
+    Code.MARKET_LIMIT: "reduce this market first, or beta risk set exposure.market",
+    Code.EVENT_LIMIT: "reduce this event first, or beta risk set exposure.event",
+    Code.VENUE_LIMIT: "reduce this venue first, or beta risk set exposure.venue",
+    Code.TOTAL_LIMIT: "reduce positions first, or beta risk set exposure.total",
+    Code.FAMILY_BUDGET: "this strategy family has used its share of the risk budget",
+    Code.NOT_WORKING: "modify only an order that the venue has accepted and that is not changing",
 }
 
 

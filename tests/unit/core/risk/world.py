@@ -9,7 +9,7 @@ from core.domain.decision import OrderIntent, TimeInForce
 from core.domain.fees import FeeCharge, FeeFill, FeeSchedule, Side
 from core.domain.grid import TickGrid
 from core.domain.market import Market, Outcome
-from core.risk import Gate, MarketView, VenueRules
+from core.risk import Gate, Limits, MarketView, VenueRules, load_profile
 
 D = Decimal
 HALF = D("0.5")
@@ -80,6 +80,9 @@ class Desk:
 
     def send(self, iid: str, side: str, quantity: str, price: str | None, now_ns=10, **more):
         view = {k: more.pop(k) for k in ("bid", "ask", "depth", "book_age_ns") if k in more}
+        if price is not None and not view.keys() & {"bid", "ask"}:
+            at = D(price)
+            view |= {"bid": at, "ask": at} if at.is_finite() and at > 0 else {}
         return self.gate.review(
             self.intent(iid, side, quantity, price, **more), MarketView(now_ns, **view)
         )
@@ -102,11 +105,14 @@ KYES, KNO, K2YES, PYES, PNO = (
 )
 
 
-def world(**options) -> Gate:
-    gate = Gate(venues(), key=b"k" * 32, **options)
+def world(limits: Limits | None = None, cash: str = "100", **options) -> Gate:
+    """A gate without limits unless given some: the checks of identity, cover and cash stay."""
+    gate = Gate(venues(), limits or load_profile("research"), key=b"k" * 32, **options)
+    for strategy in ("S1", "S2"):
+        gate.on_strategy(strategy)
     gate.on_market(market("KALSHI", "K1", "E1", close_ns=1_000_000_000_000))
     gate.on_market(market("KALSHI", "K2", "E1"))
     gate.on_market(market("POLYMARKET", "P1", "E2", min_size=D(5)))
-    gate.on_cash("KALSHI", D(100))
-    gate.on_cash("POLYMARKET", D(100))
+    gate.on_cash("KALSHI", D(cash))
+    gate.on_cash("POLYMARKET", D(cash))
     return gate

@@ -1,0 +1,419 @@
+"""What the gate is told: orders, fills, settlements, markets, cash, marks, time. Each call moves its book.
+
+The engine calls these from its own events, in their order, in every mode; feeding the same calls again
+rebuilds the same state. Times are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from core.domain.errors import MarketError
+from core.domain.fees import Side
+from core.domain.market import Market, MarketStatus
+from core.risk.breaker import CircuitBreaker
+from core.risk.budget import FamilyResult
+from core.risk.governor import Governor
+from core.risk.instruments import InstrumentRules, MarketState, VenueRules, rules_of
+from core.risk.limits import Limits
+from core.risk.phases import FundPhase
+from core.risk.portfolio import OrderState, Portfolio, Trade, WorkingOrder
+from core.risk.states import Holds, RiskEvent, TradingState
+from core.risk.table import Table
+from core.risk.throttle import Throttle
+from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of
+
+#: Strategy that owns fills and positions no strategy of ours asked for.
+EXTERNAL = "EXTERNAL"
+#: Anomalies that stop buying until an operator has looked.
+GRAVE = frozenset({"OVERFILL", "WORSE_PRICE", "FEE_ABOVE_BOUND", "SHORT", "FILL_UNSENT"})
+
+
+class Intake:
+    """State of the gate and everything that moves it; `Gate` adds the judgement."""
+
+    def __init__(self, venues: Iterable[VenueRules], limits: Limits) -> None:
+        self.book = Portfolio()
+        self.limits = limits
+        self.table = Table.of(limits)
+        self.now_ns = 0
+        self._events: list[RiskEvent] = []
+        self.holds = Holds(self._events)
+        self.governor = Governor(limits, self.holds, self._events)
+        self.breaker = CircuitBreaker(limits, self._events)
+        self.throttle = Throttle(limits.rate)
+        self.phase = FundPhase(limits.phases)
+        self.stopped: dict[str, str] = {}
+        self.budget: dict[str, int] = {}
+        self.results: dict[str, FamilyResult] = {}
+        self._rounds: dict[tuple[str, str], int] = {}
+        self._venues = {v.code: v for v in venues}
+        self.rules: dict[str, InstrumentRules] = {}
+        self._states: dict[str, MarketState] = {}
+
+    def knows_venue(self, code: str) -> bool:
+        """Return whether this venue may be traded at all."""
+        return code in self._venues
+
+    def drain(self) -> list[RiskEvent]:
+        """Return the moves since the last call, for the ledger, and forget them."""
+        out = self._events[:]
+        self._events.clear()
+        return out
+
+    # -- strategies and limits ----------------------------------------------------------------------
+
+    def on_strategy(self, strategy_id: str, family: str = "") -> None:
+        """Let a strategy trade. Intents of strategies that were never named here are refused."""
+        self.stopped.pop(strategy_id, None)
+        self.book.families[strategy_id] = family
+
+    def on_strategy_stopped(self, strategy_id: str, reason: str = "stopped") -> None:
+        """Let a strategy only reduce from here on (a stopped object can still send orders)."""
+        self.stopped[strategy_id] = reason
+
+    def set_limits(self, limits: Limits) -> None:
+        """Put changed limits in force. Only the operator's command path calls this."""
+        self.limits = limits
+        self.table = Table.of(limits)
+        self.governor.set_limits(limits)
+        self.breaker.set_limits(limits)
+        self.throttle.set_limits(limits.rate)
+
+    def set_budget(self, shares: Mapping[str, Decimal]) -> None:
+        """Bound strategy families to shares of the total limit (`core.risk.budget.allocate`)."""
+        self.budget = {family: nanos_of(share) or 0 for family, share in shares.items()}
+
+    # -- time ---------------------------------------------------------------------------------------
+
+    def on_time(self, now_ns: int) -> None:
+        """Let time pass: windows, cool-downs and the day move, equity is judged. Call every second."""
+        self._advance(now_ns)
+        self._observe()
+
+    def _advance(self, ts_ns: int) -> None:
+        """Move the gate's time; it never runs backwards."""
+        if ts_ns > self.now_ns:
+            self.now_ns = ts_ns
+
+    def _observe(self) -> None:
+        book, now_ns = self.book, self.now_ns
+        equity = book.equity
+        self.governor.observe(now_ns, equity, book.transferred)
+        before = self.phase.phase
+        if self.phase.observe(equity):
+            after = self.phase.phase.name
+            self._events.append(RiskEvent(now_ns, "phase", "fund", before.name, after))
+        if self.holds.state is TradingState.LIQUIDATING and not book.held and not book.orders:
+            self.governor.flat(now_ns)
+
+    # -- orders -------------------------------------------------------------------------------------
+
+    def on_working(self, client_order_id: str, ts_ns: int = 0) -> None:
+        """Note that the venue has accepted the order (also one that was unknown)."""
+        self._advance(ts_ns)
+        order = self.book.orders.get(client_order_id)
+        if order is not None:
+            self.book.set_state(order, OrderState.WORKING)
+            self._breaker_success(order)
+
+    def on_unknown(self, client_order_id: str, ts_ns: int = 0) -> None:
+        """Note that the fate of a sent order is unknown; it stays reserved until proof."""
+        self._advance(ts_ns)
+        order = self.book.orders.get(client_order_id)
+        if order is not None and order.state is not OrderState.UNKNOWN:
+            self.book.set_state(order, OrderState.UNKNOWN)
+            self._breaker_error(order, "unknown")
+
+    def on_done(
+        self,
+        client_order_id: str,
+        ts_ns: int = 0,
+        *,
+        proven: bool = True,
+        rejected: bool = False,
+    ) -> bool:
+        """Note that the order can fill no more (cancelled, rejected, expired, denied).
+
+        Parameters
+        ----------
+        proven : bool
+            False when nobody at the venue said so (an engine's own time-out): an order that was sent
+            then stays reserved as unknown.
+        rejected : bool
+            True when the venue refused it: an error for the arbitrage breaker.
+
+        Returns
+        -------
+        bool
+            Whether the reservation was released.
+        """
+        self._advance(ts_ns)
+        order = self.book.orders.get(client_order_id)
+        if order is None:
+            return False
+        if not proven and order.state is not OrderState.APPROVED:
+            self.on_unknown(client_order_id, ts_ns)
+            return False
+        self._forget(order)
+        self.book.close(order)
+        if rejected:
+            self._breaker_error(order, "rejected")
+        elif order.strategy_id in self.book.families:
+            self.breaker.neither(client_order_id)
+        return True
+
+    def _forget(self, order: WorkingOrder) -> None:
+        """Make an approval that waits for this order unusable (overridden by the gate)."""
+
+    def _breaker_error(self, order: WorkingOrder, reason: str) -> None:
+        if self.book.families.get(order.strategy_id) == self.breaker.family:
+            self.breaker.error(order.client_order_id, reason, self.now_ns)
+
+    def _breaker_success(self, order: WorkingOrder) -> None:
+        if self.book.families.get(order.strategy_id) == self.breaker.family:
+            self.breaker.success(order.client_order_id, self.now_ns)
+
+    def on_modified(self, client_order_id: str, ts_ns: int = 0, *, accepted: bool = True) -> None:
+        """Note the venue's answer to a modification: the new terms hold, or the old ones."""
+        self._advance(ts_ns)
+        order = self.book.orders.get(client_order_id)
+        if order is not None:
+            self.book.end_change(order, accepted=accepted)
+
+    # -- fills --------------------------------------------------------------------------------------
+
+    def on_fill(
+        self,
+        client_order_id: str,
+        trade_id: str,
+        quantity: Decimal,
+        price: Decimal,
+        fee: Decimal,
+        ts_ns: int = 0,
+        *,
+        provisional: bool = False,
+        instrument_id: str = "",
+        strategy_id: str = EXTERNAL,
+        side: Side | None = None,
+    ) -> bool:
+        """Book a fill: shares, cash and fee move, the reservation shrinks by what was filled.
+
+        Parameters
+        ----------
+        fee : Decimal
+            Dollars taken; negative for a rebate.
+        provisional : bool
+            True for a trade that the venue can still undo: its shares cannot be sold and its proceeds
+            cannot be spent until `on_confirmed`.
+        instrument_id, strategy_id, side
+            Needed only for a fill of an order that the gate has not seen.
+
+        Returns
+        -------
+        bool
+            False when this trade was booked before (nothing changes).
+
+        Raises
+        ------
+        MarketError
+            For a fill that is no fill: nothing is booked.
+        """
+        self._advance(ts_ns)
+        book = self.book
+        if trade_id in book.trades or trade_id in book.provisional:
+            return False
+        size, at = nanos_of(quantity), nanos_of(price)
+        if size is None or at is None or size <= 0 or at < 0 or not fee.is_finite():
+            raise MarketError(
+                "a fill needs a positive quantity, a price and a fee", (quantity, price)
+            )
+        paid = attos_up(fee)
+        order = book.orders.get(client_order_id) or book.finished.get(client_order_id)
+        if order is None:
+            rules = self.rules.get(instrument_id)
+            if rules is None or side is None:
+                raise MarketError("a fill of an unknown order and instrument", client_order_id)
+            buy = side is Side.BUY
+            self._anomaly("EXTERNAL_FILL", f"{client_order_id} {instrument_id}")
+        else:
+            rules, buy, strategy_id = order.rules, order.buy, order.strategy_id
+            self._inspect(order, size, at, paid)
+            if client_order_id in book.orders:
+                book.consume(order, size, paid)
+                self._breaker_success(order)
+        cash = -(at * size) - paid if buy else at * size - paid
+        profit = book.take(trade_id, Trade(rules, strategy_id, buy, size, cash, 0, provisional), at)
+        self._count(strategy_id, 0 if not buy else -cash)
+        if not buy:
+            self._realised(strategy_id, rules, profit, stop=order is not None and order.stop)
+            if book.held.get(rules.instrument_id, 0) < 0:
+                self._anomaly("SHORT", rules.instrument_id)
+        return True
+
+    def _inspect(self, order: WorkingOrder, size: int, at: int, paid: int) -> None:
+        """Compare a fill with what was approved; what cannot be is an anomaly."""
+        cid = order.client_order_id
+        if order.state is OrderState.DONE:
+            self._anomaly("LATE_FILL", cid)
+            return
+        if order.state is OrderState.APPROVED:
+            self._anomaly("FILL_UNSENT", cid)
+        if size > order.leaves:
+            self._anomaly("OVERFILL", f"{cid}: {size} of {order.leaves}")
+        if order.buy and at > order.price:
+            self._anomaly("WORSE_PRICE", f"{cid}: {at} above {order.price}")
+        elif order.fee_paid + paid > order.fee_bound:
+            self._anomaly("FEE_ABOVE_BOUND", f"{cid}: {dollars(order.fee_paid + paid)}")
+
+    def _anomaly(self, code: str, detail: str) -> None:
+        self._events.append(RiskEvent(self.now_ns, "anomaly", code, "", "", detail))
+        if code in GRAVE:
+            reason = f"{code} {detail}"
+            self.holds.put("anomaly", TradingState.REDUCE_ONLY, reason, self.now_ns)
+
+    def on_confirmed(self, trade_id: str) -> None:
+        """Note that a provisional trade is final."""
+        self.book.confirm(trade_id)
+
+    def on_fill_voided(self, trade_id: str, ts_ns: int = 0) -> bool:
+        """Undo a trade the venue voided; False when it is not known."""
+        self._advance(ts_ns)
+        trade = self.book.void(trade_id)
+        self._anomaly("VOIDED" if trade else "VOID_UNKNOWN", trade_id)
+        return trade is not None
+
+    # -- results ------------------------------------------------------------------------------------
+
+    def _count(self, strategy_id: str, risked: int, profit: int = 0, trades: int = 0) -> None:
+        family = self.book.families.get(strategy_id, "")
+        old = self.results.get(family) or FamilyResult()
+        self.results[family] = FamilyResult(
+            old.profit + dollars(profit), old.risked + dollars(risked), old.trades + trades
+        )
+
+    def _realised(
+        self, strategy_id: str, rules: InstrumentRules, profit: int, *, stop: bool = False
+    ) -> None:
+        """Add realised profit to its round trip; judge the round trip when nothing of it is left."""
+        key = (strategy_id, rules.group)
+        total = self._rounds.pop(key, 0) + profit
+        if stop and profit < 0:
+            self.governor.stopped_out(strategy_id, rules.market_id, self.now_ns)
+        if key in self.book.groups:
+            self._rounds[key] = total
+            return
+        self._count(strategy_id, 0, total, 1)
+        self.governor.trade_closed(strategy_id, total, self.now_ns)
+        if self.book.families.get(strategy_id) == self.breaker.family:
+            self.breaker.result(total, self.book.equity, self.now_ns)
+
+    # -- markets and money --------------------------------------------------------------------------
+
+    def on_market(self, market: Market) -> None:
+        """Register a market, or take over its changed grid, fees or hours.
+
+        Raises
+        ------
+        MarketError
+            If its venue is not one of the gate's.
+        """
+        venue = self._venues.get(market.venue)
+        if venue is None:
+            raise MarketError("a market of a venue the gate does not know", market.venue)
+        state = self._states.get(market.market_id)
+        if state is None:
+            state = self._states[market.market_id] = MarketState(market)
+        else:
+            state.move(market.status)
+            state.open_ns, state.close_ns = market.open_ns, market.close_ns
+        for rules in rules_of(market, venue, state):
+            self.rules[rules.instrument_id] = rules
+
+    def on_status(self, market_id: str, status: MarketStatus) -> None:
+        """Move a market to a new status; unknown markets are ignored (they cannot be traded)."""
+        if (state := self._states.get(market_id)) is not None:
+            state.move(status)
+
+    def on_settlement(self, instrument_id: str, payout: Decimal, ts_ns: int = 0) -> None:
+        """Pay out an outcome: its holdings become cash; the market takes no more orders."""
+        self._advance(ts_ns)
+        rules, paid = self.rules.get(instrument_id), nanos_of(payout)
+        if rules is None or paid is None or paid < 0:
+            raise MarketError("a settlement needs a known outcome and a payout", instrument_id)
+        rules.state.status = MarketStatus.RESOLVED
+        for strategy_id, profit in self.book.settle(rules, paid).items():
+            self._realised(strategy_id, rules, profit)
+
+    def on_merge(self, strategy_id: str, market_id: str, quantity: Decimal, ts_ns: int = 0) -> None:
+        """Turn pairs of both outcomes into dollars (a venue that nets, or a merge on chain)."""
+        self._advance(ts_ns)
+        yes, no = self._pair(market_id)
+        profit = self.book.merge(strategy_id, yes, no, nanos_of(quantity) or 0)
+        self._realised(strategy_id, yes, profit)
+
+    def on_split(self, strategy_id: str, market_id: str, quantity: Decimal, ts_ns: int = 0) -> None:
+        """Turn dollars into pairs of both outcomes."""
+        self._advance(ts_ns)
+        yes, no = self._pair(market_id)
+        self.book.split(strategy_id, yes, no, nanos_of(quantity) or 0)
+
+    def _pair(self, market_id: str) -> tuple[InstrumentRules, InstrumentRules]:
+        legs = [r for r in self.rules.values() if r.market_id == market_id]
+        if len(legs) != 2:
+            raise MarketError("only a binary market can be merged or split", market_id)
+        return legs[0], legs[1]
+
+    def on_position(
+        self, strategy_id: str, instrument_id: str, quantity: Decimal, average_price: Decimal
+    ) -> None:
+        """Take over a holding found at the start (reconciliation)."""
+        rules, size, at = self.rules.get(instrument_id), nanos_of(quantity), nanos_of(average_price)
+        if rules is None or size is None or at is None or size <= 0:
+            raise MarketError("a position needs a known outcome and a quantity", instrument_id)
+        self.book.marks.setdefault(instrument_id, at)
+        self.book.open_position(strategy_id, rules, size, at * size)
+
+    def on_cash(self, venue: str, cash: Decimal) -> None:
+        """Set a venue's whole balance (reserved money included) as its account states it.
+
+        For the start and reconciliation; the first call of a venue counts as money brought in, a later
+        difference as profit or loss. Fills, fees, settlements and merges are booked by their own calls:
+        do not feed account updates that repeat them.
+        """
+        if not cash.is_finite():
+            raise MarketError("a balance must be a number", cash)
+        self.book.set_cash(venue, attos_down(cash))
+
+    def on_transfer(self, venue: str, amount: Decimal) -> None:
+        """Book a deposit (positive) or a withdrawal: it is neither profit nor loss."""
+        if not amount.is_finite():
+            raise MarketError("a transfer must be a number", amount)
+        self.book.transfer(venue, attos_down(amount))
+
+    def on_mark(
+        self, instrument_id: str, bid: Decimal | None, ask: Decimal | None, ts_ns: int = 0
+    ) -> None:
+        """Value a held outcome from its book; cheap when nothing is held.
+
+        The middle of a tight book is the value. A wide or one-sided book only bounds the last value:
+        an empty book must not look like a crash, nor a lone ask like a profit.
+        """
+        if instrument_id not in self.book.held:
+            return
+        low = nanos_of(bid) if bid is not None else None
+        high = nanos_of(ask) if ask is not None else None
+        last = self.book.marks[instrument_id]
+        if low is not None and high is not None:
+            if low > high:
+                return
+            middle = (low + high) // 2
+            if (high - low) * NANO <= self.table.mark_spread * max(NANO, middle):
+                self.book.mark(instrument_id, middle)
+                return
+        price = last if low is None else max(last, low)
+        price = price if high is None else min(price, high)
+        if price != last:
+            self.book.mark(instrument_id, price)
+        self._advance(ts_ns)

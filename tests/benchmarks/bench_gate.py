@@ -1,0 +1,171 @@
+"""The gate's time per check with 1,000 open orders and 500 positions, against a check that scans."""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from decimal import Decimal
+from typing import Any
+
+from core.domain.decision import OrderIntent, TimeInForce
+from core.domain.fees import FeeSchedule, Side
+from core.domain.grid import TickGrid
+from core.domain.market import Market, Outcome
+from core.risk import Gate, MarketView, VenueRules, load_profile
+
+ORDERS, POSITIONS = 1_000, 500
+D = Decimal
+
+
+def fee_book() -> Any:
+    """Return the real Kalshi fee rules."""
+    from adapters.kalshi.fees import KalshiFeeBook
+
+    return KalshiFeeBook()
+
+
+def market(number: int) -> Market:
+    """Return one market; ten of them make an event."""
+    outs = tuple(Outcome(f"M{number}-{s}.KALSHI", s) for s in ("YES", "NO"))
+    return Market(
+        "KALSHI",
+        f"M{number}",
+        "?",
+        outs,
+        TickGrid.uniform(D("0.01")),
+        FeeSchedule("KALSHI", kind="quadratic"),
+        event_id=f"E{number // 10}",
+    )
+
+
+def intent(number: int, instrument: int, side: Side, quantity: Decimal, price: Decimal) -> OrderIntent:
+    """Return one order of the benchmark's strategy."""
+    return OrderIntent(
+        f"O-{number}",
+        f"S{number % 8}",
+        "KALSHI",
+        f"M{instrument}-YES.KALSHI",
+        f"M{instrument}",
+        f"E{instrument // 10}",
+        side,
+        quantity,
+        price,
+        TimeInForce.GTC,
+        number,
+    )
+
+
+def busy_gate() -> Gate:
+    """Return a gate with 1,000 working orders and 500 positions."""
+    limits = load_profile("research").changed({"rate.orders": "10000"})
+    gate = Gate([VenueRules("KALSHI", fee_book(), nets_outcomes=True)], limits, key=b"b" * 32)
+    gate.on_cash("KALSHI", D(10_000_000))
+    for n in range(8):
+        gate.on_strategy(f"S{n}", "prediction")
+    for n in range(POSITIONS):
+        gate.on_market(market(n))
+        gate.on_position(f"S{n % 8}", f"M{n}-YES.KALSHI", D(100), D("0.40"))
+    start = 1_750_000_000_000_000_000
+    view = MarketView(start, D("0.39"), D("0.41"), D(1000))
+    for n in range(ORDERS):
+        approved = gate.review(intent(n, n % POSITIONS, Side.BUY, D(10), D("0.40")), view)
+        assert approved.approved, approved
+        gate.redeem(approved, start)  # type: ignore[arg-type]
+        gate.on_working(f"O-{n}")
+    return gate
+
+
+class ScanningCheck:
+    """What a check costs that reads a cache of orders and positions each time, as risk code often does."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.orders = [
+            (o.rules.instrument_id, o.rules.market_id, o.rules.event_id, o.buy,
+             D(o.price) / 10**9, D(o.quantity) / 10**9)
+            for o in gate.book.orders.values()
+        ]  # fmt: skip
+        self.positions = [
+            (iid, gate.rules[iid].market_id, gate.rules[iid].event_id, D(h.quantity) / 10**9, D("0.40"))
+            for (_, iid), h in gate.book.holdings.items()
+        ]
+        self.fees = fee_book()
+
+    def check(self, order: OrderIntent, cash: Decimal) -> bool:
+        """Sum everything again and compare with the same limits."""
+        assert order.price is not None
+        cost = order.price * order.quantity
+        for scope in (1, 2, None):
+            name = (None, order.market_id, order.event_id)[scope] if scope else None
+            used = sum(
+                (o[4] * o[5] for o in self.orders if o[3] and (scope is None or o[scope] == name)), D(0)
+            ) + sum((p[3] * p[4] for p in self.positions if scope is None or p[scope] == name), D(0))
+            if used + cost > cash:
+                return False
+        return True
+
+
+def percentile(times: list[int], share: float) -> float:
+    """Return a percentile in microseconds."""
+    times.sort()
+    return times[min(len(times) - 1, int(len(times) * share))] / 1_000
+
+
+def timed_reviews(gate: Gate, count: int, rng: random.Random) -> list[int]:
+    """Return nanoseconds of `count` reviews; each order is withdrawn so that the load stays the same."""
+    times = []
+    now = 1_750_000_000_000_000_000
+    for n in range(count):
+        now += 50_000_000
+        number = ORDERS + n
+        held = rng.randrange(POSITIONS)
+        buy = rng.random() < 0.7
+        order = intent(
+            number if buy else number - number % 8 + held % 8 + 8 * count,
+            held,
+            Side.BUY if buy else Side.SELL,
+            D(rng.randrange(1, 20)),
+            D(rng.randrange(36, 44)) / 100,
+        )
+        view = MarketView(now, D("0.39"), D("0.41"), D(1000))
+        begin = time.perf_counter_ns()
+        answer = gate.review(order, view)
+        times.append(time.perf_counter_ns() - begin)
+        if answer.approved:
+            gate.on_done(order.client_order_id, now)
+    return times
+
+
+def rows(quick: bool = False) -> list[dict[str, Any]]:
+    """Return the gate's rows of the table."""
+    count = 3_000 if quick else 20_000
+    rng = random.Random(7)
+    gate = busy_gate()
+    timed_reviews(gate, 500, rng)
+    gc.collect()
+    times = timed_reviews(busy_gate(), count, rng)
+    p50, p99 = percentile(times, 0.5), percentile(times, 0.99)
+    naive = ScanningCheck(gate)
+    scans = []
+    for n in range(count // 20):
+        order = intent(10**9 + n, n % POSITIONS, Side.BUY, D(5), D("0.40"))
+        begin = time.perf_counter_ns()
+        naive.check(order, D(10_000_000))
+        scans.append(time.perf_counter_ns() - begin)
+    scan99 = percentile(scans, 0.99)
+    marks = []
+    for n in range(count):
+        begin = time.perf_counter_ns()
+        gate.on_mark(f"M{n % POSITIONS}-YES.KALSHI", D("0.39"), D("0.41"))
+        marks.append(time.perf_counter_ns() - begin)
+    command = "make bench ONLY=gate"
+    return [
+        {"id": "gate.check_p99_us", "value": p99, "unit": "us", "bar": 50, "better": "lower",
+         "against": f"scanning check {scan99:,.0f} us", "command": command},
+        {"id": "gate.check_p50_us", "value": p50, "unit": "us", "bar": None, "better": "lower",
+         "command": command},
+        {"id": "gate.speedup_vs_scan", "value": scan99 / p99, "unit": "x", "bar": None,
+         "better": "higher", "command": command},
+        {"id": "gate.mark_p99_us", "value": percentile(marks, 0.99), "unit": "us", "bar": None,
+         "better": "lower", "command": command},
+    ]  # fmt: skip
