@@ -13,33 +13,40 @@ from typing import Any, Final, Never
 
 from core.domain.decision import CheckResult, OrderIntent, Verdict
 from core.domain.errors import ApprovalInvalid
+from core.domain.fees import Side
 from core.risk.units import shares
 from core.risk.verdict import RawCheck, results
 
 _SEAL: Final = object()
+_write = object.__setattr__
 
 
 def canonical(intent: OrderIntent, worst_price: int, nonce: int, expires_ns: int) -> bytes:
-    """Return the bytes that are signed: every field of the order, length-prefixed, plus nonce and expiry.
+    """Return the bytes that are signed: every field of the order, plus nonce and expiry.
 
-    Decimals are written normalised, so that 0.5 and 0.50 are one order.
+    The text form of a tuple quotes its strings, so that two different orders never give the same bytes.
     """
-    price = "" if intent.price is None else str(intent.price.normalize())
-    parts = (
-        intent.client_order_id,
-        intent.strategy_id,
-        intent.venue,
-        intent.instrument_id,
-        intent.market_id,
-        intent.event_id,
-        intent.side.value,
-        str(intent.quantity.normalize()),
-        price,
-        intent.tif.value,
-        f"{intent.ts_ns}|{intent.post_only:d}|{intent.reduces:d}|{intent.expire_ns}",
-        f"{worst_price}|{nonce}|{expires_ns}",
-    )
-    return "".join([f"{len(p)}:{p}" for p in parts]).encode()
+    return repr(
+        (
+            intent.client_order_id,
+            intent.strategy_id,
+            intent.venue,
+            intent.instrument_id,
+            intent.market_id,
+            intent.event_id,
+            intent.side is Side.BUY,
+            str(intent.quantity),
+            str(intent.price),
+            intent.tif._value_,
+            intent.ts_ns,
+            intent.post_only,
+            intent.reduces,
+            intent.expire_ns,
+            worst_price,
+            nonce,
+            expires_ns,
+        )
+    ).encode()
 
 
 class ApprovedOrder:
@@ -66,7 +73,17 @@ class ApprovedOrder:
     _worst: int
     _raw: tuple[RawCheck, ...]
 
-    def __init__(self, seal: object, **fields: Any) -> None:
+    def __init__(
+        self,
+        seal: object,
+        intent: OrderIntent,
+        nonce: int,
+        ts_ns: int,
+        expires_ns: int,
+        signature: bytes,
+        worst: int,
+        raw: tuple[RawCheck, ...],
+    ) -> None:
         if seal is not _SEAL:
             raise ApprovalInvalid(
                 "APPROVAL_FORGED",
@@ -74,8 +91,13 @@ class ApprovedOrder:
                 type(self).__name__,
                 "send the intent through Gate.review",
             )
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+        _write(self, "intent", intent)
+        _write(self, "nonce", nonce)
+        _write(self, "ts_ns", ts_ns)
+        _write(self, "expires_ns", expires_ns)
+        _write(self, "signature", signature)
+        _write(self, "_worst", worst)
+        _write(self, "_raw", raw)
 
     def __setattr__(self, name: str, value: object) -> Never:
         raise ApprovalInvalid("APPROVAL_FORGED", "an approval cannot be changed", name)
@@ -121,10 +143,10 @@ class Signer:
         How long an approval lives.
     """
 
-    __slots__ = ("__key", "_nonce", "_open", "ttl_ns")
+    __slots__ = ("__keyed", "_nonce", "_open", "ttl_ns")
 
     def __init__(self, key: bytes | None, ttl_ns: int) -> None:
-        self.__key = key or secrets.token_bytes(32)
+        self.__keyed = hmac.new(key or secrets.token_bytes(32), digestmod="sha256")
         self.ttl_ns = ttl_ns
         self._nonce = 0
         self._open: dict[int, str] = {}
@@ -132,24 +154,21 @@ class Signer:
     def __repr__(self) -> str:
         return "Signer(key=**)"
 
+    def _mac(self, message: bytes) -> bytes:
+        """Return the HMAC of `message` (the keyed state is copied: that is faster than keying anew)."""
+        mac = self.__keyed.copy()
+        mac.update(message)
+        return mac.digest()
+
     def sign(
         self, intent: OrderIntent, worst: int, raw: tuple[RawCheck, ...], now_ns: int
     ) -> ApprovedOrder:
         """Return `intent` approved at `now_ns`."""
         self._nonce += 1
         nonce, expires_ns = self._nonce, now_ns + self.ttl_ns
-        signature = hmac.digest(self.__key, canonical(intent, worst, nonce, expires_ns), "sha256")
+        signature = self._mac(canonical(intent, worst, nonce, expires_ns))
         self._open[nonce] = intent.client_order_id
-        return ApprovedOrder(
-            _SEAL,
-            intent=intent,
-            nonce=nonce,
-            ts_ns=now_ns,
-            expires_ns=expires_ns,
-            signature=signature,
-            _worst=worst,
-            _raw=raw,
-        )
+        return ApprovedOrder(_SEAL, intent, nonce, now_ns, expires_ns, signature, worst, raw)
 
     def use(self, approved: ApprovedOrder, now_ns: int) -> None:
         """Check and use up `approved`.
@@ -167,9 +186,7 @@ class Signer:
             message = canonical(
                 approved.intent, approved._worst, approved.nonce, approved.expires_ns
             )
-            good = hmac.compare_digest(
-                hmac.digest(self.__key, message, "sha256"), approved.signature
-            )
+            good = hmac.compare_digest(self._mac(message), approved.signature)
         except (AttributeError, TypeError):
             good = False
         if not good:

@@ -14,6 +14,7 @@ from core.risk.instruments import InstrumentRules
 from core.risk.intake import Intake
 from core.risk.portfolio import Terms, WorkingOrder, need
 from core.risk.states import TradingState
+from core.risk.throttle import Same
 from core.risk.units import NANO, attos_up, nanos_of, shares
 from core.risk.verdict import Code, MarketView, RawCheck
 
@@ -28,10 +29,11 @@ class Draft:
 
     __slots__ = (
         "buy", "cost", "fee_bound", "intent", "now_ns", "order", "price", "quantity", "raw",
-        "rules", "view",
+        "rules", "same", "view",
     )  # fmt: skip
 
     rules: InstrumentRules
+    same: Same
 
     def __init__(
         self, intent: OrderIntent, view: MarketView, order: WorkingOrder | None = None
@@ -141,7 +143,7 @@ def price(gate: Intake, d: Draft) -> str:
     if at is None or not rules.grid.contains(at):
         ends = f"{shares(rules.grid.lowest)}..{shares(rules.grid.highest)}"
         return d.fail("price_grid", limit, ends, Code.PRICE_OFF_GRID)
-    d.raw.append(("price_grid", ("#", at), "grid", True))
+    d.raw.append(("price_grid", at, "grid", True))
     d.price = at
     return _collar(gate, d)
 
@@ -155,7 +157,7 @@ def _market_price(gate: Intake, d: Draft) -> str:
     slip = at * gate.table.slippage // NANO
     grid = d.rules.grid
     d.price = grid.ceil(at + slip) if d.buy else grid.floor(at - slip)
-    d.raw.append(("worst_price", ("#", d.price), ("#", at), True))
+    d.raw.append(("worst_price", d.price, at, True))
     return ""
 
 
@@ -170,7 +172,7 @@ def _collar(gate: Intake, d: Draft) -> str:
     reach = max(at * table.collar // NANO, table.collar_ticks * d.rules.grid.step_at(at))
     bound = at + reach if d.buy else at - reach
     good = d.price <= bound if d.buy else d.price >= bound
-    d.raw.append(("collar", ("#", d.price), ("#", bound), good))
+    d.raw.append(("collar", d.price, bound, good))
     return "" if good else Code.COLLAR
 
 
@@ -178,9 +180,9 @@ def size(gate: Intake, d: Draft) -> str:
     """Check size step, minimum and visible depth."""
     rules, quantity = d.rules, d.quantity
     if quantity % rules.size_step:
-        return d.fail("size_step", ("#", quantity), ("#", rules.size_step), Code.SIZE_OFF_STEP)
+        return d.fail("size_step", quantity, rules.size_step, Code.SIZE_OFF_STEP)
     good = quantity >= rules.min_size
-    d.raw.append(("size", ("#", quantity), ("#", rules.min_size), good))
+    d.raw.append(("size", quantity, rules.min_size, good))
     if not good:
         return Code.SIZE_TOO_SMALL
     if d.view.depth is None or not d.buy or not _takes(d):
@@ -188,7 +190,7 @@ def size(gate: Intake, d: Draft) -> str:
     depth = nanos_of(d.view.depth) or 0
     most = depth * gate.table.depth_share // NANO
     good = quantity <= most
-    d.raw.append(("depth", ("#", quantity), ("#", most), good))
+    d.raw.append(("depth", quantity, most, good))
     return "" if good else Code.LIQUIDITY
 
 
@@ -201,13 +203,15 @@ def _takes(d: Draft) -> bool:
 
 def pace(gate: Intake, d: Draft) -> str:
     """Check the order rate, repeated intents and the number of open and unknown orders."""
-    count, most = gate.throttle.rate(d.intent, d.now_ns)
+    intent = d.intent
+    d.same = (intent.strategy_id, intent.instrument_id, d.buy, d.price, d.quantity)
+    count, most = gate.throttle.rate(intent.strategy_id, d.buy, d.now_ns)
     if not d.buy:
         most *= REDUCING_RATE
     d.raw.append(("rate", count, most, count <= most))
     if count > most:
         return Code.RATE
-    count, most = gate.throttle.repeats(d.intent, d.now_ns)
+    count, most = gate.throttle.repeats(d.same, d.now_ns)
     d.raw.append(("repeats", count, most, count <= most))
     if count > most:
         return Code.REPEATED
@@ -230,11 +234,11 @@ def coverage(gate: Intake, d: Draft) -> str:
         filled = d.order.filled if d.order is not None else 0
         free = gate.book.sellable(d.intent.strategy_id, rules) + own
         good = d.quantity - filled <= free
-        d.raw.append(("covered_sell", ("#", d.quantity - filled), ("#", free), good))
+        d.raw.append(("covered_sell", d.quantity - filled, free, good))
         return "" if good else Code.COVERED_SELL
     if rules.venue.nets_outcomes:
         opposite = gate.book.held.get(rules.opposite_id, 0)
-        d.raw.append(("opposite_held", ("#", opposite), 0, opposite <= 0))
+        d.raw.append(("opposite_held", opposite, 0, opposite <= 0))
         return "" if opposite <= 0 else Code.OPPOSITE_HELD
     return ""
 
@@ -242,8 +246,9 @@ def coverage(gate: Intake, d: Draft) -> str:
 def worst_case(gate: Intake, d: Draft) -> str:
     """Work out what the order can cost at worst, beyond what its present terms already reserve."""
     rules, intent = d.rules, d.intent
+    at = shares(d.price) if intent.price is None else intent.price
     try:
-        bound = rules.venue.fees.worst_case(rules.fees, shares(d.price), intent.quantity, d.now_ns)
+        bound = rules.venue.fees.worst_case(rules.fees, at, intent.quantity, d.now_ns)
     except FeeError as exc:
         return d.fail("fee", exc.what, "a known fee rule", Code.FEE_UNKNOWN)
     d.fee_bound = max(0, attos_up(bound))
@@ -260,15 +265,16 @@ def exposure(gate: Intake, d: Draft) -> str:
     if not d.buy or not d.cost:
         return ""
     whole = d.cost if d.order is None else d.cost + d.order.reserved
-    most = order_ceiling(gate, d.rules)
+    base = _base(gate, d.rules)
+    most = order_ceiling(gate, base)
     good = whole <= most
-    d.raw.append(("order", ("$", whole), ("$", most), good))
+    d.raw.append(("order", whole, most, good))
     if not good:
         return Code.ORDER_LIMIT
-    for name, code, used, most in ceilings(gate, d.rules, d.intent.strategy_id):
+    for name, code, used, most in ceilings(gate, d.rules, d.intent.strategy_id, base):
         value = used + d.cost
         good = value <= most
-        d.raw.append((name, ("$", value), ("$", most), good))
+        d.raw.append((name, value, most, good))
         if not good:
             return code
     return ""
@@ -281,17 +287,16 @@ def _base(gate: Intake, rules: InstrumentRules) -> int:
     return max(0, gate.book.equity) * factor // NANO * gate.phase.factor // NANO
 
 
-def order_ceiling(gate: Intake, rules: InstrumentRules) -> int:
+def order_ceiling(gate: Intake, base: int) -> int:
     """Return the most that one order may cost."""
-    return min(_base(gate, rules) * gate.table.order // NANO, gate.table.order_usd)
+    return min(base * gate.table.order // NANO, gate.table.order_usd)
 
 
 def ceilings(
-    gate: Intake, rules: InstrumentRules, strategy_id: str
+    gate: Intake, rules: InstrumentRules, strategy_id: str, base: int
 ) -> list[tuple[str, Code, int, int]]:
     """Return (name, code, committed, limit) of every scope that a purchase counts in."""
     book, table, breaker = gate.book, gate.table, gate.breaker
-    base = _base(gate, rules)
     in_market = book.by_market.get(rules.market_id, 0)
     total = base * table.total // NANO
     out = [
@@ -322,16 +327,17 @@ def ceilings(
 
 def room(gate: Intake, rules: InstrumentRules, strategy_id: str) -> int:
     """Return the most that one more purchase may cost, fees included, under every limit and the cash."""
-    bounds = [most - used for _, _, used, most in ceilings(gate, rules, strategy_id)]
+    base = _base(gate, rules)
+    bounds = [most - used for _, _, used, most in ceilings(gate, rules, strategy_id, base)]
     free = gate.book.free_cash(rules.venue.code)
-    return max(0, min(*bounds, free, order_ceiling(gate, rules)))
+    return max(0, min(*bounds, free, order_ceiling(gate, base)))
 
 
 def cash(gate: Intake, d: Draft) -> str:
     """Check the worst case against cash that nothing else reserves. An exit that costs nothing needs none."""
     free = gate.book.free_cash(d.rules.venue.code)
     good = d.cost <= free or d.cost == 0
-    d.raw.append(("cash", ("$", d.cost), ("$", free), good))
+    d.raw.append(("cash", d.cost, free, good))
     return "" if good else Code.CASH
 
 

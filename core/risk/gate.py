@@ -127,7 +127,7 @@ class Gate(Intake):
         approved = self._signer.sign(draft.intent, draft.price, tuple(draft.raw), draft.now_ns)
         self._approvals[draft.intent.client_order_id] = approved
         self._expiring.append(approved)
-        self.throttle.count(draft.intent, draft.now_ns)
+        self.throttle.count(draft.same, draft.now_ns)
         return approved
 
     # -- redeem -------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from core.domain.fees import Side
 from core.domain.market import Market, MarketStatus
 from core.risk.breaker import CircuitBreaker
 from core.risk.budget import FamilyResult
-from core.risk.governor import Governor
+from core.risk.governor import NS_PER_MINUTE, Governor
 from core.risk.instruments import InstrumentRules, MarketState, VenueRules, rules_of
 from core.risk.limits import Limits
 from core.risk.phases import FundPhase
@@ -38,6 +38,8 @@ class Intake:
         self.limits = limits
         self.table = Table.of(limits)
         self.now_ns = 0
+        self._seen_equity = -1
+        self._next_look_ns = 0
         self._events: list[RiskEvent] = []
         self.holds = Holds(self._events)
         self.governor = Governor(limits, self.holds, self._events)
@@ -90,6 +92,7 @@ class Intake:
     def on_time(self, now_ns: int) -> None:
         """Let time pass: windows, cool-downs and the day move, equity is judged. Call every second."""
         self._advance(now_ns)
+        self._seen_equity = -1
         self._observe()
 
     def _advance(self, ts_ns: int) -> None:
@@ -98,8 +101,13 @@ class Intake:
             self.now_ns = ts_ns
 
     def _observe(self) -> None:
+        """Judge equity: when it has moved, and at least once a minute."""
         book, now_ns = self.book, self.now_ns
-        equity = book.equity
+        equity = book.cash_total + book.marked
+        if equity == self._seen_equity and now_ns < self._next_look_ns:
+            return
+        self._seen_equity = equity
+        self._next_look_ns = (now_ns // NS_PER_MINUTE + 1) * NS_PER_MINUTE
         self.governor.observe(now_ns, equity, book.transferred)
         before = self.phase.phase
         if self.phase.observe(equity):

@@ -7,20 +7,32 @@ A price times a size is then one integer multiplication without any rounding, al
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 
 NANO = 10**9
 ATTO = 10**18
-#: Largest price or size the gate accepts; anything above is a mistake, not an order.
-CEILING = Decimal(10) ** 12
+#: Largest price or size the gate accepts, in billionths; anything above is a mistake, not an order.
+CEILING = 10**21
+_NANO = Decimal(NANO)
 
 
 def nanos_of(value: Decimal) -> int | None:
     """Return a price or size in billionths, or None when it is not finite, too large or finer."""
-    if not value.is_finite() or abs(value) > CEILING:
+    try:
+        return _nanos(value)
+    except TypeError:  # a signalling NaN cannot even be hashed
         return None
-    scaled = value.scaleb(9)
-    whole = int(scaled)
-    return whole if whole == scaled else None
+
+
+@lru_cache(maxsize=65_536)
+def _nanos(value: Decimal) -> int | None:
+    """Do the conversion; remembered, because a market has few prices and a strategy few sizes."""
+    try:
+        scaled = value * _NANO
+        whole = int(scaled)
+    except (ValueError, OverflowError, ArithmeticError):
+        return None
+    return whole if whole == scaled and -CEILING <= whole <= CEILING else None
 
 
 def attos_up(money: Decimal) -> int:

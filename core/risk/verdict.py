@@ -103,17 +103,47 @@ MENDS: dict[str, str] = {
 }
 
 
-def shown(value: object) -> str:
-    """Return a raw check value as text: ("$", attos), ("#", nanos) or anything else as it is."""
-    if isinstance(value, tuple):
-        unit, number = value
-        return str(dollars(number) if unit == "$" else shares(number))
+#: How the integers of a check read: dollars (1e-18), prices and sizes (1e-9); others are plain.
+MONEY_CHECKS = frozenset(
+    [
+        "cash",
+        "order",
+        "market_exposure",
+        "event_exposure",
+        "venue_exposure",
+        "total_exposure",
+        "family_budget",
+        "breaker_market",
+        "breaker_total",
+    ]
+)
+SIZE_CHECKS = frozenset(
+    [
+        "price_grid",
+        "worst_price",
+        "collar",
+        "size",
+        "size_step",
+        "depth",
+        "covered_sell",
+        "opposite_held",
+    ]
+)
+
+
+def shown(name: str, value: object) -> str:
+    """Return a raw check value as text in the check's own unit."""
+    if type(value) is int:
+        if name in MONEY_CHECKS:
+            return str(dollars(value))
+        if name in SIZE_CHECKS:
+            return str(shares(value))
     return str(value)
 
 
 def results(raw: Sequence[RawCheck]) -> tuple[CheckResult, ...]:
     """Return raw checks as values for a ledger row."""
-    return tuple(CheckResult(n, shown(v), shown(limit), ok) for n, v, limit, ok in raw)
+    return tuple(CheckResult(n, shown(n, v), shown(n, limit), ok) for n, v, limit, ok in raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +185,8 @@ class Refusal:
         """One line: code, the value seen and the limit."""
         if not self.raw:
             return self.code
-        _, value, limit, _ = self.raw[-1]
-        return f"{self.code}: {shown(value)} against {shown(limit)}; {self.mend}"
+        name, value, limit, _ = self.raw[-1]
+        return f"{self.code}: {shown(name, value)} against {shown(name, limit)}; {self.mend}"
 
     def verdict(self) -> Verdict:
         """Return the ledger's form of this answer."""
@@ -164,7 +194,7 @@ class Refusal:
 
     def error(self) -> OrderRefused:
         """Return this refusal as an exception for callers that must stop."""
-        seen = shown(self.raw[-1][1]) if self.raw else None
+        seen = shown(*self.raw[-1][:2]) if self.raw else None
         return OrderRefused(self.code, f"the gate refused the order ({self.code})", seen, self.mend)
 
 

@@ -39,7 +39,9 @@ def market(number: int) -> Market:
     )
 
 
-def intent(number: int, instrument: int, side: Side, quantity: Decimal, price: Decimal) -> OrderIntent:
+def intent(
+    number: int, instrument: int, side: Side, quantity: Decimal, price: Decimal
+) -> OrderIntent:
     """Return one order of the benchmark's strategy."""
     return OrderIntent(
         f"O-{number}",
@@ -86,7 +88,13 @@ class ScanningCheck:
             for o in gate.book.orders.values()
         ]  # fmt: skip
         self.positions = [
-            (iid, gate.rules[iid].market_id, gate.rules[iid].event_id, D(h.quantity) / 10**9, D("0.40"))
+            (
+                iid,
+                gate.rules[iid].market_id,
+                gate.rules[iid].event_id,
+                D(h.quantity) / 10**9,
+                D("0.40"),
+            )
             for (_, iid), h in gate.book.holdings.items()
         ]
         self.fees = fee_book()
@@ -98,8 +106,11 @@ class ScanningCheck:
         for scope in (1, 2, None):
             name = (None, order.market_id, order.event_id)[scope] if scope else None
             used = sum(
-                (o[4] * o[5] for o in self.orders if o[3] and (scope is None or o[scope] == name)), D(0)
-            ) + sum((p[3] * p[4] for p in self.positions if scope is None or p[scope] == name), D(0))
+                (o[4] * o[5] for o in self.orders if o[3] and (scope is None or o[scope] == name)),
+                D(0),
+            ) + sum(
+                (p[3] * p[4] for p in self.positions if scope is None or p[scope] == name), D(0)
+            )
             if used + cost > cash:
                 return False
         return True
