@@ -1,55 +1,49 @@
 """`ApprovedOrder`: an order that has passed the gate. It can be built nowhere else, and used once.
 
 Two locks. The constructor demands the module's private seal, so that no code makes one by accident;
-and the signature (HMAC-SHA256 over intent, nonce and expiry, with a key that only the gate holds) makes
-one built by force worthless.
+and the signature (HMAC-SHA256 over the order, a nonce and an expiry, with a key that only the gate's
+signer holds) makes one built by force worthless.
 """
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import secrets
+from decimal import Decimal
+from hmac import compare_digest
 from typing import Any, Final, Never
 
 from core.domain.decision import CheckResult, OrderIntent, Verdict
 from core.domain.errors import ApprovalInvalid
 from core.domain.fees import Side
 from core.risk.units import shares
-from core.risk.verdict import RawCheck, results
+from core.risk.verdict import results
 
 _SEAL: Final = object()
-_write = object.__setattr__
+_BLOCK_BYTES = 64
 
 
-def canonical(intent: OrderIntent, worst_price: int, nonce: int, expires_ns: int) -> bytes:
+def place_of(venue: str, instrument_id: str, market_id: str, event_id: str) -> str:
+    """Return the signed text of where an order goes; the same for every order of an instrument."""
+    return repr((venue, instrument_id, market_id, event_id))
+
+
+def canonical(
+    intent: OrderIntent, place: str, worst_price: int, nonce: int, expires_ns: int
+) -> bytes:
     """Return the bytes that are signed: every field of the order, plus nonce and expiry.
 
-    The text form of a tuple quotes its strings, so that two different orders never give the same bytes.
+    Free text is quoted and numbers are separated, so that two different orders never give the same
+    bytes. `reason` decides nothing at a venue and is left out.
     """
-    return repr(
-        (
-            intent.client_order_id,
-            intent.strategy_id,
-            intent.venue,
-            intent.instrument_id,
-            intent.market_id,
-            intent.event_id,
-            intent.side is Side.BUY,
-            str(intent.quantity),
-            str(intent.price),
-            intent.tif._value_,
-            intent.ts_ns,
-            intent.post_only,
-            intent.reduces,
-            intent.expire_ns,
-            worst_price,
-            nonce,
-            expires_ns,
-        )
+    return (
+        f"{intent.client_order_id!r}{intent.strategy_id!r}{place}|{intent.side is Side.BUY}|"
+        f"{intent.quantity}|{intent.price}|{intent.tif._value_}|{intent.ts_ns}|{intent.post_only}|"
+        f"{intent.reduces}|{intent.expire_ns}|{worst_price}|{nonce}|{expires_ns}"
     ).encode()
 
 
-class ApprovedOrder:
+class ApprovedOrder(tuple[Any, ...]):
     """An intent with the gate's signature. Immutable; cannot be copied, pickled or built outside the gate.
 
     Attributes
@@ -63,47 +57,47 @@ class ApprovedOrder:
         Valid once and until then.
     """
 
-    __slots__ = ("_raw", "_worst", "expires_ns", "intent", "nonce", "signature", "ts_ns")
+    __slots__ = ()
 
-    intent: OrderIntent
-    nonce: int
-    ts_ns: int
-    expires_ns: int
-    signature: bytes
-    _worst: int
-    _raw: tuple[RawCheck, ...]
-
-    def __init__(
-        self,
+    def __new__(
+        cls,
         seal: object,
-        intent: OrderIntent,
-        nonce: int,
-        ts_ns: int,
-        expires_ns: int,
-        signature: bytes,
-        worst: int,
-        raw: tuple[RawCheck, ...],
-    ) -> None:
+        fields: tuple[OrderIntent, int, int, int, int, bytes, tuple[object, ...]],
+    ) -> ApprovedOrder:
+        """Build one from (intent, nonce, ts_ns, expires_ns, worst, signature, checks): the gate alone."""
         if seal is not _SEAL:
             raise ApprovalInvalid(
                 "APPROVAL_FORGED",
                 "an ApprovedOrder is built by the gate alone",
-                type(self).__name__,
+                cls.__name__,
                 "send the intent through Gate.review",
             )
-        _write(self, "intent", intent)
-        _write(self, "nonce", nonce)
-        _write(self, "ts_ns", ts_ns)
-        _write(self, "expires_ns", expires_ns)
-        _write(self, "signature", signature)
-        _write(self, "_worst", worst)
-        _write(self, "_raw", raw)
+        return tuple.__new__(cls, fields)
 
-    def __setattr__(self, name: str, value: object) -> Never:
-        raise ApprovalInvalid("APPROVAL_FORGED", "an approval cannot be changed", name)
+    @property
+    def intent(self) -> OrderIntent:
+        """The order, exactly as approved."""
+        return self[0]  # type: ignore[no-any-return]
 
-    def __delattr__(self, name: str) -> Never:
-        raise ApprovalInvalid("APPROVAL_FORGED", "an approval cannot be changed", name)
+    @property
+    def nonce(self) -> int:
+        """Number of this approval; used once."""
+        return self[1]  # type: ignore[no-any-return]
+
+    @property
+    def ts_ns(self) -> int:
+        """When it was approved."""
+        return self[2]  # type: ignore[no-any-return]
+
+    @property
+    def expires_ns(self) -> int:
+        """From when on it is void."""
+        return self[3]  # type: ignore[no-any-return]
+
+    @property
+    def signature(self) -> bytes:
+        """HMAC-SHA256 of the order, the nonce and the expiry."""
+        return self[5]  # type: ignore[no-any-return]
 
     def __reduce_ex__(self, protocol: object) -> Never:
         raise ApprovalInvalid("APPROVAL_FORGED", "an approval cannot be copied or stored")
@@ -117,14 +111,14 @@ class ApprovedOrder:
         return True
 
     @property
-    def worst_price(self) -> Any:
-        """The price beyond which the order must not trade (Decimal)."""
-        return shares(self._worst)
+    def worst_price(self) -> Decimal:
+        """The price beyond which the order must not trade."""
+        return shares(self[4])
 
     @property
     def checks(self) -> tuple[CheckResult, ...]:
         """Every check that was passed, with its value and limit."""
-        return results(self._raw)
+        return results(self[6])
 
     def verdict(self) -> Verdict:
         """Return the ledger's form of this answer."""
@@ -132,7 +126,9 @@ class ApprovedOrder:
 
 
 class Signer:
-    """Holds the key; signs approvals and lets each be used once, in time.
+    """Holds the key; signs approvals and tells true ones from forged ones.
+
+    The key itself is not kept: only the two hash states that HMAC starts from (RFC 2104).
 
     Parameters
     ----------
@@ -143,69 +139,71 @@ class Signer:
         How long an approval lives.
     """
 
-    __slots__ = ("__keyed", "_nonce", "_open", "ttl_ns")
+    __slots__ = ("__inner", "__outer", "_nonce", "ttl_ns")
 
     def __init__(self, key: bytes | None, ttl_ns: int) -> None:
-        self.__keyed = hmac.new(key or secrets.token_bytes(32), digestmod="sha256")
+        secret = key or secrets.token_bytes(32)
+        block = hashlib.sha256(secret).digest() if len(secret) > _BLOCK_BYTES else secret
+        block = block.ljust(_BLOCK_BYTES, b"\0")
+        self.__inner = hashlib.sha256(bytes(b ^ 0x36 for b in block))
+        self.__outer = hashlib.sha256(bytes(b ^ 0x5C for b in block))
         self.ttl_ns = ttl_ns
         self._nonce = 0
-        self._open: dict[int, str] = {}
 
     def __repr__(self) -> str:
         return "Signer(key=**)"
 
     def _mac(self, message: bytes) -> bytes:
-        """Return the HMAC of `message` (the keyed state is copied: that is faster than keying anew)."""
-        mac = self.__keyed.copy()
-        mac.update(message)
-        return mac.digest()
+        """Return the HMAC-SHA256 of `message`."""
+        inner = self.__inner.copy()
+        inner.update(message)
+        outer = self.__outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()
 
     def sign(
-        self, intent: OrderIntent, worst: int, raw: tuple[RawCheck, ...], now_ns: int
+        self,
+        intent: OrderIntent,
+        place: str,
+        worst: int,
+        raw: tuple[object, ...],
+        now_ns: int,
     ) -> ApprovedOrder:
-        """Return `intent` approved at `now_ns`."""
-        self._nonce += 1
-        nonce, expires_ns = self._nonce, now_ns + self.ttl_ns
-        signature = self._mac(canonical(intent, worst, nonce, expires_ns))
-        self._open[nonce] = intent.client_order_id
-        return ApprovedOrder(_SEAL, intent, nonce, now_ns, expires_ns, signature, worst, raw)
+        """Return `intent` approved at `now_ns`, with a nonce of its own."""
+        self._nonce = nonce = self._nonce + 1
+        expires_ns = now_ns + self.ttl_ns
+        signature = self._mac(canonical(intent, place, worst, nonce, expires_ns))
+        return ApprovedOrder(_SEAL, (intent, nonce, now_ns, expires_ns, worst, signature, raw))
 
-    def use(self, approved: ApprovedOrder, now_ns: int) -> None:
-        """Check and use up `approved`.
+    def verify(self, approved: ApprovedOrder, now_ns: int) -> None:
+        """Check that `approved` is this signer's own and still in time.
 
         Raises
         ------
         ApprovalInvalid
-            ``APPROVAL_FORGED``, ``APPROVAL_EXPIRED`` or ``APPROVAL_REUSED``.
+            ``APPROVAL_FORGED`` or ``APPROVAL_EXPIRED``.
         """
         if type(approved) is not ApprovedOrder:
-            raise ApprovalInvalid(
-                "APPROVAL_FORGED", "not an approval of the gate", type(approved).__name__
-            )
+            seen = type(approved).__name__
+            raise ApprovalInvalid("APPROVAL_FORGED", "not an approval of the gate", seen)
         try:
-            message = canonical(
-                approved.intent, approved._worst, approved.nonce, approved.expires_ns
-            )
-            good = hmac.compare_digest(self._mac(message), approved.signature)
-        except (AttributeError, TypeError):
+            intent, nonce, _, expires_ns, worst, signature, _ = approved
+            place = place_of(intent.venue, intent.instrument_id, intent.market_id, intent.event_id)
+            message = canonical(intent, place, worst, nonce, expires_ns)
+            good = compare_digest(self._mac(message), signature)
+        except (AttributeError, TypeError, ValueError):
             good = False
         if not good:
             raise ApprovalInvalid(
                 "APPROVAL_FORGED",
                 "the approval's signature is not the gate's",
-                getattr(getattr(approved, "intent", None), "client_order_id", "?"),
+                None,
                 "send the intent through Gate.review",
             )
-        order = approved.intent.client_order_id
-        if now_ns >= approved.expires_ns:
+        if now_ns >= expires_ns:
             raise ApprovalInvalid(
-                "APPROVAL_EXPIRED", "the approval has expired", order, "review the order again"
+                "APPROVAL_EXPIRED",
+                "the approval has expired",
+                intent.client_order_id,
+                "review the order again",
             )
-        if self._open.pop(approved.nonce, None) is None:
-            raise ApprovalInvalid(
-                "APPROVAL_REUSED", "the approval was used or withdrawn", order, "review it again"
-            )
-
-    def withdraw(self, nonce: int) -> bool:
-        """Make the approval with this nonce unusable; return whether it was still usable."""
-        return self._open.pop(nonce, None) is not None

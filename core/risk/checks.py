@@ -15,8 +15,8 @@ from core.risk.intake import Intake
 from core.risk.portfolio import Terms, WorkingOrder, need
 from core.risk.states import TradingState
 from core.risk.throttle import Same
-from core.risk.units import NANO, attos_up, nanos_of, shares
-from core.risk.verdict import Code, MarketView, RawCheck
+from core.risk.units import NANO, nanos_of, shares
+from core.risk.verdict import Code, MarketView, RawChecks
 
 #: A decision older than the gate's newest by more than this is made on a clock that stepped back.
 CLOCK_TOLERANCE_NS = NS_PER_SECOND
@@ -47,11 +47,11 @@ class Draft:
         self.quantity = 0
         self.fee_bound = 0
         self.cost = 0
-        self.raw: list[RawCheck] = []
+        self.raw: RawChecks = []
 
     def fail(self, name: str, value: object, limit: object, code: str) -> str:
         """Record a failed check and return its code."""
-        self.raw.append((name, value, limit, False))
+        self.raw += (name, value, limit, False)
         return code
 
     @property
@@ -94,7 +94,7 @@ def control(gate: Intake, d: Draft) -> str:
             return d.fail("trading", gate.holds.reason, "RUNNING", Code.HALTED)
         if d.buy:
             return d.fail("trading", gate.holds.reason, "RUNNING", Code.REDUCE_ONLY)
-    d.raw.append(("trading", state, state, True))
+    d.raw += ("trading", state, state, True)
     family = gate.book.families.get(strategy)
     if family is None:
         return d.fail("strategy", strategy, "registered", Code.UNKNOWN_STRATEGY)
@@ -119,7 +119,7 @@ def market(gate: Intake, d: Draft) -> str:
     rules = d.rules
     if why := rules.state.closed_because(d.now_ns):
         return d.fail("market", why, "active", Code.MARKET_CLOSED)
-    d.raw.append(("market", "active", "active", True))
+    d.raw += ("market", "active", "active", True)
     if not d.buy:
         return ""
     barred = gate.table.blacklist
@@ -128,7 +128,7 @@ def market(gate: Intake, d: Draft) -> str:
         return d.fail("blacklist", named, "not listed", Code.BLACKLISTED)
     age, most = d.view.book_age_ns, gate.table.book_age_ns
     good = age <= most
-    d.raw.append(("book_age_ns", age, most, good))
+    d.raw += ("book_age_ns", age, most, good)
     return "" if good else Code.STALE_BOOK
 
 
@@ -137,13 +137,13 @@ def price(gate: Intake, d: Draft) -> str:
     limit, rules = d.intent.price, d.rules
     if limit is None:
         return _market_price(gate, d)
-    if not limit.is_finite():
-        return d.fail("price", limit, "finite", Code.INVALID_PRICE)
     at = nanos_of(limit)
+    if at is None and not limit.is_finite():
+        return d.fail("price", limit, "finite", Code.INVALID_PRICE)
     if at is None or not rules.grid.contains(at):
         ends = f"{shares(rules.grid.lowest)}..{shares(rules.grid.highest)}"
         return d.fail("price_grid", limit, ends, Code.PRICE_OFF_GRID)
-    d.raw.append(("price_grid", at, "grid", True))
+    d.raw += ("price_grid", at, "grid", True)
     d.price = at
     return _collar(gate, d)
 
@@ -157,7 +157,7 @@ def _market_price(gate: Intake, d: Draft) -> str:
     slip = at * gate.table.slippage // NANO
     grid = d.rules.grid
     d.price = grid.ceil(at + slip) if d.buy else grid.floor(at - slip)
-    d.raw.append(("worst_price", d.price, at, True))
+    d.raw += ("worst_price", d.price, at, True)
     return ""
 
 
@@ -172,7 +172,7 @@ def _collar(gate: Intake, d: Draft) -> str:
     reach = max(at * table.collar // NANO, table.collar_ticks * d.rules.grid.step_at(at))
     bound = at + reach if d.buy else at - reach
     good = d.price <= bound if d.buy else d.price >= bound
-    d.raw.append(("collar", d.price, bound, good))
+    d.raw += ("collar", d.price, bound, good)
     return "" if good else Code.COLLAR
 
 
@@ -182,7 +182,7 @@ def size(gate: Intake, d: Draft) -> str:
     if quantity % rules.size_step:
         return d.fail("size_step", quantity, rules.size_step, Code.SIZE_OFF_STEP)
     good = quantity >= rules.min_size
-    d.raw.append(("size", quantity, rules.min_size, good))
+    d.raw += ("size", quantity, rules.min_size, good)
     if not good:
         return Code.SIZE_TOO_SMALL
     if d.view.depth is None or not d.buy or not _takes(d):
@@ -190,7 +190,7 @@ def size(gate: Intake, d: Draft) -> str:
     depth = nanos_of(d.view.depth) or 0
     most = depth * gate.table.depth_share // NANO
     good = quantity <= most
-    d.raw.append(("depth", quantity, most, good))
+    d.raw += ("depth", quantity, most, good)
     return "" if good else Code.LIQUIDITY
 
 
@@ -208,21 +208,21 @@ def pace(gate: Intake, d: Draft) -> str:
     count, most = gate.throttle.rate(intent.strategy_id, d.buy, d.now_ns)
     if not d.buy:
         most *= REDUCING_RATE
-    d.raw.append(("rate", count, most, count <= most))
+    d.raw += ("rate", count, most, count <= most)
     if count > most:
         return Code.RATE
     count, most = gate.throttle.repeats(d.same, d.now_ns)
-    d.raw.append(("repeats", count, most, count <= most))
+    d.raw += ("repeats", count, most, count <= most)
     if count > most:
         return Code.REPEATED
     if not d.buy:
         return ""
     unknown, most = gate.book.unknown, gate.table.unknown_orders
-    d.raw.append(("unknown_orders", unknown, most, unknown < most))
+    d.raw += ("unknown_orders", unknown, most, unknown < most)
     if unknown >= most:
         return Code.UNKNOWN_ORDERS
     count, most = len(gate.book.orders), gate.table.open_orders
-    d.raw.append(("open_orders", count, most, count < most))
+    d.raw += ("open_orders", count, most, count < most)
     return "" if count < most or d.order is not None else Code.OPEN_ORDERS
 
 
@@ -234,24 +234,21 @@ def coverage(gate: Intake, d: Draft) -> str:
         filled = d.order.filled if d.order is not None else 0
         free = gate.book.sellable(d.intent.strategy_id, rules) + own
         good = d.quantity - filled <= free
-        d.raw.append(("covered_sell", d.quantity - filled, free, good))
+        d.raw += ("covered_sell", d.quantity - filled, free, good)
         return "" if good else Code.COVERED_SELL
     if rules.venue.nets_outcomes:
         opposite = gate.book.held.get(rules.opposite_id, 0)
-        d.raw.append(("opposite_held", opposite, 0, opposite <= 0))
+        d.raw += ("opposite_held", opposite, 0, opposite <= 0)
         return "" if opposite <= 0 else Code.OPPOSITE_HELD
     return ""
 
 
 def worst_case(gate: Intake, d: Draft) -> str:
     """Work out what the order can cost at worst, beyond what its present terms already reserve."""
-    rules, intent = d.rules, d.intent
-    at = shares(d.price) if intent.price is None else intent.price
     try:
-        bound = rules.venue.fees.worst_case(rules.fees, at, intent.quantity, d.now_ns)
+        d.fee_bound = gate.fee_bound(d.rules, d.price, d.quantity, d.now_ns)
     except FeeError as exc:
         return d.fail("fee", exc.what, "a known fee rule", Code.FEE_UNKNOWN)
-    d.fee_bound = max(0, attos_up(bound))
     if d.order is None:
         d.cost = need(d.buy, d.price, d.quantity, d.fee_bound)
     else:
@@ -268,28 +265,30 @@ def exposure(gate: Intake, d: Draft) -> str:
     base = _base(gate, d.rules)
     most = order_ceiling(gate, base)
     good = whole <= most
-    d.raw.append(("order", whole, most, good))
+    d.raw += ("order", whole, most, good)
     if not good:
         return Code.ORDER_LIMIT
     for name, code, used, most in ceilings(gate, d.rules, d.intent.strategy_id, base):
         value = used + d.cost
         good = value <= most
-        d.raw.append((name, value, most, good))
+        d.raw += (name, value, most, good)
         if not good:
             return code
     return ""
 
 
 def _base(gate: Intake, rules: InstrumentRules) -> int:
-    """Return the equity that shares are taken of: what posture, volatility and phase leave of it."""
-    governor = gate.governor
+    """Return the equity that shares are taken of, in billionths of a dollar (so that times a share in
+    billionths is money): what posture, volatility and phase leave of it.
+    """
+    governor, equity = gate.governor, gate.book.cash_total + gate.book.marked
     factor = governor.factor(*rules.labels) if governor.volatile else governor.factor()
-    return max(0, gate.book.equity) * factor // NANO * gate.phase.factor // NANO
+    return max(0, equity // NANO) * factor // NANO * gate.phase.factor // NANO
 
 
 def order_ceiling(gate: Intake, base: int) -> int:
     """Return the most that one order may cost."""
-    return min(base * gate.table.order // NANO, gate.table.order_usd)
+    return min(base * gate.table.order, gate.table.order_usd)
 
 
 def ceilings(
@@ -298,30 +297,23 @@ def ceilings(
     """Return (name, code, committed, limit) of every scope that a purchase counts in."""
     book, table, breaker = gate.book, gate.table, gate.breaker
     in_market = book.by_market.get(rules.market_id, 0)
-    total = base * table.total // NANO
+    in_venue = book.by_venue.get(rules.venue.code, 0)
     out = [
-        ("market_exposure", Code.MARKET_LIMIT, in_market, base * table.market // NANO),
-        (
-            "venue_exposure",
-            Code.VENUE_LIMIT,
-            book.by_venue.get(rules.venue.code, 0),
-            base * table.venue // NANO,
-        ),
-        ("total_exposure", Code.TOTAL_LIMIT, book.committed, total),
+        ("market_exposure", Code.MARKET_LIMIT, in_market, base * table.market),
+        ("venue_exposure", Code.VENUE_LIMIT, in_venue, base * table.venue),
+        ("total_exposure", Code.TOTAL_LIMIT, book.committed, base * table.total),
     ]
     if rules.event_id:
         in_event = book.by_event.get(rules.event_id, 0)
-        out.insert(1, ("event_exposure", Code.EVENT_LIMIT, in_event, base * table.event // NANO))
+        out.append(("event_exposure", Code.EVENT_LIMIT, in_event, base * table.event))
     family = book.families.get(strategy_id, "")
-    used = book.by_family.get(family, 0)
     if family in gate.budget:
-        most = total * gate.budget[family] // NANO
-        out.append(("family_budget", Code.FAMILY_BUDGET, used, most))
+        most = base * (table.total * gate.budget[family] // NANO)
+        out.append(("family_budget", Code.FAMILY_BUDGET, book.by_family.get(family, 0), most))
     if family == breaker.family:
-        market_most = base * breaker.market_share // NANO
-        total_most = base * breaker.total_share // NANO
-        out.append(("breaker_market", Code.BREAKER_LIMIT, in_market, market_most))
-        out.append(("breaker_total", Code.BREAKER_LIMIT, used, total_most))
+        used = book.by_family.get(family, 0)
+        out.append(("breaker_market", Code.BREAKER_LIMIT, in_market, base * breaker.market_share))
+        out.append(("breaker_total", Code.BREAKER_LIMIT, used, base * breaker.total_share))
     return out
 
 
@@ -337,7 +329,7 @@ def cash(gate: Intake, d: Draft) -> str:
     """Check the worst case against cash that nothing else reserves. An exit that costs nothing needs none."""
     free = gate.book.free_cash(d.rules.venue.code)
     good = d.cost <= free or d.cost == 0
-    d.raw.append(("cash", d.cost, free, good))
+    d.raw += ("cash", d.cost, free, good)
     return "" if good else Code.CASH
 
 

@@ -53,8 +53,7 @@ class Gate(Intake):
     ) -> None:
         super().__init__(venues, limits or Limits())
         self._signer = Signer(key, approval_ttl_ns)
-        self._approvals: dict[str, ApprovedOrder] = {}
-        self._expiring: deque[ApprovedOrder] = deque()
+        self._expiring: deque[tuple[int, int, WorkingOrder]] = deque()
 
     # -- review -------------------------------------------------------------------------------------
 
@@ -75,8 +74,8 @@ class Gate(Intake):
             draft.fee_bound,
         )
         order.stop = not draft.buy and intent.reason.startswith("stop")
-        approved = self._sign(draft)
-        order.nonce = approved.nonce
+        approved = self._sign(draft, order)
+        order.nonce = approved[1]
         self.book.reserve(order)
         if self.book.families.get(intent.strategy_id) == self.breaker.family:
             self.breaker.approved(intent.client_order_id)
@@ -112,7 +111,7 @@ class Gate(Intake):
         for check in CHECKS:
             if code := check(self, draft):
                 return Refusal(intent, code, tuple(draft.raw), view.now_ns)
-        approved = self._sign(draft)
+        approved = self._sign(draft, order)
         self.book.begin_change(order, draft.terms, approved.nonce)
         return approved
 
@@ -123,18 +122,23 @@ class Gate(Intake):
             self._expire(now_ns)
         self._observe()
 
-    def _sign(self, draft: Draft) -> ApprovedOrder:
-        approved = self._signer.sign(draft.intent, draft.price, tuple(draft.raw), draft.now_ns)
-        self._approvals[draft.intent.client_order_id] = approved
-        self._expiring.append(approved)
-        self.throttle.count(draft.same, draft.now_ns)
+    def _sign(self, draft: Draft, order: WorkingOrder) -> ApprovedOrder:
+        """Sign the draft and keep the approval with its order until it is redeemed or runs out."""
+        intent, now_ns = draft.intent, draft.now_ns
+        approved = self._signer.sign(
+            intent, draft.rules.place, draft.price, tuple(draft.raw), now_ns
+        )
+        order.approval = approved
+        self._expiring.append((approved[3], approved[1], order))
+        self.throttle.count(draft.same, now_ns)
         return approved
 
     # -- redeem -------------------------------------------------------------------------------------
 
     def approval(self, client_order_id: str) -> ApprovedOrder | None:
         """Return the approval that waits for this order, for the execution path to redeem."""
-        return self._approvals.get(client_order_id)
+        order = self.book.orders.get(client_order_id)
+        return order.approval if order is not None else None
 
     def redeem(
         self, approved: ApprovedOrder, now_ns: int, sending: OrderIntent | None = None
@@ -154,20 +158,29 @@ class Gate(Intake):
         HaltedError
             Trading was halted (or buying stopped) after the approval.
         """
-        self._signer.use(approved, now_ns)
-        intent = approved.intent
+        self._signer.verify(approved, now_ns)
+        intent: OrderIntent = approved.intent
         cid = intent.client_order_id
-        self._approvals.pop(cid, None)
         order = self.book.orders.get(cid)
-        same = sending is None or _same_order(intent, sending)
-        if order is None or not same or not self._awaits(order, approved.nonce):
-            self._give_up(order, approved.nonce)
+        if order is None or not self._awaits(order, approved.nonce):
             raise ApprovalInvalid(
-                "APPROVAL_OTHER_ORDER", "the approval is for another order", cid, "review the order"
+                "APPROVAL_REUSED",
+                "the approval was used or withdrawn",
+                cid,
+                "review the order again",
+            )
+        order.approval = None
+        if sending is not None and not _same_order(intent, sending):
+            self._give_up(order)
+            raise ApprovalInvalid(
+                "APPROVAL_OTHER_ORDER",
+                "the approval is for another order",
+                cid,
+                "review this order",
             )
         state = self.holds.state
         if state is TradingState.HALTED or (order.buy and state is not TradingState.RUNNING):
-            self._give_up(order, approved.nonce)
+            self._give_up(order)
             raise HaltedError(
                 f"trading is {state}",
                 self.holds.reason,
@@ -179,35 +192,28 @@ class Gate(Intake):
 
     @staticmethod
     def _awaits(order: WorkingOrder, nonce: int) -> bool:
-        """Return whether `order` waits for this approval: to be sent, or to be changed."""
-        if order.change is not None:
-            return order.change.nonce == nonce
-        return order.state is OrderState.APPROVED and order.nonce == nonce
+        """Return whether `order` waits for the approval with this nonce: to be sent, or to be changed."""
+        if order.approval is None:
+            return False
+        expected = order.change.nonce if order.change is not None else order.nonce
+        return expected == nonce
 
-    def _give_up(self, order: WorkingOrder | None, nonce: int) -> None:
+    def _give_up(self, order: WorkingOrder) -> None:
         """Take back what an approval reserved that will never be redeemed."""
-        if order is None:
-            return
-        if order.change is not None and order.change.nonce == nonce:
+        order.approval = None
+        if order.change is not None:
             self.book.end_change(order, accepted=False)
-        elif order.state is OrderState.APPROVED and order.nonce == nonce:
+        else:
             self.breaker.neither(order.client_order_id)
             self.book.close(order)
 
     def _expire(self, now_ns: int) -> None:
         """Drop approvals that were never redeemed: the signer refuses them from now on."""
-        while self._expiring and self._expiring[0].expires_ns <= now_ns:
-            approved = self._expiring.popleft()
-            if not self._signer.withdraw(approved.nonce):
-                continue
-            cid = approved.intent.client_order_id
-            self._approvals.pop(cid, None)
-            self._give_up(self.book.orders.get(cid), approved.nonce)
-
-    def _forget(self, order: WorkingOrder) -> None:
-        for nonce in (order.nonce, order.change.nonce if order.change else 0):
-            if self._signer.withdraw(nonce):
-                self._approvals.pop(order.client_order_id, None)
+        expiring = self._expiring
+        while expiring and expiring[0][0] <= now_ns:
+            _, nonce, order = expiring.popleft()
+            if order.approval is not None and self._awaits(order, nonce):
+                self._give_up(order)
 
     # -- what others may read -----------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from core.domain.errors import MarketError
 from core.domain.fees import FeeBook, FeeSchedule
 from core.domain.grid import TickGrid
 from core.domain.market import STATUS_TRANSITIONS, Market, MarketStatus
+from core.risk.approval import place_of
 from core.risk.units import nanos_of
 
 
@@ -116,11 +117,15 @@ class InstrumentRules:
 
     Attributes
     ----------
+    fee_terms : int
+        Number of the venue's schedule: the same terms have the same number.
     group : str
         The event, or the market without one: round trips are judged per group, so that the losing leg
         of an arbitrage is not a losing trade.
     labels : frozenset of str
         Everything a blacklist can name: instrument, market, event, series, category, venue.
+    place : str
+        The part of the signed text that all its orders share.
     """
 
     instrument_id: str
@@ -133,12 +138,16 @@ class InstrumentRules:
     size_step: int
     min_size: int
     fees: FeeSchedule
+    fee_terms: int
     pays_at_most: int
     group: str
     labels: frozenset[str]
+    place: str
 
 
-def rules_of(market: Market, venue: VenueRules, state: MarketState) -> list[InstrumentRules]:
+def rules_of(
+    market: Market, venue: VenueRules, state: MarketState, fee_terms: int = 0
+) -> list[InstrumentRules]:
     """Return the rules of every outcome of `market`."""
     binary = len(market.outcomes) == 2
     named = {market.venue, market.market_id, market.event_id, market.series, market.category}
@@ -159,9 +168,11 @@ def rules_of(market: Market, venue: VenueRules, state: MarketState) -> list[Inst
                 size_step=max(1, _exact(market.size_step)),
                 min_size=_exact(market.min_size),
                 fees=market.fees,
+                fee_terms=fee_terms,
                 pays_at_most=grid.bands[-1][1],
                 group=market.event_id or market.market_id,
                 labels=labels,
+                place=place_of(market.venue, iid, market.market_id, market.event_id),
             )
         )
     return out

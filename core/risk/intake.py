@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from core.domain.errors import MarketError
-from core.domain.fees import Side
+from core.domain.fees import FeeSchedule, Side
 from core.domain.market import Market, MarketStatus
 from core.risk.breaker import CircuitBreaker
 from core.risk.budget import FamilyResult
-from core.risk.governor import NS_PER_MINUTE, Governor
+from core.risk.governor import NS_PER_HOUR, NS_PER_MINUTE, Governor
 from core.risk.instruments import InstrumentRules, MarketState, VenueRules, rules_of
 from core.risk.limits import Limits
 from core.risk.phases import FundPhase
@@ -22,10 +22,12 @@ from core.risk.portfolio import OrderState, Portfolio, Trade, WorkingOrder
 from core.risk.states import Holds, RiskEvent, TradingState
 from core.risk.table import Table
 from core.risk.throttle import Throttle
-from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of
+from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of, shares
 
 #: Strategy that owns fills and positions no strategy of ours asked for.
 EXTERNAL = "EXTERNAL"
+#: Worst-case fees kept before they are worked out anew.
+REMEMBERED_FEES = 65_536
 #: Anomalies that stop buying until an operator has looked.
 GRAVE = frozenset({"OVERFILL", "WORSE_PRICE", "FEE_ABOVE_BOUND", "SHORT", "FILL_UNSENT"})
 
@@ -53,6 +55,8 @@ class Intake:
         self._venues = {v.code: v for v in venues}
         self.rules: dict[str, InstrumentRules] = {}
         self._states: dict[str, MarketState] = {}
+        self._fee_terms: dict[tuple[str, FeeSchedule], int] = {}
+        self._fee_bounds: dict[tuple[int, int, int, int], int] = {}
 
     def knows_venue(self, code: str) -> bool:
         """Return whether this venue may be traded at all."""
@@ -63,6 +67,26 @@ class Intake:
         out = self._events[:]
         self._events.clear()
         return out
+
+    def fee_bound(self, rules: InstrumentRules, price: int, quantity: int, now_ns: int) -> int:
+        """Return the worst-case fee of an order, in 1e-18 dollar.
+
+        Remembered per schedule, price, size and hour: fee rules change on the hour, never within.
+
+        Raises
+        ------
+        FeeError
+            If no rule is known for the schedule.
+        """
+        key = (rules.fee_terms, price, quantity, now_ns // NS_PER_HOUR)
+        bound = self._fee_bounds.get(key)
+        if bound is None:
+            fee = rules.venue.fees.worst_case(rules.fees, shares(price), shares(quantity), now_ns)
+            bound = max(0, attos_up(fee))
+            if len(self._fee_bounds) >= REMEMBERED_FEES:
+                self._fee_bounds.clear()
+            self._fee_bounds[key] = bound
+        return bound
 
     # -- strategies and limits ----------------------------------------------------------------------
 
@@ -164,16 +188,12 @@ class Intake:
         if not proven and order.state is not OrderState.APPROVED:
             self.on_unknown(client_order_id, ts_ns)
             return False
-        self._forget(order)
         self.book.close(order)
         if rejected:
             self._breaker_error(order, "rejected")
         elif order.strategy_id in self.book.families:
             self.breaker.neither(client_order_id)
         return True
-
-    def _forget(self, order: WorkingOrder) -> None:
-        """Make an approval that waits for this order unusable (overridden by the gate)."""
 
     def _breaker_error(self, order: WorkingOrder, reason: str) -> None:
         if self.book.families.get(order.strategy_id) == self.breaker.family:
@@ -188,6 +208,7 @@ class Intake:
         self._advance(ts_ns)
         order = self.book.orders.get(client_order_id)
         if order is not None:
+            order.approval = None
             self.book.end_change(order, accepted=accepted)
 
     # -- fills --------------------------------------------------------------------------------------
@@ -270,10 +291,15 @@ class Intake:
             self._anomaly("FILL_UNSENT", cid)
         if size > order.leaves:
             self._anomaly("OVERFILL", f"{cid}: {size} of {order.leaves}")
-        if order.buy and at > order.price:
-            self._anomaly("WORSE_PRICE", f"{cid}: {at} above {order.price}")
-        elif order.fee_paid + paid > order.fee_bound:
-            self._anomaly("FEE_ABOVE_BOUND", f"{cid}: {dollars(order.fee_paid + paid)}")
+        if order.buy:
+            if at > order.price:
+                self._anomaly("WORSE_PRICE", f"{cid}: {shares(at)} above {shares(order.price)}")
+            if order.fee_paid + paid > order.fee_bound:
+                self._anomaly("FEE_ABOVE_BOUND", f"{cid}: {dollars(order.fee_paid + paid)}")
+        elif at < order.price:
+            self._anomaly("SLIPPED", f"{cid}: {shares(at)} below {shares(order.price)}")
+        elif paid > at * size + order.reserved:
+            self._anomaly("FEE_ABOVE_PROCEEDS", f"{cid}: {dollars(paid)}")
 
     def _anomaly(self, code: str, detail: str) -> None:
         self._events.append(RiskEvent(self.now_ns, "anomaly", code, "", "", detail))
@@ -336,7 +362,9 @@ class Intake:
         else:
             state.move(market.status)
             state.open_ns, state.close_ns = market.open_ns, market.close_ns
-        for rules in rules_of(market, venue, state):
+        terms = (market.venue, market.fees)
+        number = self._fee_terms.setdefault(terms, len(self._fee_terms))
+        for rules in rules_of(market, venue, state, number):
             self.rules[rules.instrument_id] = rules
 
     def on_status(self, market_id: str, status: MarketStatus) -> None:

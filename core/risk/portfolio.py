@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.domain.errors import MarketError
+from core.risk.approval import ApprovedOrder
 from core.risk.instruments import InstrumentRules
 from core.risk.units import NANO
 
@@ -54,6 +55,7 @@ class WorkingOrder:
     """An approved order and what it still reserves."""
 
     __slots__ = (
+        "approval",
         "buy",
         "change",
         "client_order_id",
@@ -92,6 +94,7 @@ class WorkingOrder:
         self.nonce = 0
         self.stop = False
         self.change: Change | None = None
+        self.approval: ApprovedOrder | None = None
         self.state = OrderState.APPROVED
         self.reserved = need(buy, price, quantity, fee_bound)
 
@@ -221,7 +224,7 @@ class Portfolio:
         """Release everything that `order` still reserves."""
         if order.state is OrderState.UNKNOWN:
             self.unknown -= 1
-        order.state = OrderState.DONE
+        order.state, order.approval, order.change = OrderState.DONE, None, None
         del self.orders[order.client_order_id]
         self._working(order, -order.leaves)
         self._reserve_cash(order, -order.reserved)

@@ -9,9 +9,11 @@ from decimal import Decimal
 
 import pytest
 
+from core.domain.decision import TimeInForce
 from core.domain.errors import ApprovalInvalid
+from core.domain.fees import Side
 from core.risk import ApprovedOrder, Gate
-from core.risk.approval import Signer, canonical
+from core.risk.approval import Signer, canonical, place_of
 from tests.unit.core.risk.world import KYES, D, Desk, world
 
 
@@ -53,37 +55,43 @@ def test_a_redeemed_order_never_expires(desk: Desk):
 def test_an_approval_cannot_be_built_copied_pickled_or_changed(desk: Desk):
     approved = approve(desk)
     for attempt in (
-        lambda: ApprovedOrder(object(), approved.intent, 1, 1, 9, b"", 1, ()),
-        lambda: ApprovedOrder(None, approved.intent, 1, 1, 9, b"", 1, ()),
+        lambda: ApprovedOrder(object(), tuple(approved)),
+        lambda: ApprovedOrder(None, tuple(approved)),
         lambda: copy.copy(approved),
         lambda: copy.deepcopy(approved),
         lambda: pickle.dumps(approved),
-        lambda: setattr(approved, "nonce", 7),
-        lambda: delattr(approved, "nonce"),
     ):
         with pytest.raises(ApprovalInvalid):
             attempt()
+    for change in (
+        lambda: setattr(approved, "nonce", 7),
+        lambda: setattr(approved, "anything", 7),
+        lambda: approved.__setitem__(0, None),
+    ):
+        with pytest.raises(AttributeError):
+            change()
 
 
-def forged(approved: ApprovedOrder, **changes: object) -> ApprovedOrder:
-    fake = object.__new__(ApprovedOrder)
-    for name in ApprovedOrder.__slots__:
-        object.__setattr__(fake, name, changes.get(name, getattr(approved, name)))
-    return fake
+FIELDS = ("intent", "nonce", "ts_ns", "expires_ns", "worst", "signature", "checks")
 
 
-@pytest.mark.parametrize("field", ["intent", "nonce", "expires_ns", "_worst", "signature"])
+def forged(approved: ApprovedOrder, field: str, value: object) -> ApprovedOrder:
+    fields = [value if name == field else old for name, old in zip(FIELDS, approved, strict=True)]
+    return tuple.__new__(ApprovedOrder, fields)
+
+
+@pytest.mark.parametrize("field", ["intent", "nonce", "expires_ns", "worst", "signature"])
 def test_a_forged_field_voids_the_signature(desk: Desk, field: str):
     approved = approve(desk)
     changes: dict[str, object] = {
         "intent": replace(approved.intent, quantity=Decimal(11)),
         "nonce": approved.nonce + 1,
         "expires_ns": approved.expires_ns + 1,
-        "_worst": 990_000_000,
+        "worst": 990_000_000,
         "signature": bytes(32),
     }
     with pytest.raises(ApprovalInvalid) as info:
-        desk.gate.redeem(forged(approved, **{field: changes[field]}), 11)
+        desk.gate.redeem(forged(approved, field, changes[field]), 11)
     assert code_of(info) == "APPROVAL_FORGED"
     assert desk.gate.redeem(approved, 11), "the true approval is untouched"
 
@@ -101,8 +109,8 @@ def test_things_that_are_no_approval_are_forged(gate: Gate, desk: Desk):
         pass
 
     approved = approve(desk)
-    fake = object.__new__(Looks)
-    half = object.__new__(ApprovedOrder)
+    fake = tuple.__new__(Looks, approved)
+    half = tuple.__new__(ApprovedOrder, ())
     for thing in (None, "yes", approved.intent, fake, half):
         with pytest.raises(ApprovalInvalid) as info:
             gate.redeem(thing, 11)  # type: ignore[arg-type]
@@ -128,11 +136,28 @@ def test_a_withdrawn_approval_cannot_be_redeemed(desk: Desk):
 
 def test_the_signed_bytes_separate_every_field(desk: Desk):
     intent = desk.intent(KYES, "BUY", "10", "0.40")
+
+    def signed(order) -> bytes:
+        place = place_of(order.venue, order.instrument_id, order.market_id, order.event_id)
+        return canonical(order, place, 1, 1, 1)
+
     moved = replace(intent, client_order_id=intent.client_order_id + "S", strategy_id="1")
-    assert canonical(intent, 1, 1, 1) != canonical(moved, 1, 1, 1)
-    quoted = replace(intent, client_order_id="O', 'S1")
-    assert canonical(quoted, 1, 1, 1) != canonical(intent, 1, 1, 1)
-    assert canonical(intent, 1, 1, 1) == canonical(replace(intent), 1, 1, 1)
+    quoted = replace(intent, client_order_id="O-1''S1")
+    assert len({signed(intent), signed(moved), signed(quoted)}) == 3
+    changes: dict[str, object] = {
+        "client_order_id": "X", "strategy_id": "X", "venue": "X", "instrument_id": "X",
+        "market_id": "X", "event_id": "X", "side": Side.SELL, "quantity": D(11), "price": None,
+        "tif": TimeInForce.IOC, "ts_ns": 2, "post_only": True, "reduces": True, "expire_ns": 9,
+    }  # fmt: skip
+    for name, value in changes.items():
+        assert signed(replace(intent, **{name: value})) != signed(intent), name
+
+
+def test_the_signature_is_hmac_sha256():
+    import hmac
+
+    for key in (b"k" * 32, b"k" * 64, b"k" * 100):
+        assert Signer(key, 1)._mac(b"order") == hmac.digest(key, b"order", "sha256")
 
 
 def test_the_key_is_never_shown(desk: Desk):

@@ -89,6 +89,9 @@ class Desk:
 
     def fill(self, order_id: str, quantity: str, price: str, fee: str = "0", **more) -> bool:
         self.count += 1
+        waiting = self.gate.approval(order_id)
+        if waiting is not None:
+            self.gate.redeem(waiting, waiting.ts_ns)
         return self.gate.on_fill(order_id, f"T-{self.count}", D(quantity), D(price), D(fee), **more)
 
     def hold(self, iid: str, quantity: str, price: str = "0.40", strategy: str = "S1") -> None:
@@ -110,7 +113,7 @@ def world(limits: Limits | None = None, cash: str = "100", **options) -> Gate:
     gate = Gate(venues(), limits or load_profile("research"), key=b"k" * 32, **options)
     for strategy in ("S1", "S2"):
         gate.on_strategy(strategy)
-    gate.on_market(market("KALSHI", "K1", "E1", close_ns=1_000_000_000_000))
+    gate.on_market(market("KALSHI", "K1", "E1"))
     gate.on_market(market("KALSHI", "K2", "E1"))
     gate.on_market(market("POLYMARKET", "P1", "E2", min_size=D(5)))
     gate.on_cash("KALSHI", D(cash))
