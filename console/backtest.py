@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -70,25 +71,31 @@ class BacktestRequest:
 
 
 def parse_params(pairs: Sequence[str]) -> dict[str, Any]:
-    """Return ``NAME=VALUE`` texts as a dict; a value that is a JSON list or object becomes one."""
-    import json
+    """Return ``NAME=VALUE`` texts as a dict.
 
+    A value that is a JSON list or object becomes one. ``Class.name=value`` sets a parameter of one of
+    several strategies.
+    """
     out: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
+        owner, _, field_name = name.strip().rpartition(".")
+        if not equals or not field_name:
             raise UsageError("a parameter is written NAME=VALUE", pair, "--param min_edge=0.02")
-        if name.strip() in out:
+        target = out.setdefault(owner, {}) if owner else out
+        if field_name in target:
             raise UsageError("this parameter is given twice", name.strip())
-        text = value.strip()
-        if text[:1] in ("[", "{"):
-            try:
-                out[name.strip()] = json.loads(text)
-            except json.JSONDecodeError as exc:
-                raise UsageError("this parameter is not valid JSON", pair) from exc
-        else:
-            out[name.strip()] = text
+        target[field_name] = _value(pair, value.strip())
     return out
+
+
+def _value(pair: str, text: str) -> Any:
+    if text[:1] not in ("[", "{"):
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as exc:
+        raise UsageError("this parameter is not valid JSON", pair) from exc
 
 
 def _capital(value: Any) -> Decimal:

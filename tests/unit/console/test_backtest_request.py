@@ -101,3 +101,8 @@ def test_a_config_file_with_a_fault_says_which(tmp_path, text, says):
 def test_a_config_file_that_is_not_there_is_a_config_error(tmp_path):
     with pytest.raises(ConfigError, match="no such config file"):
         build(tmp_path / "nothing.toml")
+
+
+def test_parameters_of_one_of_several_strategies_carry_its_class_name():
+    params = parse_params(["Arb.edge=1", "Arb.size=2", "Momentum.fast=3"])
+    assert params == {"Arb": {"edge": "1", "size": "2"}, "Momentum": {"fast": "3"}}

@@ -1,0 +1,315 @@
+"""`beta backtest` as a process: good runs, and everything a user can get wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.domain.clock import NS_PER_DAY, NS_PER_SECOND, ns_from_iso
+from core.domain.fees import FeeSchedule
+from core.domain.grid import TickGrid
+from core.domain.market import Market, Outcome
+from core.engine.catalog import CatalogWriter, QuoteColumns
+
+ROOT = Path(__file__).resolve().parents[2]
+START = ns_from_iso("2026-07-01T12:00:00Z")
+DAYS = 6
+
+STRATEGY = """
+from decimal import Decimal
+from core.engine.strategy import BetaStrategy, StrategyConfig
+
+class MineConfig(StrategyConfig):
+    size: Decimal = Decimal(10)
+
+class Mine(BetaStrategy):
+    config_type = MineConfig
+    def on_start(self):
+        self.seen = 0
+        for iid in self.universe:
+            self.watch_quotes(iid)
+    def on_quote(self, quote):
+        iid = str(quote.instrument_id)
+        self.seen += 1
+        ask = self.best_ask(iid)
+        if "-YES" in iid and ask and not self.position(iid) and self.seen > 4:
+            self.buy(iid, self.config.size, ask.price, reason="first look")
+"""
+
+
+def market(name: str) -> Market:
+    return Market(
+        venue="KALSHI",
+        market_id=name,
+        question=f"Will {name}?",
+        outcomes=(
+            Outcome(f"{name}-YES.KALSHI", "Yes", "yes"),
+            Outcome(f"{name}-NO.KALSHI", "No", "no"),
+        ),
+        grid=TickGrid.uniform(Decimal("0.01")),
+        fees=FeeSchedule("KALSHI", kind="quadratic"),
+        event_id=name,
+        open_ns=START,
+        close_ns=START + DAYS * NS_PER_DAY,
+    )
+
+
+def quotes(n: int, no: bool = False) -> QuoteColumns:
+    step = DAYS * NS_PER_DAY // n
+    drift = np.arange(n, dtype=np.int64) * 2_000 // n // 100 * 100
+    bid, ask = 4_000 + drift, 4_200 + drift
+    size = np.full(n, 100_000, dtype=np.int64)
+    return QuoteColumns(
+        ts_event=START + np.arange(n, dtype=np.int64) * step,
+        bid=10_000 - ask if no else bid,
+        ask=10_000 - bid if no else ask,
+        bid_size=size,
+        ask_size=size,
+    )
+
+
+def write(path: Path, names=("KXONE-26",), resolved=True, rows=300) -> Path:
+    with CatalogWriter(path, name=path.name, source="a test") as out:
+        out.markets([market(name) for name in names])
+        for name in names:
+            out.quotes(f"{name}-YES.KALSHI", quotes(rows))
+            out.quotes(f"{name}-NO.KALSHI", quotes(rows, no=True))
+            if resolved:
+                end = START + DAYS * NS_PER_DAY + NS_PER_SECOND
+                out.closes(f"{name}-YES.KALSHI", end, Decimal(1))
+                out.closes(f"{name}-NO.KALSHI", end, Decimal(0))
+    return path
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("data") / "small", ("KXONE-26", "KXTWO-26"))
+
+
+@pytest.fixture
+def mine(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(STRATEGY)
+    return file
+
+
+def beta(*args, cwd=None, script=None):
+    start = [script] if script else ["-m", "console.cli", "backtest"]
+    return subprocess.run(
+        [sys.executable, *map(str, start), *map(str, args)],
+        cwd=cwd or ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def refused(out, code, *texts):
+    """An error is three lines at most, says what is wrong, and nothing is on stdout."""
+    assert out.returncode == code, out.stderr + out.stdout
+    assert out.stdout == ""
+    assert "Traceback" not in out.stderr
+    assert len(out.stderr.strip().splitlines()) <= 3
+    for text in texts:
+        assert text in out.stderr
+
+
+def test_a_run_prints_a_report_and_writes_its_folder(catalog, mine, tmp_path):
+    folder = tmp_path / "deep" / "report"
+    out = beta(mine, "--data", catalog, "--report", folder)
+    assert out.returncode == 0, out.stderr
+    assert "P&L after fees" in out.stdout
+    assert "RECORDED DATA" in out.stdout
+    assert str(folder / "report.html") in out.stdout
+    doc = json.loads((folder / "result.json").read_text())
+    assert doc["totals"]["fills"] == 2
+    assert doc["totals"]["markets_decided"] == 2
+
+
+def test_settled_profit_is_exact_to_the_cent(catalog, mine):
+    doc = json.loads(beta(mine, "--data", catalog, "--json", "--latency-ms", 0).stdout)
+    paid = sum(Decimal(m["fees"]) for m in doc["markets"])
+    assert Decimal(doc["totals"]["fees"]) == paid > 0
+    assert all(m["payout"] == "1" for m in doc["markets"])
+    # Two times ten shares bought at 0.42, paid 1 each.
+    assert Decimal(doc["totals"]["pnl"]) == Decimal("11.60") - paid
+
+
+def test_the_same_command_decides_the_same_and_another_seed_or_capital_is_another_config(
+    catalog, mine
+):
+    docs = [
+        json.loads(beta(mine, "--data", catalog, "--json", *more).stdout)
+        for more in ([], [], ["--capital", "200"])
+    ]
+    assert docs[0]["decision_hash"] == docs[1]["decision_hash"]
+    assert docs[0]["header"]["config_hash"] == docs[1]["header"]["config_hash"]
+    assert docs[0]["header"]["config_hash"] != docs[2]["header"]["config_hash"]
+
+
+def test_the_thin_twin_is_the_same_command(catalog, mine):
+    twin = beta(
+        f"--strategy={mine}", f"--data={catalog}", "--period=90d", "--json",
+        script=ROOT / "scripts" / "backtest.py",
+    )  # fmt: skip
+    assert twin.returncode == 0, twin.stderr
+    doc = json.loads(beta(mine, "--data", catalog, "--period", "90d", "--json").stdout)
+    assert json.loads(twin.stdout)["decision_hash"] == doc["decision_hash"]
+
+
+def test_period_market_and_parameters_reach_the_run(catalog, mine):
+    out = beta(
+        mine, "--data", catalog, "--json", "--market", "KXTWO-26", "-p", "size=3",
+        "--period", "2026-07-03:2026-07-05",
+    )  # fmt: skip
+    doc = json.loads(out.stdout)
+    assert [m["market_id"] for m in doc["unresolved"]] == ["KXTWO-26"]
+    assert doc["header"]["start"] >= "2026-07-03"
+    assert doc["header"]["end"] <= "2026-07-05T00:00:00Z"
+    assert doc["unresolved"][0]["open_quantity"] in ("3", "3.00")
+
+
+def test_a_market_without_resolution_is_flagged_and_exits_with_zero(mine, tmp_path):
+    data = write(tmp_path / "open", resolved=False)
+    out = beta(mine, "--data", data, "--json")
+    assert out.returncode == 0, out.stderr
+    doc = json.loads(out.stdout)
+    assert [m["market_id"] for m in doc["unresolved"]] == ["KXONE-26"]
+    assert "UNRESOLVED" in {w["code"] for w in doc["warnings"]}
+    assert "unresolved" in beta(mine, "--data", data).stdout
+
+
+def test_capital_zero_is_refused(catalog, mine):
+    refused(beta(mine, "--data", catalog, "--capital", "0"), 2, "capital", "--capital 100")
+
+
+def test_missing_data_names_what_there_is(mine):
+    refused(beta(mine, "--data", "nothing_here"), 1, "no such catalog", "nothing_here", "sample")
+
+
+def test_an_empty_catalog_is_refused(mine, tmp_path):
+    (tmp_path / "empty").mkdir()
+    refused(beta(mine, "--data", tmp_path / "empty"), 1, "catalog")
+    data = write(tmp_path / "hollow")
+    shutil.rmtree(data / "data")
+    refused(beta(mine, "--data", data), 1)
+
+
+def test_an_unknown_strategy_names_the_nearest(catalog):
+    refused(beta("polymarkt_arb", "--data", catalog), 2, "polymarket_arb")
+
+
+def test_an_unknown_market_names_the_nearest(catalog, mine):
+    refused(beta(mine, "--data", catalog, "--market", "KXTOW-26"), 2, "KXTWO-26")
+
+
+def test_an_unknown_parameter_names_the_nearest(catalog, mine):
+    refused(beta(mine, "--data", catalog, "-p", "sise=3"), 2, "sise", "size")
+    refused(beta(mine, "--data", catalog, "-p", "size=many"), 2, "size")
+
+
+@pytest.mark.parametrize(
+    ("period", "code"), [("soon", 2), ("2026-07-05:2026-07-03", 2), ("2020-01-01:2020-02-01", 1)]
+)
+def test_a_period_that_is_none_or_outside_the_data_is_refused(catalog, mine, period, code):
+    refused(beta(mine, "--data", catalog, "--period", period), code)
+
+
+def test_a_corrupt_file_is_named_and_nothing_is_reported(mine, tmp_path):
+    data = write(tmp_path / "torn")
+    victim = sorted((data / "data" / "quotes").rglob("*.parquet"))[0]
+    victim.write_bytes(victim.read_bytes()[:-200])
+    out = beta(mine, "--data", data, "--report", tmp_path / "r")
+    refused(out, 1, victim.name)
+    assert not (tmp_path / "r").exists()
+
+
+def test_overlapping_files_of_one_instrument_are_refused(mine, tmp_path):
+    data = write(tmp_path / "twice")
+    one = sorted((data / "data" / "quotes").rglob("*.parquet"))[0]
+    start, _, end = one.stem.partition("_")
+    shutil.copy(one, one.with_name(f"{start}_{end.replace('-000000000Z', '-000000001Z')}.parquet"))
+    out = beta(mine, "--data", data)
+    assert out.returncode == 1, "data counted twice would give false figures"
+
+
+def test_a_strategy_that_raises_stops_the_run_and_leaves_no_report(catalog, tmp_path):
+    file = tmp_path / "raises.py"
+    file.write_text(STRATEGY.replace("self.seen += 1", "raise ValueError('a bug of mine')"))
+    out = beta(file, "--data", catalog, "--report", tmp_path / "r")
+    refused(out, 1, "a bug of mine")
+    assert not (tmp_path / "r").exists()
+
+
+def test_debugging_shows_the_traceback_of_the_strategy(catalog, tmp_path, monkeypatch):
+    monkeypatch.setenv("BETA_DEBUG", "1")
+    file = tmp_path / "raises.py"
+    file.write_text(STRATEGY.replace("self.seen += 1", "raise ValueError('a bug of mine')"))
+    out = beta(file, "--data", catalog)
+    assert out.returncode == 1
+    assert "Traceback" in out.stderr
+    assert "raises.py" in out.stderr
+
+
+def test_ctrl_c_stops_at_once_with_130_and_no_half_written_report(catalog, tmp_path):
+    file, mark = tmp_path / "slow.py", tmp_path / "running"
+    file.write_text(
+        STRATEGY.replace(
+            "self.seen += 1",
+            f"open({str(mark)!r}, 'w').close(); import time; time.sleep(0.05)",
+        )
+    )
+    command = [sys.executable, "-m", "console.cli", "backtest", str(file)]
+    command += ["--data", str(catalog), "--report", str(tmp_path / "r")]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(600):
+        if mark.exists():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["running", "slow.py"]
+
+
+def test_a_folder_with_other_files_is_not_overwritten_and_no_time_is_lost(catalog, mine, tmp_path):
+    (tmp_path / "mine.py").rename(tmp_path / "kept.py")
+    out = beta(tmp_path / "kept.py", "--data", catalog, "--report", tmp_path)
+    refused(out, 2, "other files")
+
+
+def test_progress_goes_to_stderr_and_json_stays_clean(catalog, mine):
+    out = beta(mine, "--data", catalog, "--json")
+    json.loads(out.stdout)
+
+
+def test_output_cut_short_by_its_reader_is_no_crash(catalog, mine):
+    process = subprocess.run(
+        f"{sys.executable} -m console.cli backtest {mine} --data {catalog} | head -1",
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in process.stderr
