@@ -148,8 +148,10 @@ def _markets(title: str, summary: Summary) -> RenderableType:
     rows = []
     for m in summary.markets[:ROWS]:
         exits = ", ".join(f"{k} {n}" for k, n in sorted(m.exit_reasons.items()))
-        outcome = f"paid {m.payout:f}" if m.payout is not None else Text("unresolved", "yellow")
-        still = f"{m.open_quantity:f} ({w.money(m.open_value)})" if m.open_quantity else ""
+        outcome = (
+            f"paid {w.plain(m.payout)}" if m.payout is not None else Text("unresolved", "yellow")
+        )
+        still = f"{w.plain(m.open_quantity)} ({w.money(m.open_value)})" if m.open_quantity else ""
         name = shown(m.question or m.market_id)
         name.truncate(52, overflow="ellipsis")
         rows.append(

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from console.cli import app
 from core.domain.clock import NS_PER_DAY, NS_PER_SECOND, ns_from_iso
 from core.domain.fees import FeeSchedule
 from core.domain.grid import TickGrid
@@ -103,7 +105,34 @@ def mine(tmp_path):
     return file
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a command said and how it ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def inside(monkeypatch, capsys):
+    """Run `beta backtest` in this process: the same entry point, without a second start-up."""
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["beta", "backtest", *map(str, args)])
+        code = 0
+        try:
+            app.main()
+        except SystemExit as exc:
+            code = int(exc.code or 0)
+        out, err = capsys.readouterr()
+        return Said(code, out, err)
+
+    return run
+
+
 def beta(*args, cwd=None, script=None):
+    """Run `beta backtest` as a process of its own."""
     start = [script] if script else ["-m", "console.cli", "backtest"]
     return subprocess.run(
         [sys.executable, *map(str, start), *map(str, args)],
@@ -138,11 +167,11 @@ def test_a_run_prints_a_report_and_writes_its_folder(catalog, mine, tmp_path):
     assert doc["totals"]["markets_decided"] == 2
 
 
-def test_settled_profit_is_exact_to_the_cent(catalog, mine):
-    doc = json.loads(beta(mine, "--data", catalog, "--json", "--latency-ms", 0).stdout)
+def test_settled_profit_is_exact_to_the_cent(inside, catalog, mine):
+    doc = json.loads(inside(mine, "--data", catalog, "--json", "--latency-ms", 0).stdout)
     paid = sum(Decimal(m["fees"]) for m in doc["markets"])
     assert Decimal(doc["totals"]["fees"]) == paid > 0
-    assert all(m["payout"] == "1" for m in doc["markets"])
+    assert all(Decimal(m["payout"]) == 1 for m in doc["markets"])
     # Two times ten shares bought at 0.42, paid 1 each.
     assert Decimal(doc["totals"]["pnl"]) == Decimal("11.60") - paid
 
@@ -169,8 +198,8 @@ def test_the_thin_twin_is_the_same_command(catalog, mine):
     assert json.loads(twin.stdout)["decision_hash"] == doc["decision_hash"]
 
 
-def test_period_market_and_parameters_reach_the_run(catalog, mine):
-    out = beta(
+def test_period_market_and_parameters_reach_the_run(inside, catalog, mine):
+    out = inside(
         mine, "--data", catalog, "--json", "--market", "KXTWO-26", "-p", "size=3",
         "--period", "2026-07-03:2026-07-05",
     )  # fmt: skip
@@ -181,68 +210,76 @@ def test_period_market_and_parameters_reach_the_run(catalog, mine):
     assert doc["unresolved"][0]["open_quantity"] in ("3", "3.00")
 
 
-def test_a_market_without_resolution_is_flagged_and_exits_with_zero(mine, tmp_path):
+def test_a_market_without_resolution_is_flagged_and_exits_with_zero(inside, mine, tmp_path):
     data = write(tmp_path / "open", resolved=False)
-    out = beta(mine, "--data", data, "--json")
+    out = inside(mine, "--data", data, "--json")
     assert out.returncode == 0, out.stderr
     doc = json.loads(out.stdout)
     assert [m["market_id"] for m in doc["unresolved"]] == ["KXONE-26"]
     assert "UNRESOLVED" in {w["code"] for w in doc["warnings"]}
-    assert "unresolved" in beta(mine, "--data", data).stdout
+    assert "unresolved" in inside(mine, "--data", data).stdout
 
 
-def test_capital_zero_is_refused(catalog, mine):
-    refused(beta(mine, "--data", catalog, "--capital", "0"), 2, "capital", "--capital 100")
+def test_capital_zero_is_refused(inside, catalog, mine):
+    refused(inside(mine, "--data", catalog, "--capital", "0"), 2, "capital", "--capital 100")
 
 
-def test_missing_data_names_what_there_is(mine):
-    refused(beta(mine, "--data", "nothing_here"), 1, "no such catalog", "nothing_here", "sample")
+def test_missing_data_names_what_there_is(inside, mine):
+    refused(inside(mine, "--data", "nothing_here"), 1, "no such catalog", "nothing_here", "sample")
 
 
-def test_an_empty_catalog_is_refused(mine, tmp_path):
+def test_an_empty_catalog_is_refused(inside, mine, tmp_path):
     (tmp_path / "empty").mkdir()
-    refused(beta(mine, "--data", tmp_path / "empty"), 1, "catalog")
+    refused(inside(mine, "--data", tmp_path / "empty"), 1, "catalog")
     data = write(tmp_path / "hollow")
     shutil.rmtree(data / "data")
-    refused(beta(mine, "--data", data), 1)
+    refused(inside(mine, "--data", data), 1, "missing", "beta data verify")
 
 
-def test_an_unknown_strategy_names_the_nearest(catalog):
-    refused(beta("polymarkt_arb", "--data", catalog), 2, "polymarket_arb")
+def test_an_unknown_strategy_names_the_nearest(inside, catalog):
+    refused(inside("polymarkt_arb", "--data", catalog), 2, "polymarket_arb")
 
 
-def test_an_unknown_market_names_the_nearest(catalog, mine):
-    refused(beta(mine, "--data", catalog, "--market", "KXTOW-26"), 2, "KXTWO-26")
+def test_an_unknown_market_names_the_nearest(inside, catalog, mine):
+    refused(inside(mine, "--data", catalog, "--market", "KXTOW-26"), 2, "KXTWO-26")
 
 
-def test_an_unknown_parameter_names_the_nearest(catalog, mine):
-    refused(beta(mine, "--data", catalog, "-p", "sise=3"), 2, "sise", "size")
-    refused(beta(mine, "--data", catalog, "-p", "size=many"), 2, "size")
+def test_an_unknown_parameter_names_the_nearest(inside, catalog, mine):
+    refused(inside(mine, "--data", catalog, "-p", "sise=3"), 2, "sise", "size")
+    refused(inside(mine, "--data", catalog, "-p", "size=many"), 2, "size")
 
 
 @pytest.mark.parametrize(
     ("period", "code"), [("soon", 2), ("2026-07-05:2026-07-03", 2), ("2020-01-01:2020-02-01", 1)]
 )
-def test_a_period_that_is_none_or_outside_the_data_is_refused(catalog, mine, period, code):
-    refused(beta(mine, "--data", catalog, "--period", period), code)
+def test_a_period_that_is_none_or_outside_the_data_is_refused(inside, catalog, mine, period, code):
+    refused(inside(mine, "--data", catalog, "--period", period), code)
 
 
-def test_a_corrupt_file_is_named_and_nothing_is_reported(mine, tmp_path):
+def test_a_corrupt_file_is_named_and_nothing_is_reported(inside, mine, tmp_path):
     data = write(tmp_path / "torn")
     victim = sorted((data / "data" / "quotes").rglob("*.parquet"))[0]
     victim.write_bytes(victim.read_bytes()[:-200])
-    out = beta(mine, "--data", data, "--report", tmp_path / "r")
-    refused(out, 1, victim.name)
+    out = inside(mine, "--data", data, "--report", tmp_path / "r")
+    refused(out, 1, victim.name, "beta data verify")
     assert not (tmp_path / "r").exists()
 
 
-def test_overlapping_files_of_one_instrument_are_refused(mine, tmp_path):
+def test_damage_that_keeps_a_files_size_still_stops_the_run(inside, mine, tmp_path):
+    data = write(tmp_path / "bent")
+    victim = sorted((data / "data" / "quotes").rglob("*.parquet"))[0]
+    blob = bytearray(victim.read_bytes())
+    blob[-60:-8] = bytes(52)
+    victim.write_bytes(blob)
+    refused(inside(mine, "--data", data), 1, "beta data verify")
+
+
+def test_overlapping_files_of_one_instrument_are_refused(inside, mine, tmp_path):
     data = write(tmp_path / "twice")
     one = sorted((data / "data" / "quotes").rglob("*.parquet"))[0]
     start, _, end = one.stem.partition("_")
     shutil.copy(one, one.with_name(f"{start}_{end.replace('-000000000Z', '-000000001Z')}.parquet"))
-    out = beta(mine, "--data", data)
-    assert out.returncode == 1, "data counted twice would give false figures"
+    refused(inside(mine, "--data", data), 1, "does not list", "beta data verify")
 
 
 def test_a_strategy_that_raises_stops_the_run_and_leaves_no_report(catalog, tmp_path):
@@ -292,14 +329,16 @@ def test_ctrl_c_stops_at_once_with_130_and_no_half_written_report(catalog, tmp_p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["running", "slow.py"]
 
 
-def test_a_folder_with_other_files_is_not_overwritten_and_no_time_is_lost(catalog, mine, tmp_path):
+def test_a_folder_with_other_files_is_not_overwritten_and_no_time_is_lost(
+    inside, catalog, mine, tmp_path
+):
     (tmp_path / "mine.py").rename(tmp_path / "kept.py")
-    out = beta(tmp_path / "kept.py", "--data", catalog, "--report", tmp_path)
+    out = inside(tmp_path / "kept.py", "--data", catalog, "--report", tmp_path)
     refused(out, 2, "other files")
 
 
-def test_progress_goes_to_stderr_and_json_stays_clean(catalog, mine):
-    out = beta(mine, "--data", catalog, "--json")
+def test_progress_goes_to_stderr_and_json_stays_clean(inside, catalog, mine):
+    out = inside(mine, "--data", catalog, "--json")
     json.loads(out.stdout)
 
 

@@ -20,6 +20,7 @@ from core.engine.backtest.spec import BacktestSpec, Progress
 from core.engine.backtest.strategies import plan_strategies
 from core.engine.backtest.universe import Universe, load_universe
 from core.engine.catalog import find_catalog
+from core.engine.catalog.presence import require_whole
 from core.engine.currency import currency
 from core.engine.guard import Failure
 from core.engine.results import RunResult
@@ -41,7 +42,9 @@ def run_backtest(spec: BacktestSpec, progress: Progress | None = None) -> RunRes
         no data, `StrategyError` when a strategy raised (its error is the cause).
     """
     plans = plan_strategies(spec.strategy, spec.params)
-    universe = load_universe(find_catalog(spec.catalog), spec)
+    catalog = find_catalog(spec.catalog)
+    require_whole(catalog)
+    universe = load_universe(catalog, spec)
     started = open_run(spec, universe, plans)
     with contextlib.ExitStack() as stack:
         ledger = None
@@ -86,7 +89,9 @@ def _run(assembly: Assembly) -> tuple[float, int]:
         except BaseException as exc:
             if failure.error is None:
                 raise StrategyError(
-                    "the engine stopped the run", f"{type(exc).__name__}: {exc}"
+                    "the engine stopped the run",
+                    f"{type(exc).__name__}: {exc}",
+                    "beta data verify says whether the data is to blame",
                 ) from exc
     if failure.error is not None:
         raise_failure(failure)

@@ -261,8 +261,8 @@ def _markets(heading: str, markets: Sequence[MarketRow]) -> str:
             f"{m.fills:,}",
             w.money(m.pnl, True),
             w.money(m.fees),
-            f"paid {m.payout:f}" if m.payout is not None else "unresolved",
-            f"{m.open_quantity:f} ({w.money(m.open_value)})" if m.open_quantity else "",
+            f"paid {w.plain(m.payout)}" if m.payout is not None else "unresolved",
+            f"{w.plain(m.open_quantity)} ({w.money(m.open_value)})" if m.open_quantity else "",
             ", ".join(f"{k} {n}" for k, n in sorted(m.exit_reasons.items())),
         ]
         for m in markets[:MARKET_ROWS]

@@ -28,6 +28,12 @@ def exact_money(value: Decimal) -> str:
     return f"{'-' if value < 0 else ''}${int(whole):,}.{fraction.ljust(2, '0')}"
 
 
+def plain(value: Decimal) -> str:
+    """Return a number without padding zeros."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def percent(value: float | None, places: int = 1, signed: bool = False) -> str:
     """Return a fraction as percent."""
     if value is None:
