@@ -50,14 +50,15 @@ def _head(summary: Summary) -> Group:
     seconds = f" in {h.engine_seconds:.2f} s ({w.rate(h.records, h.engine_seconds)})"
     second = (
         f"{w.span(h.start_ns, h.end_ns)} · {h.records:,} records{seconds} · "
-        f"capital {w.money(h.capital)} · latency {h.latency_ms:g} ms · "
-        f"queue position {'on' if h.queue_position else 'off'}"
+        f"capital {w.money(h.capital)} · latency {h.latency_ms:g} ms"
+        + ("" if h.queue_position else " · no queue position")
     )
     third = (
         f"strategy {h.strategy_version[:12]} · config {h.config_hash[:12]} · "
-        f"data {h.catalog_sha[:12]} · decisions {summary.result.decision_hash}"
+        f"data {h.catalog_sha[:12]} · seed {h.seed}"
     )
-    return Group(first, Text(second), Text(third, style="dim"), Text())
+    fourth = f"decision hash {summary.result.decision_hash}"
+    return Group(first, Text(second), Text(third, style="dim"), Text(fourth, style="dim"), Text())
 
 
 def _totals(summary: Summary) -> Table:

@@ -18,6 +18,8 @@ REVIEW_DRAWDOWN = 0.20
 #: Figures beyond these are too good for a small account in public markets.
 TOO_GOOD_SHARPE = 5.0
 TOO_GOOD_TRADES = 20
+#: Engine warnings that the cautions above or the table of refusals say with more detail.
+SAID_HERE = ("Interrupted:", "end unresolved", "refused by the gate")
 FEW_DAYS = 30
 FEW_MARKETS = 30
 
@@ -51,7 +53,11 @@ def cautions(
         *_thin(totals),
         *_orders(result, totals),
         *_forecasts(scores),
-        *[Caution(Severity.CAUTION, "ENGINE", text) for text in result.warnings],
+        *[
+            Caution(Severity.CAUTION, "ENGINE", text)
+            for text in result.warnings
+            if not any(said in text for said in SAID_HERE)
+        ],
     ]
     order = list(Severity)
     unique = {c.text: c for c in found}.values()

@@ -34,7 +34,7 @@ def test_a_run_is_shown_with_header_totals_tables_and_warnings():
     for expected in (
         "SYNTHETIC DATA",
         "100,000 records in 0.50 s (200,000 records/s)",
-        "decisions " + "12" * 32,
+        "decision hash " + "12" * 32,
         "config " + "cd" * 6,
         "P&L after fees",
         "Max drawdown",
