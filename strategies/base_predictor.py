@@ -62,6 +62,8 @@ class PredictorConfig(StrategyConfig):
         No entries in the last seconds before the market closes.
     order_wait_s : float
         Time in which an order that is on its way forbids another in the same market.
+    look_every_s : float
+        Shortest time between two looks at one outcome; books change far more often than opinions.
     forecast_every_s : float
         How often a forecast is recorded per market, traded or not, for the Brier score.
     """
@@ -84,6 +86,7 @@ class PredictorConfig(StrategyConfig):
     half_life_s: float = Field(default=7200.0, gt=0, description="slow average of the log-odds")
     pull: float = Field(default=0.5, ge=0, le=1, description="part of the way back to the average")
     warmup_quotes: int = Field(default=20, ge=1)
+    look_every_s: float = Field(default=0.25, ge=0)
 
 
 @dataclass(slots=True)
@@ -138,7 +141,8 @@ class BasePredictor(BetaStrategy):
         self._busy_until: dict[str, int] = {}
         self._quiet_until: dict[str, int] = {}
         self._next_record: dict[str, int] = {}
-        self._warned: set[str] = set()
+        self._next_look: dict[str, int] = {}
+        self._look_every_ns = int(self.config.look_every_s * NS_PER_SECOND)
         for iid in self.universe:
             market = self.markets.get(iid)
             if market is not None and len(market.outcomes) > 1:
@@ -171,8 +175,14 @@ class BasePredictor(BetaStrategy):
 
     # -- the machine ------------------------------------------------------------------------
     def on_quote(self, quote: QuoteTick) -> None:
-        """Look at one outcome each time its top of book changes."""
-        self.consider(str(quote.instrument_id))
+        """Look at one outcome when its top of book changes, not more often than asked."""
+        self.look(quote.instrument_id.value, quote.ts_init)
+
+    def look(self, iid: str, now: int) -> None:
+        """Consider `iid` unless it was looked at a moment ago."""
+        if now >= self._next_look.get(iid, 0):
+            self._next_look[iid] = now + self._look_every_ns
+            self.consider(iid)
 
     def consider(self, iid: str) -> None:
         """Estimate, record, then manage the position or look for an entry."""

@@ -175,12 +175,12 @@ def _unwind(
 ) -> None:
     """Sell what the attempt added at the bid; after `max_tries` rounds hold it to resolution."""
     if attempt.tries >= max_tries:
-        attempt.move(Stage.UNWINDING) if attempt.stage is not Stage.UNWINDING else None
         attempt.move(Stage.FLAT)
         return
     attempt.move(Stage.UNWINDING)
     attempt.tries += 1
     for iid, quantity in added.items():
         bid = desk.best_bid(iid)
-        if quantity > 0 and bid is not None:
-            desk.sell(iid, quantity, bid.price, tif=TimeInForce.IOC, reason="unwind basket")
+        limit = desk.markets[iid].grid_of(iid).snap_down(bid.price) if bid is not None else None
+        if quantity > 0 and limit is not None:
+            desk.sell(iid, quantity, limit, tif=TimeInForce.IOC, reason="unwind basket")

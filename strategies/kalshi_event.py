@@ -89,15 +89,15 @@ class KalshiEvent(BasePredictor):
 
     def on_trade(self, trade: TradeTick) -> None:
         """Take spot from trades."""
-        self._on_spot(str(trade.instrument_id), float(trade.price))
+        self._on_spot(trade.instrument_id.value, float(trade.price))
 
     def on_quote(self, quote: QuoteTick) -> None:
         """Take spot from its quotes, or look at the window that moved."""
-        iid = str(quote.instrument_id)
+        iid = quote.instrument_id.value
         if iid in self._volatility:
             self._on_spot(iid, (float(quote.bid_price) + float(quote.ask_price)) / 2.0)
         else:
-            self.consider(iid)
+            self.look(iid, quote.ts_init)
 
     def _on_spot(self, iid: str, price: float) -> None:
         vol = self._volatility.get(iid)

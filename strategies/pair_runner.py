@@ -65,6 +65,7 @@ class PairRules:
 
     margin: Decimal
     max_loss: Decimal
+    stop: Decimal
     timeout_ns: int
     wait_ns: int
     cooldown_ns: int
@@ -79,6 +80,8 @@ def quote(desk: BetaStrategy, pair: Pair, rules: PairRules, shares: Decimal, now
     if any(b is None or not rules.min_price <= b.price <= rules.max_price for b in bids):
         return False
     prices = [b.price for b in bids if b is not None]
+    if not all(pair.market.grid_of(iid).contains(p) for iid, p in zip(ids, prices, strict=True)):
+        return False
     if ONE - sum(prices, ZERO) < rules.margin:
         return False
     orders: dict[str, str] = {}
@@ -134,10 +137,19 @@ def _step_legged(desk: BetaStrategy, pair: Pair, rules: PairRules, now_ns: int) 
     filled = pair.filled or {}
     if all(quantity >= pair.shares for quantity in filled.values()):
         _reset(pair, now_ns, rules)
-    elif now_ns - pair.since_ns >= rules.timeout_ns:
+    elif now_ns - pair.since_ns >= rules.timeout_ns or _leaving(desk, pair, rules):
         for order in (pair.orders or {}).values():
             desk.cancel(order)
         pair.stage, pair.act_after_ns = PairStage.CLOSING, now_ns + rules.wait_ns
+
+
+def _leaving(desk: BetaStrategy, pair: Pair, rules: PairRules) -> bool:
+    """Return whether the bid of the lone leg has fallen away from what was paid."""
+    excess = pair.excess()
+    if excess is None:
+        return False
+    bid = desk.best_bid(excess[0])
+    return bid is None or bid.price <= (pair.price or {}).get(excess[0], ONE) - rules.stop
 
 
 def _close_excess(desk: BetaStrategy, pair: Pair, rules: PairRules, now_ns: int) -> None:
@@ -146,8 +158,10 @@ def _close_excess(desk: BetaStrategy, pair: Pair, rules: PairRules, now_ns: int)
     assert excess is not None
     iid, quantity = excess
     quantity = min(quantity, desk.position(iid))
-    if quantity <= 0:
-        _reset(pair, now_ns, rules)
+    if quantity < max(pair.market.min_size, pair.market.size_step):
+        _reset(
+            pair, now_ns, rules
+        )  # less than the venue takes: held to resolution, worth what it is
         return
     other = pair.market.opposite(iid).instrument_id
     ask, bid = desk.best_ask(other), desk.best_bid(iid)
@@ -158,9 +172,13 @@ def _close_excess(desk: BetaStrategy, pair: Pair, rules: PairRules, now_ns: int)
         and ask.size >= quantity
         and _completion_cost(desk, other, ask, quantity, paid) <= rules.max_loss
     ):
-        desk.buy(other, quantity, ask.price, tif=TimeInForce.IOC, reason="complete pair")
+        limit = pair.market.grid_of(other).snap_up(ask.price)
+        if limit is not None:
+            desk.buy(other, quantity, limit, tif=TimeInForce.IOC, reason="complete pair")
     elif bid is not None:
-        desk.sell(iid, quantity, bid.price, tif=TimeInForce.IOC, reason="pair leg out")
+        limit = pair.market.grid_of(iid).snap_down(bid.price)
+        if limit is not None:
+            desk.sell(iid, quantity, limit, tif=TimeInForce.IOC, reason="pair leg out")
 
 
 def _completion_cost(

@@ -53,6 +53,8 @@ class PolymarketArbConfig(StrategyConfig):
         Part of the payout that completing a basket may lose; beyond it legs are sold.
     pair_margin, pair_max_loss : Decimal
         Dollars per share: what two bids must leave of a dollar, and what completing may lose.
+    pair_stop : Decimal
+        A lone leg is closed at once when its bid has fallen this far below what was paid.
     """
 
     baskets: bool = True
@@ -69,6 +71,7 @@ class PolymarketArbConfig(StrategyConfig):
     cooldown_s: float = Field(default=60.0, ge=0)
     pair_margin: Decimal = Field(default=Decimal("0.02"), gt=0, lt=1)
     pair_max_loss: Decimal = Field(default=Decimal("0.02"), ge=0, lt=1)
+    pair_stop: Decimal = Field(default=Decimal("0.02"), gt=0, lt=1)
     pair_timeout_s: float = Field(default=120.0, gt=0)
     pair_cooldown_s: float = Field(default=60.0, ge=0)
     pair_entry_cutoff_s: float = Field(default=600.0, ge=0)
@@ -97,6 +100,7 @@ class PolymarketArb(BetaStrategy):
         self._rules = PairRules(
             cfg.pair_margin,
             cfg.pair_max_loss,
+            cfg.pair_stop,
             int(cfg.pair_timeout_s * NS_PER_SECOND),
             int(cfg.leg_wait_s * NS_PER_SECOND),
             int(cfg.pair_cooldown_s * NS_PER_SECOND),
