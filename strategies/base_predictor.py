@@ -142,6 +142,7 @@ class BasePredictor(BetaStrategy):
         self._quiet_until: dict[str, int] = {}
         self._next_record: dict[str, int] = {}
         self._next_look: dict[str, int] = {}
+        self._least_edge = float(self.config.min_edge) - 1e-6
         self._look_every_ns = int(self.config.look_every_s * NS_PER_SECOND)
         for iid in self.universe:
             market = self.markets.get(iid)
@@ -193,17 +194,16 @@ class BasePredictor(BetaStrategy):
         if estimate is None or not math.isfinite(estimate.probability):
             return
         now = self.now_ns
-        forecast = self._forecast(iid, estimate, now)
         if now >= self._next_record.get(iid, 0):
             self._next_record[iid] = now + int(self.config.forecast_every_s * NS_PER_SECOND)
-            self.record_forecast(forecast)
+            self.record_forecast(self._forecast(iid, estimate, now))
         if now < self._busy_until.get(iid, 0):
             return
         held = self.holdings.get(iid)
         if held is not None and held.quantity > 0:
-            self._manage(iid, held, bid, forecast, now)
-        else:
-            self._enter(iid, ask, ask.price - bid.price, forecast, now)
+            self._manage(iid, held, bid, self._forecast(iid, estimate, now), now)
+        elif estimate.probability - float(ask.price) > self._least_edge:  # fees only take from it
+            self._enter(iid, ask, ask.price - bid.price, self._forecast(iid, estimate, now), now)
 
     def _forecast(self, iid: str, estimate: Estimate, now: int) -> Forecast:
         p = min(max(estimate.probability, 0.0), 1.0)
