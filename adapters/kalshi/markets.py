@@ -50,6 +50,7 @@ def market_of(msg: MarketMsg, series: SeriesMsg, event: EventMsg | None = None) 
             {"fee_waiver_expiration_time": msg.fee_waiver_expiration_time},
         ),
         event_id=msg.event_ticker,
+        neg_risk_id=msg.event_ticker if event is not None and event.mutually_exclusive else "",
         series=series.ticker,
         category=series.category,
         min_size=Decimal("0.01"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from adapters.kalshi.rules import FEE_TYPES
-from core.domain.clock import ns_from_iso
-from core.domain.errors import FeeError
+from core.domain.clock import NS_PER_SECOND, ns_from_iso
+from core.domain.errors import FeeError, UsageError
 from core.domain.fees import FeeSchedule
 from core.domain.money import ONE, ZERO, decimal_of
 
@@ -73,3 +73,36 @@ def schedule_from_payload(
     waiver = str(market.get("fee_waiver_expiration_time") or "")
     waived_ns = ns_from_iso(waiver) if waiver and not waiver.startswith("0001") else 0
     return FeeSchedule("KALSHI", kind=str(kind), multiplier=value, waiver_until_ns=waived_ns)
+
+
+def series_terms_at(
+    series: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], ts_ns: int
+) -> Mapping[str, Any]:
+    """Return a series payload with the fee terms in force at `ts_ns`.
+
+    Parameters
+    ----------
+    changes : sequence of mapping
+        Rows of ``GET /series/fee_changes``; the last one scheduled at or before `ts_ns` wins. Terms from
+        before the first known change are not published: the payload's own are kept then.
+    """
+    best: tuple[int, Mapping[str, Any]] | None = None
+    for change in changes:
+        if change.get("series_ticker") not in (None, series.get("ticker")):
+            continue
+        when = _change_ns(change.get("scheduled_ts"))
+        if when is not None and when <= ts_ns and (best is None or when >= best[0]):
+            best = (when, change)
+    if best is None:
+        return series
+    terms = {k: best[1][k] for k in ("fee_type", "fee_multiplier") if best[1].get(k) is not None}
+    return {**series, **terms}
+
+
+def _change_ns(value: Any) -> int | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value) * NS_PER_SECOND
+    try:
+        return ns_from_iso(str(value))
+    except UsageError:
+        return None

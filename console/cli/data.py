@@ -7,9 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from console.cli.data_fetch import app as fetch_app
+
 app = typer.Typer(
     help="Sample, ingest, fetch, list, verify and clean catalogs.", no_args_is_help=True
 )
+app.add_typer(fetch_app, name="fetch")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CatalogName = Annotated[str, typer.Argument(help="Catalog name or folder.")]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +116,15 @@ def kalshi_server(fixtures: Path, samples: Path) -> HistoryServer:
     old = load(folder / "rest_historical_markets.json")["markets"]
     events = {e["event_ticker"]: {k: v for k, v in e.items() if k != "markets"} for e in nested}
     events["KXELONMARS-99"] = mars["event"]
+    for market in live:  # events of the recorded games, which were recorded without their events
+        ticker = market["event_ticker"]
+        if ticker.startswith("KXMLBGAME"):
+            events[ticker] = {
+                "event_ticker": ticker,
+                "series_ticker": "KXMLBGAME",
+                "title": market["title"],
+                "mutually_exclusive": True,
+            }
     series = {
         s["ticker"]: s for s in load(samples / "series_list_response.json.gz")["response"]["series"]
     }
@@ -310,3 +322,18 @@ def crypto_server(bars: list[list[Any]]) -> HistoryServer:
         },
     }
     return server
+
+
+@contextmanager
+def running(server: HistoryServer) -> Iterator[HistoryServer]:
+    """Run `server` in a thread of its own, for callers that block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
+        yield server
+        asyncio.run_coroutine_threadsafe(server.__aexit__(), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
