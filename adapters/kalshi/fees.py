@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from adapters.fee_input import require_probability, require_size, widest_variance
@@ -78,10 +79,13 @@ class KalshiFeeBook:
         """Return an upper bound of all fees of an order at `price` or better, in any fills and roles.
 
         Since 2026-03-09 every fill's trade fee is rounded up to $0.0001, so the costliest way to be
-        filled is in lots of 0.01; the accumulator can hold at most one more cent.
+        filled is in lots of 0.01; the accumulator can hold at most one more cent. A fee waiver does
+        not lower the bound: the order can outlive it.
         """
         require_probability(price)
         require_size(quantity)
+        if schedule.waiver_until_ns:
+            schedule = replace(schedule, waiver_until_ns=0)
         rate = max(rate_of(schedule, Role.TAKER, ts_ns), self._maker_rate(schedule, ts_ns))
         variance = widest_variance(price if side is Side.BUY else ONE - price)
         if rule_at(ts_ns, self.direct_member) is CENT_PER_ORDER:

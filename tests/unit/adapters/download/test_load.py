@@ -367,8 +367,7 @@ def crypto_catalog(tmp_path: Path, venue: str, rows: list[Any], count: int) -> A
 @pytest.mark.parametrize(
     ("venue", "iid"), [("binance", "BTCUSDT.BINANCE"), ("kraken", "BTCUSD.KRAKEN")]
 )
-def test_spot_bars_are_known_at_their_close(tmp_path, venue, iid, monkeypatch):
-    monkeypatch.setitem(crypto.RATES, "kraken", (200.0, 200.0))
+def test_spot_bars_are_known_at_their_close(tmp_path, venue, iid):
     rows = bars(48)
     catalog, report = crypto_catalog(tmp_path, venue, rows, 48)
     got = catalog.bars(f"{iid}-1-HOUR-LAST-EXTERNAL")

@@ -209,7 +209,6 @@ def test_binance_bars_are_synced_incrementally_and_never_include_an_open_bar(tmp
 
 def test_kraken_serves_its_latest_bars_and_waits_when_told_to_slow_down(tmp_path, monkeypatch):
     monkeypatch.setattr(crypto, "KRAKEN_PAUSE_S", 0.02)
-    monkeypatch.setitem(crypto.RATES, "kraken", (200.0, 200.0))
     world = crypto_server(bars(800))
     world.fail("/0/public/OHLC", lambda body: {"error": ["EAPI:Rate limit exceeded"]})
     first = world.bars[0][0]
@@ -219,8 +218,7 @@ def test_kraken_serves_its_latest_bars_and_waits_when_told_to_slow_down(tmp_path
     assert len(rows(tmp_path, {"venue": "KRAKEN", "format": 1}, "bars")) == 720
 
 
-def test_an_unknown_kraken_pair_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setitem(crypto.RATES, "kraken", (200.0, 200.0))
+def test_an_unknown_kraken_pair_is_refused(tmp_path):
     world = crypto_server([])
     world.fail("/0/public/AssetPairs", lambda body: {"error": ["EQuery:Unknown asset pair"]})
     request = crypto.CryptoRequest(Span(1, 3601 * 3), "kraken", ("NOPE",))

@@ -179,6 +179,12 @@ def test_a_waived_market_is_free_until_the_waiver_ends():
     assert KalshiFeeBook().charge(schedule, fill("0.5", "10", ts=NOW)).fee == D("0.175")
 
 
+def test_a_waiver_does_not_lower_the_bound_of_an_order_that_can_outlive_it():
+    waived = FeeSchedule("KALSHI", kind="quadratic", waiver_until_ns=NOW)
+    for ts in (NOW - 1, NOW):
+        assert KalshiFeeBook().worst_case(waived, D("0.5"), D(10), ts) >= D("0.175")
+
+
 def test_an_event_override_wins_over_the_series():
     series = {"ticker": "KXA", "fee_type": "quadratic", "fee_multiplier": 1}
     event = {"fee_type_override": "quadratic_with_maker_fees", "fee_multiplier_override": 0}
