@@ -25,6 +25,8 @@ from core.engine.venues import VENUE_PATHS, Venue, load_venue
 SPOT_CEILING = Decimal(10) ** 9
 #: Decimals of crypto currencies in the engine: price times size must not be finer.
 SPOT_MONEY_DECIMALS = 8
+#: Only these: turning a nanosecond timestamp into a Python value would import pandas.
+_PAIR_COLUMNS = ["id", "price_precision", "size_precision", "base_currency", "quote_currency"]
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _spot_markets(catalog: Catalog) -> tuple[dict[str, Market], dict[str, str]]:
     for entry in catalog.manifest():
         if entry.kind is not Kind.PAIRS:
             continue
-        row = read_table(catalog.root / entry.path).to_pylist()[0]
+        row = read_table(catalog.root / entry.path).select(_PAIR_COLUMNS).to_pylist()[0]
         iid, price = str(row["id"]), int(row["price_precision"])
         venue = iid.rsplit(".", 1)[1]
         # Finer sizes would make amounts finer than the quote currency, which the engine rounds.
@@ -204,7 +206,7 @@ def _reference(catalog: Catalog, iid: str, market: Market, kinds: frozenset[Kind
 
 def _spot_size_precision(catalog: Catalog, iid: str) -> int:
     path = catalog.files(Kind.PAIRS, iid)[0]
-    return int(read_table(path).to_pylist()[0]["size_precision"])
+    return int(read_table(path)["size_precision"][0].as_py())
 
 
 def _source(kinds: frozenset[Kind]) -> PriceSource:
@@ -249,7 +251,7 @@ def _warm_start(catalog: Catalog, refs: References, start_ns: int) -> int:
             continue
         since = first
         for path in catalog.files(Kind.DELTAS, ref.iid):
-            table = pq.read_table(path, columns=["action", "ts_init"])
+            table = pq.ParquetFile(path).read(columns=["action", "ts_init"])
             ts = table["ts_init"].cast(pa.int64()).to_numpy()
             clear = np.asarray(table["action"].cast(pa.string()).to_pylist()) == "CLEAR"
             before = ts[clear & (ts < start_ns)]

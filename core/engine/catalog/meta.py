@@ -168,7 +168,7 @@ def read_manifest(path: Path) -> list[FileEntry]:
         If it cannot be read.
     """
     try:
-        columns = pq.read_table(path).to_pydict()
+        columns = pq.ParquetFile(path).read().to_pydict()  # read_table imports pandas
         names = _MANIFEST_SCHEMA.names
         rows = zip(*(columns[name] for name in names), strict=True)
         return [FileEntry(Kind(row[0]), *row[1:]) for row in rows]

@@ -105,6 +105,6 @@ def read_values(path: Path) -> list[str]:
         If the file cannot be read.
     """
     try:
-        return [str(v) for v in pq.read_table(path, columns=["json"])["json"].to_pylist()]
+        return [str(v) for v in pq.ParquetFile(path).read(columns=["json"])["json"].to_pylist()]
     except (OSError, KeyError, pa.ArrowException) as exc:
         raise CorruptData("file of the catalog cannot be read", f"{path}: {exc}") from exc

@@ -32,7 +32,17 @@ def keep(
     lowest = np.argmin(np.where(missing, np.inf, grid), axis=1)
     highest = np.argmax(np.where(missing, -np.inf, grid), axis=1)
     start = np.arange(rows, dtype=np.int64) * width
-    picked = [start + lowest, start + highest, np.array([0, n - 1], dtype=np.int64)]
+    kept = np.zeros(n, dtype=bool)
+    for rows_kept in (start + lowest, start + highest, np.array([0, n - 1])):
+        kept[rows_kept] = True
     if always is not None:
-        picked.append(always[(always >= 0) & (always < n)])
-    return np.unique(np.concatenate(picked))
+        kept[always[(always >= 0) & (always < n)]] = True
+    return np.flatnonzero(kept)
+
+
+def either(first: NDArray[np.int64], second: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return the sorted union of two sets of row numbers below `size`."""
+    kept = np.zeros(size, dtype=bool)
+    kept[first] = True
+    kept[second] = True
+    return np.flatnonzero(kept)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.engine.report.downsample import keep
+from core.engine.report.downsample import either, keep
 from core.engine.report.summary import Summary
 from core.engine.report.wording import times
 from core.engine.results import FillRow, OrderRow, RunResult
@@ -118,8 +118,10 @@ def _equity(summary: Summary) -> dict[str, Any]:
         fall = np.where(peaks > 0, (curve.equity - peaks) / peaks, 0.0)
     fills = np.array([f.ts_ns for f in summary.result.fills], dtype=np.int64)
     at_fills = np.searchsorted(curve.ts_ns, fills[-EQUITY_POINTS:], side="right") - 1
-    rows = np.union1d(
-        keep(curve.equity, EQUITY_POINTS, at_fills.astype(np.int64)), keep(fall, EQUITY_POINTS // 4)
+    rows = either(
+        keep(curve.equity, EQUITY_POINTS, at_fills.astype(np.int64)),
+        keep(fall, EQUITY_POINTS // 4),
+        curve.ts_ns.size,
     )
     return {
         "t": (curve.ts_ns[rows] // 1_000_000).tolist(),
@@ -150,7 +152,7 @@ def _prices(result: RunResult) -> list[dict[str, Any]]:
     out = []
     for one in series:
         fills = by_instrument[one.instrument_id]
-        rows = np.union1d(keep(one.bid, limit // 2), keep(one.ask, limit // 2))
+        rows = either(keep(one.bid, limit // 2), keep(one.ask, limit // 2), one.ts_ns.size)
         out.append(
             {
                 "id": one.instrument_id,
