@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.domain.errors import LedgerWriteError
 from core.ledger.registry import Payload
-from core.ledger.rows import Waiting, link
+from core.ledger.rows import WaitingRow, link
 from core.ledger.segment import StoreOptions
 from core.ledger.sequencing import SequencingLedger
 
@@ -30,7 +30,7 @@ class BatchLedger(SequencingLedger):
     def __init__(
         self, directory: Path, options: StoreOptions | None = None, *, start_ns: int = 0
     ) -> None:
-        self._waiting: list[Waiting] = []
+        self._waiting: list[WaitingRow] = []
         super().__init__(directory, options or StoreOptions(durable=False), lambda: start_ns)
         self._wall_clock = time.time_ns  # for anchors, which are no part of the chain
         self._seal_crashed(start_ns)
@@ -44,7 +44,7 @@ class BatchLedger(SequencingLedger):
         tag, data = self._prepare(payload, ts_event)
         seq = self._seq + 1
         links = self._links(parents, seq) if parents else "[]"
-        self._waiting.append(Waiting(seq, self._run_id, ts_event, ts_event, tag, links, data))
+        self._waiting.append((seq, self._run_id, ts_event, ts_event, tag, links, data))
         self._seq = seq
         if durable or len(self._waiting) >= BATCH_ROWS:
             self.flush()

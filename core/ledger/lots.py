@@ -65,20 +65,16 @@ class Closure:
 
 
 class FifoBook:
-    """Open lots of one position, oldest first."""
+    """Open lots of one position, oldest first.
+
+    ``quantity`` (signed) and ``cost`` (money in the open lots, without fees) are kept as sums, so that
+    a position of many small lots costs no more to trade than one of few.
+    """
 
     def __init__(self, lots: list[Lot] | None = None) -> None:
         self.lots: deque[Lot] = deque(lots or [])
-
-    @property
-    def quantity(self) -> Decimal:
-        """Signed quantity held."""
-        return sum((lot.quantity for lot in self.lots), ZERO)
-
-    @property
-    def cost(self) -> Decimal:
-        """Money in the open lots, without fees."""
-        return sum((lot.cost for lot in self.lots), ZERO)
+        self.quantity: Decimal = sum((lot.quantity for lot in self.lots), ZERO)
+        self.cost: Decimal = sum((lot.cost for lot in self.lots), ZERO)
 
     def trade(
         self,
@@ -97,15 +93,19 @@ class FifoBook:
         out: list[Closure] = []
         while left and self.lots and (self.lots[0].quantity > 0) != (left > 0):
             lot = self.lots[0]
+            self.cost -= lot.cost
             closed = min(abs(left), abs(lot.quantity))
             close_fee = _share(fee_left, closed, abs(left))
             out.append(self._close(lot, seq, ts_ns, closed, price, close_fee))
             fee_left -= close_fee
             left += closed if left < 0 else -closed
+            self.cost += lot.cost
             if not lot.quantity:
                 self.lots.popleft()
         if left:
             self.lots.append(Lot(seq, ts_ns, left, left, price, multiplier, fee_left))
+            self.cost += self.lots[-1].cost
+        self.quantity += signed
         return out
 
     def close_all(self, seq: int, ts_ns: int, price: Decimal) -> list[Closure]:

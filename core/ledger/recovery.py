@@ -51,7 +51,7 @@ def genesis_row(head: Head, payload: Genesis, ts_ns: int, run_id: str = "") -> R
     """Return the first row of a file that continues after `head`, inside run `run_id` if one is open."""
     spec = spec_of(payload)
     waiting = Waiting(head.seq + 1, run_id, ts_ns, ts_ns, spec.tag, "[]", encode_payload(payload))
-    return link([waiting], head)[0][0]
+    return Row(*link([waiting], head)[0][0])
 
 
 def open_for_writing(directory: Path, options: StoreOptions, now_ns: int) -> Opened:

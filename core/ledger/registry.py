@@ -15,6 +15,7 @@ import msgspec
 
 from core.domain.errors import LedgerCorrupt, LedgerError, LedgerTooNew
 
+_finite = Decimal.is_finite
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -48,6 +49,7 @@ class KindSpec:
     _hints: dict[str, Any] = field(default_factory=dict)
     _known: set[tuple[type, ...]] = field(default_factory=set)
     _decimals: Callable[[Any], tuple[Any, ...]] | None = None
+    _maybe: Callable[[Any], tuple[Any, ...]] | None = None
     _nested: tuple[str, ...] = ()
 
     def check(self, payload: Payload) -> None:
@@ -70,8 +72,10 @@ class KindSpec:
                         f"row {self.name}: field {name} has a value of the wrong type", repr(value)
                     )
             self._known.add(signature)
-        if self._decimals is not None:
-            for number in self._decimals(payload):
+        if self._decimals is not None and not all(map(_finite, self._decimals(payload))):
+            raise LedgerError(f"row {self.name}: a number is not finite", str(payload))
+        if self._maybe is not None:
+            for number in self._maybe(payload):
                 if number is not None and not number.is_finite():
                     raise LedgerError(f"row {self.name}: a number is not finite", str(number))
         for name in self._nested:
@@ -103,11 +107,10 @@ def kind[P: type[Payload]](name: str, version: int = 1) -> Callable[[P], P]:
         hints = {k: hints[k] for k in cls.__struct_fields__}
         for field_name, hint in hints.items():
             _refuse_float(hint, f"{name}.{field_name}")
-        decimals = [k for k, v in hints.items() if v in (Decimal, Decimal | None)]
         spec = KindSpec(name, version, cls, f"{name}@{version}")
         spec._hints = hints
-        if decimals:
-            spec._decimals = _getter(decimals)
+        spec._decimals = _getter([k for k, v in hints.items() if v is Decimal])
+        spec._maybe = _getter([k for k, v in hints.items() if v == Decimal | None])
         spec._nested = tuple(k for k, v in hints.items() if typing.get_origin(v) in (tuple, dict))
         _BY_TYPE[cls] = _BY_NAME[name] = spec
         return cls
@@ -169,8 +172,10 @@ def decode(tag: str, data: bytes) -> Payload:
         raise LedgerCorrupt("a row payload does not decode", f"{tag}: {exc}") from exc
 
 
-def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
-    """Return a getter that always gives a tuple."""
+def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]] | None:
+    """Return a getter that always gives a tuple, or None when there is nothing to get."""
+    if not names:
+        return None
     if len(names) > 1:
         return attrgetter(*names)
     one = attrgetter(names[0])

@@ -13,6 +13,12 @@ from core.ledger.registry import Payload, decode
 COLUMNS = "seq, run_id, ts_event, ts_init, kind, parents, payload, prev_hash, hash"
 
 
+#: A row that has its number but not yet its place in the chain: the first seven columns.
+WaitingRow = tuple[int, str, int, int, str, str, bytes]
+#: All nine columns.
+StoredRow = tuple[int, str, int, int, str, str, bytes, bytes, bytes]
+
+
 class Head(NamedTuple):
     """Last row of a chain."""
 
@@ -21,7 +27,7 @@ class Head(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A row that has its number but not yet its place in the chain."""
+    """A `WaitingRow` with names."""
 
     seq: int
     run_id: str
@@ -73,19 +79,25 @@ class Row(NamedTuple):
         )
 
 
-def link(waiting: Iterable[Waiting], head: Head) -> tuple[list[Row], Head]:
+def link(waiting: Iterable[WaitingRow], head: Head) -> tuple[list[StoredRow], Head]:
     """Return `waiting` as chained rows after `head`, and the new head.
 
-    The same bytes as `row_hash`, written out because every row of a run passes here.
+    The same bytes as `row_hash`, written out, and plain tuples in and out, because every row of a run
+    passes here.
     """
-    seq_before, prev = head
-    rows: list[Row] = []
+    last, prev = head
+    rows: list[StoredRow] = []
+    run, tag, run_before, kind_before = b"", b"", "", ""
     for seq, run_id, ts_event, ts_init, kind, parents, payload in waiting:
-        assert seq == seq_before + 1, "rows must be linked in order and without gaps"
-        seq_before = seq
-        run, tag, links = run_id.encode(), kind.encode(), parents.encode()
+        assert seq == last + 1, "rows must be linked in order and without gaps"
+        last = seq
+        if run_id is not run_before:
+            run, run_before = run_id.encode(), run_id
+        if kind is not kind_before:
+            tag, kind_before = kind.encode(), kind
+        links = parents.encode()
         header = pack_header(seq, ts_event, ts_init, len(run), len(tag), len(links), len(payload))
         digest = sha256(b"".join((prev, header, run, tag, links, payload))).digest()
-        rows.append(Row(seq, run_id, ts_event, ts_init, kind, parents, payload, prev, digest))
+        rows.append((seq, run_id, ts_event, ts_init, kind, parents, payload, prev, digest))
         prev = digest
-    return rows, Head(seq_before, prev)
+    return rows, Head(last, prev)

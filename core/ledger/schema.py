@@ -47,8 +47,8 @@ CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger BEGIN
     SELECT RAISE(ABORT, 'ledger rows are never deleted');
 END;
 CREATE TRIGGER ledger_chain BEFORE INSERT ON ledger
-WHEN NEW.seq IS NOT coalesce((SELECT max(seq) FROM ledger) + 1, NEW.seq)
-  OR NEW.prev_hash IS NOT coalesce((SELECT hash FROM ledger WHERE seq = NEW.seq - 1), NEW.prev_hash)
+WHEN (NEW.seq - 1, NEW.prev_hash) IS NOT (SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1)
+ AND EXISTS (SELECT 1 FROM ledger)
 BEGIN
     SELECT RAISE(ABORT, 'ledger rows are only added at the head of the chain');
 END;

@@ -16,7 +16,7 @@ import apsw
 from core.domain.clock import NS_PER_SECOND, date_from_ns, iso_from_ns
 from core.domain.errors import LedgerCorrupt, LedgerWriteError
 from core.domain.faultpoints import point
-from core.ledger.rows import COLUMNS, Head, Row
+from core.ledger.rows import COLUMNS, Head, Row, StoredRow
 from core.ledger.schema import (
     APPLICATION_ID,
     authorize,
@@ -181,7 +181,7 @@ class Segment:
         """Run a read on the writer's own connection."""
         return list(self._db.execute(sql, values))
 
-    def insert(self, rows: list[Row]) -> None:
+    def insert(self, rows: list[StoredRow]) -> None:
         """Commit `rows` in one transaction; on any failure none of them is there.
 
         Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -37,6 +38,17 @@ class Movement(NamedTuple):
     currency: str
     strategy_version: str
     ts_ns: int
+
+
+@dataclass(slots=True)
+class Held:
+    """A position in memory during one fold: its lots, the strategy version of each, what it earned."""
+
+    book: FifoBook
+    versions: dict[int, str]
+    realized: Decimal
+    fees: Decimal
+    currency: str
 
 
 _WHERE = "WHERE book = ? AND strategy_id = ? AND venue = ? AND instrument_id = ?"
@@ -133,12 +145,17 @@ def leg_prices(money: Decimal, quantity: Decimal, legs: int) -> list[Decimal]:
 
 def void(state: State, key: Key) -> None:
     """Fold a position again without the movements that were voided since."""
-    old = _position(state, key)
+    old = _held(state, key)
+    del state.positions[key]
     state.run(f"DELETE FROM lots {_WHERE}", *key)
     state.run(f"DELETE FROM trades {_WHERE}", *key)
     state.run(f"DELETE FROM positions {_WHERE}", *key)
     state.add_totals(
-        key.book, cost=-old[1], pnl=-old[2], fees=-old[3], positions=-1 if old[0] else 0
+        key.book,
+        cost=-old.book.cost,
+        pnl=-old.realized,
+        fees=-old.fees,
+        positions=-1 if old.book.quantity else 0,
     )
     for values in state.all(
         "SELECT seq, leg, how, quantity, price, multiplier, fee, currency, strategy_version, ts_ns "
@@ -160,31 +177,30 @@ def void(state: State, key: Key) -> None:
 
 def fold(state: State, key: Key, movement: Movement) -> None:
     """Apply a movement to the lots of one position and write what changed."""
-    lots, versions, currency = _load(state, key)
-    book = FifoBook(lots)
-    m = movement
+    held, m = _held(state, key), movement
+    before, cost_before = held.book.quantity, held.book.cost
     if m.how == SETTLEMENT:
-        signed = -book.quantity
-        closures = book.close_all(m.seq, m.ts_ns, m.price)
+        closures = held.book.close_all(m.seq, m.ts_ns, m.price)
     else:
-        signed = m.quantity
-        closures = book.trade(m.seq, m.ts_ns, signed, m.price, m.fee, m.multiplier)
-    left = {lot.open_seq: lot for lot in book.lots}
-    for closure in closures:
-        _write_trade(state, key, closure, m.how, currency or m.currency, versions[closure.open_seq])
-        lot = left.get(closure.open_seq)
-        if lot is None:
-            state.run(f"DELETE FROM lots {_WHERE} AND open_seq = ?", *key, closure.open_seq)
-        else:
+        closures = held.book.trade(m.seq, m.ts_ns, m.quantity, m.price, m.fee, m.multiplier)
+    held.currency = held.currency or m.currency
+    lots = held.book.lots
+    for c in closures:
+        _write_trade(state, key, c, m.how, held.currency, held.versions[c.open_seq])
+        if lots and lots[0].open_seq == c.open_seq:
             state.run(
                 f"UPDATE lots SET quantity = ?, fee = ? {_WHERE} AND open_seq = ?",
-                text(lot.quantity),
-                text(lot.fee),
+                text(lots[0].quantity),
+                text(lots[0].fee),
                 *key,
-                closure.open_seq,
+                c.open_seq,
             )
-    if m.seq in left:
-        lot = left[m.seq]
+        else:
+            del held.versions[c.open_seq]
+            state.run(f"DELETE FROM lots {_WHERE} AND open_seq = ?", *key, c.open_seq)
+    if lots and lots[-1].open_seq == m.seq:
+        lot = lots[-1]
+        held.versions[m.seq] = m.strategy_version
         numbers = map(text, (lot.opened, lot.quantity, lot.price, lot.multiplier, lot.fee))
         state.run(
             "INSERT INTO lots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -195,35 +211,23 @@ def fold(state: State, key: Key, movement: Movement) -> None:
             m.strategy_version,
             lot.opened_ns,
         )
-    _write_position(state, key, m, signed, book.cost, closures, currency or m.currency)
-
-
-def _write_position(
-    state: State,
-    key: Key,
-    m: Movement,
-    signed: Decimal,
-    cost: Decimal,
-    closures: list[Closure],
-    currency: str,
-) -> None:
-    """Write a position and what it changes in the totals of its book."""
-    quantity, old_cost, realized, fees = _position(state, key)
     pnl = sum((c.pnl for c in closures), ZERO)
-    now = EXACT.add(quantity, signed)
+    held.realized += pnl
+    held.fees += m.fee
+    now, cost = held.book.quantity, held.book.cost
     state.run(
         "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         *key,
         text(now),
         text(cost),
-        text(realized + pnl),
-        text(fees + m.fee),
-        currency,
+        text(held.realized),
+        text(held.fees),
+        held.currency,
         m.seq,
         m.ts_ns,
     )
-    opened = (1 if now else 0) - (1 if quantity else 0)
-    state.add_totals(key.book, cost=cost - old_cost, pnl=pnl, fees=m.fee, positions=opened)
+    opened = (1 if now else 0) - (1 if before else 0)
+    state.add_totals(key.book, cost=cost - cost_before, pnl=pnl, fees=m.fee, positions=opened)
 
 
 def _write_trade(state: State, key: Key, c: Closure, how: str, currency: str, version: str) -> None:
@@ -251,26 +255,20 @@ def _write_trade(state: State, key: Key, c: Closure, how: str, currency: str, ve
     )
 
 
-def _position(state: State, key: Key) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    """Return quantity, cost, realised profit and fees of a position so far."""
-    row = state.one(f"SELECT quantity, cost, realized_pnl, fees FROM positions {_WHERE}", *key)
-    values = [Decimal(str(v)) for v in row] if row else [ZERO] * 4
-    return values[0], values[1], values[2], values[3]
-
-
-def _load(state: State, key: Key) -> tuple[list[Lot], dict[int, str], str]:
-    """Return the open lots of a position, the strategy version of each, and the currency."""
+def _held(state: State, key: Key) -> Held:
+    """Return a position, read once and then kept in step with the tables."""
+    cached = state.positions.get(key)
+    if cached is not None:
+        assert isinstance(cached, Held)
+        return cached
     lots: list[Lot] = []
     versions: dict[int, str] = {}
-    currency = ""
     for values in state.all(
-        f"SELECT open_seq, opened_ns, opened, quantity, price, multiplier, fee, strategy_version, currency "
+        "SELECT open_seq, opened_ns, opened, quantity, price, multiplier, fee, strategy_version "
         f"FROM lots {_WHERE} ORDER BY open_seq",
         *key,
     ):
-        seq, opened_ns, opened, quantity, price, multiplier, fee, version, currency = map(
-            str, values
-        )
+        seq, opened_ns, opened, quantity, price, multiplier, fee, version = map(str, values)
         numbers = (
             Decimal(opened),
             Decimal(quantity),
@@ -280,7 +278,11 @@ def _load(state: State, key: Key) -> tuple[list[Lot], dict[int, str], str]:
         )
         lots.append(Lot(int(seq), int(opened_ns), *numbers))
         versions[int(seq)] = version
-    return lots, versions, currency
+    row = state.one(f"SELECT realized_pnl, fees, currency FROM positions {_WHERE}", *key)
+    realized, fees, currency = map(str, row) if row else ("0", "0", "")
+    held = Held(FifoBook(lots), versions, Decimal(realized), Decimal(fees), currency)
+    state.positions[key] = held
+    return held
 
 
 def _record(state: State, m: Movement) -> None:

@@ -43,6 +43,7 @@ class State:
                 "SELECT run_id, strategy_id, sha256 FROM strategies"
             )
         }
+        self.positions: dict[tuple[str, str, str, str], object] = {}
         self._hours: dict[str, tuple[int, int]] = {}
 
     def run(self, sql: str, *values: object) -> None:
