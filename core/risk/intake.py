@@ -433,8 +433,8 @@ class Intake:
     ) -> None:
         """Value a held outcome from its book; cheap when nothing is held.
 
-        The middle of a tight book is the value. A wide or one-sided book only bounds the last value:
-        an empty book must not look like a crash, nor a lone ask like a profit.
+        The middle of a tight book is the value, and a lone bid is. A wide book or a lone ask only
+        bounds the last value: an empty book must not look like a crash, nor a wide one like a profit.
         """
         if instrument_id not in self.book.held:
             return
@@ -448,8 +448,10 @@ class Intake:
             if (high - low) * NANO <= self.table.mark_spread * max(NANO, middle):
                 self.book.mark(instrument_id, middle)
                 return
-        price = last if low is None else max(last, low)
-        price = price if high is None else min(price, high)
+        if high is None:
+            price = last if low is None else low
+        else:
+            price = min(last if low is None else max(last, low), high)
         if price != last:
             self.book.mark(instrument_id, price)
         self._advance(ts_ns)

@@ -143,7 +143,9 @@ def shown(name: str, value: object) -> str:
 
 
 def results(raw: Sequence[object]) -> tuple[CheckResult, ...]:
-    """Return raw checks as values for a ledger row."""
+    """Return raw checks as values for a ledger row; a sequence of (name, value, limit, passed) is flattened."""
+    if raw and isinstance(raw[0], tuple):
+        raw = [part for check in raw if isinstance(check, tuple) for part in check]
     out = []
     for i in range(0, len(raw), 4):
         name = str(raw[i])

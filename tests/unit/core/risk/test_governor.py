@@ -258,6 +258,7 @@ def test_a_clock_that_steps_back_over_midnight_does_not_forgive_the_day(make_des
         (None, "0.99", "0.40"),
         (None, "0.02", "0.02"),
         ("0.80", None, "0.80"),
+        ("0.05", None, "0.05"),
         ("0.60", "0.99", "0.60"),
         ("0.01", "0.30", "0.30"),
         ("0.60", "0.50", "0.40"),
