@@ -15,16 +15,17 @@ from decimal import Decimal
 
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent
-from core.domain.errors import ApprovalInvalid, HaltedError
+from core.domain.errors import ApprovalInvalid, HaltedError, MarketError
+from core.domain.fees import Side
 from core.risk import checks
 from core.risk.approval import ApprovedOrder, Signer
 from core.risk.checks import CHECKS, Draft
 from core.risk.instruments import VenueRules
 from core.risk.intake import Intake
 from core.risk.limits import Limits
-from core.risk.portfolio import OrderState, WorkingOrder
+from core.risk.portfolio import OrderState, Terms, WorkingOrder
 from core.risk.states import TradingState
-from core.risk.units import NANO, dollars, shares
+from core.risk.units import NANO, dollars, nanos_of, shares
 from core.risk.verdict import Code, MarketView, Refusal
 
 
@@ -214,6 +215,47 @@ class Gate(Intake):
             _, nonce, order = expiring.popleft()
             if order.approval is not None and self._awaits(order, nonce):
                 self._give_up(order)
+
+    # -- rebuilding -----------------------------------------------------------------------------------
+
+    def adopt(self, intent: OrderIntent, worst_price: Decimal | None, ts_ns: int) -> None:
+        """Book an order that was approved before, as sent; nothing is judged (rebuilding, recovery).
+
+        Raises
+        ------
+        MarketError
+            If its instrument is not registered or it has no price at all.
+        """
+        self._advance(ts_ns)
+        if intent.client_order_id in self.book.known:
+            return
+        rules = self.rules.get(intent.instrument_id)
+        limit = intent.price if intent.price is not None else worst_price
+        price, quantity = nanos_of(limit) if limit is not None else None, nanos_of(intent.quantity)
+        if rules is None or price is None or quantity is None:
+            raise MarketError("an order cannot be taken over", intent.client_order_id)
+        buy = intent.side is Side.BUY
+        bound = self.fee_bound(rules, price, quantity, intent.ts_ns)
+        order = WorkingOrder(
+            intent.client_order_id, intent.strategy_id, rules, buy, price, quantity, bound
+        )
+        order.stop = not buy and intent.reason.startswith("stop")
+        self.book.reserve(order)
+        self.book.set_state(order, OrderState.SENT)
+
+    def adopt_change(
+        self, client_order_id: str, quantity: Decimal, price: Decimal | None, ts_ns: int
+    ) -> None:
+        """Book a modification that the venue has confirmed (rebuilding, recovery)."""
+        self._advance(ts_ns)
+        order = self.book.orders.get(client_order_id)
+        size = nanos_of(quantity)
+        if order is None or size is None:
+            return
+        at = order.price if price is None else nanos_of(price) or order.price
+        terms = Terms(at, size, self.fee_bound(order.rules, at, size, ts_ns))
+        self.book.begin_change(order, terms, 0)
+        self.book.end_change(order, accepted=True)
 
     # -- what others may read -----------------------------------------------------------------------
 

@@ -166,6 +166,10 @@ class Governor:
                 self._holds.put(source, TradingState.RUNNING, "operator", now_ns)
         self._move(Trigger.RESUME, "operator", now_ns)
 
+    def restore_day(self, ts_ns: int) -> None:
+        """Take over after a restart that the daily loss of the day of `ts_ns` was reached."""
+        self.day = max(self.day, ts_ns // NS_PER_DAY)
+
     def flat(self, now_ns: int) -> None:
         """Note that nothing is held or working any more: what was liquidating is now halted."""
         for source, hold in list(self._holds.sources.items()):

@@ -111,6 +111,19 @@ class Intake:
         """Bound strategy families to shares of the total limit (`core.risk.budget.allocate`)."""
         self.budget = {family: nanos_of(share) or 0 for family, share in shares.items()}
 
+    def on_resume(self, now_ns: int) -> None:
+        """Lift every hold by the operator's word; losses are judged anew from here."""
+        self._advance(now_ns)
+        self.governor.resume(now_ns)
+        self.breaker.reset(now_ns)
+        for source in list(self.holds.sources):
+            self.holds.put(source, TradingState.RUNNING, "operator", now_ns)
+
+    def on_hold(self, source: str, state: TradingState, reason: str, ts_ns: int) -> None:
+        """Let a source (ledger, readiness, feed) hold trading at `state`; RUNNING lifts its hold."""
+        self._advance(ts_ns)
+        self.holds.put(source, state, reason, ts_ns)
+
     # -- time ---------------------------------------------------------------------------------------
 
     def on_time(self, now_ns: int) -> None:

@@ -1,0 +1,241 @@
+"""`beta risk`: show limits and holds; halt, reduce, liquidate, resume; change a limit. Node alive or dead."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from core.risk.state_file import Command, RiskFile, RiskState
+
+app = typer.Typer(
+    help="Show limits and holds; halt, reduce, liquidate, resume; change a limit.",
+    no_args_is_help=True,
+    epilog="`beta risk show` exits 7 while trading is halted or liquidating, or when the state file "
+    "cannot be trusted.",
+)
+Dir = Annotated[
+    Path, typer.Option("--dir", envvar="BETA_RISK", help="Folder of the risk state (risk.json).")
+]
+Ledger = Annotated[
+    str, typer.Option("--ledger", envvar="BETA_LEDGER", help="Ledger that gets the row.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Reason = Annotated[str, typer.Argument(help="Why; goes into the ledger.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+SCHEMA = 1
+DEFAULT_DIR = Path("risk")
+
+
+@app.command()
+def show(directory: Dir = DEFAULT_DIR, ledger: Ledger = "", as_json: AsJson = False) -> None:
+    """Print what holds trading, the limits in force and what was changed. Exit 7 while halted."""
+    from core.domain.errors import ExitCode
+    from core.risk.state_file import RiskFile
+    from core.risk.states import TradingState
+
+    state = RiskFile(directory).read()
+    report = _report(state, _holder(ledger))
+    if as_json:
+        print(json.dumps(report, indent=1))
+    else:
+        _print_report(report)
+    if state.trading in (TradingState.HALTED, TradingState.LIQUIDATING):
+        raise typer.Exit(ExitCode.HALTED)
+
+
+@app.command()
+def halt(reason: Reason = "", directory: Dir = DEFAULT_DIR, ledger: Ledger = "") -> None:
+    """Stop every order, sales too, at once. Resting orders are cancelled by the node."""
+    _order("HALTED", "risk halt", reason, directory, ledger)
+
+
+@app.command()
+def reduce(reason: Reason = "", directory: Dir = DEFAULT_DIR, ledger: Ledger = "") -> None:
+    """Let only sales pass."""
+    _order("REDUCE_ONLY", "risk reduce", reason, directory, ledger)
+
+
+@app.command()
+def liquidate(
+    reason: Reason = "", directory: Dir = DEFAULT_DIR, ledger: Ledger = "", yes: Yes = False
+) -> None:
+    """Sell everything that is held, then halt. A dead node does so when it starts again."""
+    _confirm(yes, "Cancel all orders and sell everything that is held?")
+    _order("LIQUIDATING", "risk liquidate", reason, directory, ledger)
+
+
+@app.command()
+def resume(
+    reason: Reason = "", directory: Dir = DEFAULT_DIR, ledger: Ledger = "", yes: Yes = False
+) -> None:
+    """Lift every hold; losses are judged anew from here, the posture starts at DEFENSIVE."""
+    _confirm(yes, "Let strategies trade again?")
+    _order("RUNNING", "risk resume", reason, directory, ledger)
+
+
+@app.command(name="set")
+def set_limits(
+    pairs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEY VALUE [KEY VALUE]...",
+            help="For example exposure.market 0.08; beta risk show lists the keys.",
+        ),
+    ],
+    directory: Dir = DEFAULT_DIR,
+    ledger: Ledger = "",
+) -> None:
+    """Change limits. Refused as a whole (exit 4) when the result would contradict itself."""
+    from core.domain.errors import UsageError
+    from core.risk.state_file import RiskFile
+
+    if len(pairs) % 2:
+        raise UsageError(
+            "each limit needs a value", pairs[-1], "beta risk set exposure.market 0.08"
+        )
+    changes = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    file = RiskFile(directory)
+    now = file.read().limits().flat()
+    before = {f"before {key}": now.get(key, "") for key in changes}
+    state = file.change(changes, _command("risk set", changes | before))
+    after = state.limits().flat()
+    _tell("\n".join(f"{key} {now[key]} -> {after[key]}" for key in changes), file, ledger)
+
+
+@app.command()
+def profile(
+    name: Annotated[str, typer.Argument(help="A shipped profile, or the path of a .toml file.")],
+    directory: Dir = DEFAULT_DIR,
+    ledger: Ledger = "",
+) -> None:
+    """Put another profile in force; limits changed before are forgotten."""
+    from core.risk.state_file import RiskFile
+
+    file = RiskFile(directory)
+    path = str(Path(name).resolve()) if name.endswith(".toml") else name
+    command = _command("risk profile", {"profile": path, "before profile": file.read().profile})
+    file.change({}, command, profile=path)
+    _tell(f"profile {path}", file, ledger)
+
+
+def _order(state: str, name: str, reason: str, directory: Path, ledger: str) -> None:
+    """Put the command on file, then into the ledger: the file is what stops a node, so it comes first."""
+    from core.risk.state_file import RiskFile
+    from core.risk.states import TradingState
+
+    file = RiskFile(directory)
+    command = _command(name, {"state": state, "reason": reason or "by hand"})
+    file.order(TradingState(state), command)
+    _tell(f"trading: {state}", file, ledger)
+
+
+def _command(name: str, arguments: dict[str, str]) -> Command:
+    import getpass
+    import time
+    import uuid
+
+    from core.risk.state_file import Command
+
+    return Command(uuid.uuid4().hex, name, arguments, getpass.getuser(), "cli", time.time_ns())
+
+
+def _tell(done: str, file: RiskFile, ledger: str) -> None:
+    """Print what was done and where its row is."""
+    print(done)
+    print(_record(file, ledger), file=sys.stderr)
+
+
+def _record(file: RiskFile, ledger: str) -> str:
+    """Write the waiting commands into the ledger, unless a node does; return a line that says so."""
+    from core.domain.errors import LedgerError, LedgerLocked
+    from core.ledger import DurableLedger
+    from core.risk.command import record
+
+    folder = _ledger(ledger)
+    if folder is None:
+        return "no ledger here: the node writes the row when it starts (or give --ledger FOLDER)"
+    try:
+        with DurableLedger(folder) as opened:
+            count = record(opened, file)
+        return f"{count} command(s) recorded in {folder}"
+    except LedgerLocked:
+        return f"the running node holds {folder}: it obeys the file and writes the row"
+    except LedgerError as exc:
+        return f"in force, but not recorded yet ({exc.what}): the row waits in {file.path}"
+
+
+def _ledger(option: str) -> Path | None:
+    """Return the ledger folder meant, None when there is none."""
+    from core.ledger.segment import segments
+
+    chosen = Path(option or "ledger")
+    for path in (chosen, chosen / "ledger"):
+        if path.is_dir() and segments(path):
+            return path
+    return None
+
+
+def _holder(ledger: str) -> int | None:
+    from core.ledger.lock import holder
+
+    folder = _ledger(ledger)
+    return holder(folder) if folder is not None else None
+
+
+def _confirm(yes: bool, question: str) -> None:
+    from core.domain.errors import ConfigError
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError("this command asks before it acts", "no terminal", "add --yes")
+    typer.confirm(question, abort=True)
+
+
+def _report(state: RiskState, node: int | None) -> dict[str, Any]:
+    limits = state.limits()
+    return {
+        "schema_version": SCHEMA,
+        "trading": str(state.trading),
+        "holds": [
+            {"source": k, "state": str(h.state), "reason": h.reason, "since_ns": h.since_ns}
+            for k, h in sorted(state.holds.items())
+        ],
+        "node_process": node,
+        "profile": state.profile,
+        "limits": limits.flat(),
+        "changed": state.changes,
+        "phases": [p.model_dump(mode="json") for p in limits.phases],
+        "unrecorded_commands": len(state.pending),
+    }
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    """Print the report for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from core.domain.clock import iso_from_ns
+
+    console = Console()
+    colour = "green" if report["trading"] == "RUNNING" else "red"
+    node = report["node_process"]
+    console.print(f"trading  [bold {colour}]{report['trading']}[/]")
+    console.print(f"node     {f'running (process {node})' if node else 'not running'}")
+    console.print(f"profile  {report['profile']}")
+    for hold in report["holds"]:
+        since = f" since {iso_from_ns(hold['since_ns'])}" if hold["since_ns"] else ""
+        console.print(f"hold     {hold['source']}: {hold['state']}, {hold['reason']}{since}")
+    if report["unrecorded_commands"]:
+        console.print(f"waiting  {report['unrecorded_commands']} command(s) without a ledger row")
+    table = Table(box=None, pad_edge=False)
+    for title in ("limit", "value", ""):
+        table.add_column(title)
+    for key, value in report["limits"].items():
+        table.add_row(key, value, "changed" if key in report["changed"] else "")
+    console.print(table)

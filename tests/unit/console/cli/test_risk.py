@@ -1,0 +1,185 @@
+"""`beta risk`: the same commands with the node dead or alive, rows in the ledger, documented exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from console.cli.risk import app
+from core.domain.errors import ConfigError, UsageError
+from core.ledger import DurableLedger
+from core.ledger.reader import LedgerReader
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BETA_RISK", raising=False)
+    monkeypatch.delenv("BETA_LEDGER", raising=False)
+
+    def invoke(*args: str) -> Result:
+        return CliRunner().invoke(app, list(args), catch_exceptions=False)
+
+    return invoke
+
+
+def shown(run: Run) -> dict:
+    return json.loads(run("show", "--json").stdout)
+
+
+def test_show_prints_every_limit_and_exits_0_while_trading_runs(run: Run):
+    result = run("show")
+    assert result.exit_code == 0
+    assert "RUNNING" in result.stdout
+    assert "exposure.market" in result.stdout
+    report = shown(run)
+    assert report["schema_version"] == 1
+    assert report["profile"] == "usd100"
+    assert report["limits"]["exposure.order"] == "0.02"
+    assert report["node_process"] is None
+
+
+@pytest.mark.parametrize(
+    ("command", "state", "code"),
+    [
+        (("halt", "too fast"), "HALTED", 7),
+        (("reduce", "too fast"), "REDUCE_ONLY", 0),
+        (("liquidate", "too fast", "--yes"), "LIQUIDATING", 7),
+    ],
+)
+def test_holds_survive_and_show_says_so_with_its_exit_code(run: Run, command, state, code):
+    assert run(*command).exit_code == 0
+    result = run("show", "--json")
+    assert result.exit_code == code
+    report = json.loads(result.stdout)
+    assert report["trading"] == state
+    assert report["holds"][0]["reason"] == "too fast"
+    assert run("resume", "--yes").exit_code == 0
+    assert shown(run)["trading"] == "RUNNING"
+
+
+def test_a_corrupt_state_file_is_halted_and_exits_7(run: Run):
+    run("halt")
+    Path("risk/risk.json").write_text("{")
+    result = run("show", "--json")
+    assert result.exit_code == 7
+    assert json.loads(result.stdout)["holds"][0]["source"] == "state_file"
+    run("resume", "--yes")
+    assert run("show").exit_code == 0
+
+
+def test_what_acts_asks_first_and_never_waits_without_a_terminal(run: Run):
+    for command in ("resume", "liquidate"):
+        with pytest.raises(ConfigError, match="--yes"):
+            run(command)
+
+
+def test_limits_change_together_or_not_at_all(run: Run):
+    with pytest.raises(ConfigError, match="must not exceed"):
+        run("set", "exposure.order", "0.01")
+    assert shown(run)["changed"] == {}
+    result = run("set", "exposure.order", "0.01", "sizing.risk_per_trade", "0.01")
+    assert "exposure.order 0.02 -> 0.01" in result.stdout
+    assert shown(run)["changed"] == {"exposure.order": "0.01", "sizing.risk_per_trade": "0.01"}
+    with pytest.raises(UsageError):
+        run("set", "exposure.order")
+    with pytest.raises(ConfigError, match=r"exposure\.order"):
+        run("set", "exposure.ordr", "0.01")
+
+
+def test_another_profile_forgets_changes(run: Run, tmp_path: Path):
+    run("set", "exposure.market", "0.08")
+    run("profile", "usd10000")
+    report = shown(run)
+    assert (report["profile"], report["changed"]) == ("usd10000", {})
+    own = tmp_path / "own.toml"
+    own.write_text("[exposure]\nmarket = 0.05\n")
+    run("profile", str(own))
+    assert shown(run)["limits"]["exposure.market"] == "0.05"
+    own.write_text("[exposure]\nmarket = 5\n")
+    assert run("show").exit_code == 7, "a profile that has become invalid is not traded on"
+
+
+def test_every_command_is_a_row_as_soon_as_there_is_a_ledger(run: Run, tmp_path: Path):
+    run("halt", "before there was a ledger")
+    DurableLedger(tmp_path / "ledger").close()
+    run("set", "exposure.market", "0.08")
+    run("resume", "--yes", "all clear")
+    assert shown(run)["unrecorded_commands"] == 0
+    rows = [r.decoded() for r in LedgerReader(tmp_path / "ledger").rows(None)][1:]
+    kinds = [type(r).__name__ for r in rows]
+    assert kinds == [
+        "OperatorCommand", "Halted", "OperatorCommand", "LimitsChanged", "OperatorCommand", "Resumed",
+    ]  # fmt: skip
+    assert rows[0].command == "risk halt"
+    assert rows[0].channel == "cli"
+    assert rows[3].before == {"exposure.market": "0.10"}
+    assert rows[3].after == {"exposure.market": "0.08"}
+    assert rows[5].reason == "all clear"
+
+
+NODE = """
+import sys, time
+from pathlib import Path
+from core.domain.decision import OrderIntent
+from core.ledger import DurableLedger
+from core.risk.command import apply, record, restore
+from core.risk.state_file import RiskFile
+from tests.unit.core.risk.world import KYES, Desk, world
+from core.risk import load_profile
+folder = Path(sys.argv[1])
+desk, file = Desk(world(load_profile())), RiskFile(folder / "risk")
+with DurableLedger(folder / "ledger") as ledger:
+    seen = restore(desk.gate, file.read(), 1)
+    print("up", flush=True)
+    last, until = "", time.monotonic() + 30
+    while time.monotonic() < until and last != "resumed":
+        state = file.poll()
+        if state is not None:
+            seen = apply(desk.gate, state, 10, seen)
+            record(ledger, file)
+        answer = desk.send(KYES, "BUY", "1", "0.40", now_ns=int(time.monotonic() * 1e12))
+        word = "approved" if answer.approved else str(answer.code)
+        if answer.approved:
+            desk.gate.on_done(answer.intent.client_order_id)
+        if word != last and not (last == "HALTED" and word == "approved"):
+            print(word, flush=True)
+            last = word
+        elif last == "HALTED" and word == "approved":
+            print("resumed", flush=True)
+            last = "resumed"
+        time.sleep(0.01)
+"""
+
+
+def test_a_running_node_obeys_and_writes_the_row_itself(run: Run, tmp_path: Path, repo_root: Path):
+    with subprocess.Popen(
+        [sys.executable, "-c", NODE, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=repo_root,
+    ) as node:
+        assert node.stdout is not None
+        try:
+            assert [node.stdout.readline().strip() for _ in range(2)] == ["up", "approved"]
+            result = run("halt", "stop the press")
+            assert "the running node holds" in result.stderr
+            assert node.stdout.readline().strip() == "HALTED"
+            assert shown(run)["node_process"] == node.pid
+            run("resume", "--yes")
+            assert node.stdout.readline().strip() == "resumed"
+            node.wait(timeout=20)
+        finally:
+            node.kill()
+    kinds = [type(r.decoded()).__name__ for r in LedgerReader(tmp_path / "ledger").rows(None)]
+    assert [k for k in kinds if k in {"Halted", "Resumed"}] == ["Halted", "Resumed"]
+    assert shown(run)["unrecorded_commands"] == 0
