@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from nautilus_trader.model import BarType, BookType
+from nautilus_trader.model import BarType, BookType, PriceType
 from nautilus_trader.trading import Strategy
 
 from core.domain.errors import StrategyError
@@ -159,3 +159,45 @@ class BoundStrategy(Strategy):
     def ref(self, iid: str) -> InstrumentRef:
         """Return what the engine knows of an instrument of this run."""
         return self._bt_refs[iid]
+
+    # -- the engine's indicators ------------------------------------------------------------
+    def register_indicator_for_quote_ticks(self, instrument_id: Any, indicator: Any) -> None:
+        """Feed an engine indicator with quotes.
+
+        Raises
+        ------
+        StrategyError
+            If the indicator works on last prices, which quotes do not have: the engine would then never
+            call ``on_quote``.
+        """
+        if getattr(indicator, "price_type", None) not in (
+            PriceType.BID,
+            PriceType.ASK,
+            PriceType.MID,
+        ):
+            raise StrategyError(
+                "an indicator on quotes needs a price type",
+                type(indicator).__name__,
+                "make it with PriceType.MID (or BID, ASK)",
+            )
+        self._bt_direct_only()
+        super().register_indicator_for_quote_ticks(instrument_id, indicator)
+
+    def register_indicator_for_trade_ticks(self, instrument_id: Any, indicator: Any) -> None:
+        """Feed an engine indicator with trades."""
+        self._bt_direct_only()
+        super().register_indicator_for_trade_ticks(instrument_id, indicator)
+
+    def register_indicator_for_bars(self, bar_type: Any, indicator: Any) -> None:
+        """Feed an engine indicator with bars."""
+        self._bt_direct_only()
+        super().register_indicator_for_bars(bar_type, indicator)
+
+    def _bt_direct_only(self) -> None:
+        """Refuse where data comes through the feed actor: the engine would never update the indicator."""
+        if not self._bt_direct:
+            raise StrategyError(
+                "registered indicators are not fed in a run of several strategies",
+                type(self).__name__,
+                "update the indicator in on_quote, on_trade or on_bar",
+            )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nautilus_trader.model import Bar, OrderBookDeltas, QuoteTick, TradeTick
 
 from core.engine.guard import guarded
+from core.engine.references import PriceSource
 from core.engine.units import exact
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ _GUARDED = (
     "on_data",
     "on_signal",
     "on_instrument",
+    "on_fill",
+    "on_settlement",
+    "on_refused",
+    "on_forecast",
+    "on_order_done",
     "on_order_accepted",
     "on_order_rejected",
     "on_order_denied",
@@ -96,11 +102,14 @@ class Delivery:
         strategy, books = self.strategy, self.books
         author: Callable[[str], None] = strategy.on_book
         iid_of = {native: ref.iid for native, ref in strategy._bt_refs.by_native.items()}
-        fail = strategy.fail
+        fail, liquidity = strategy.fail, strategy.session.liquidity
+        taken = liquidity.iids
 
         def on_book_deltas(deltas: OrderBookDeltas) -> None:
             try:
                 iid = iid_of[deltas.instrument_id]
+                if iid in taken:
+                    liquidity.seen_deltas(iid, deltas)
                 if iid in books:
                     author(iid)
             except BaseException as exc:
@@ -115,11 +124,17 @@ class Delivery:
         author: Callable[[QuoteTick], None] = strategy.on_quote
         author_book: Callable[[str], None] = strategy.on_book
         refs, fail = strategy._bt_refs.by_native, strategy.fail
+        liquidity = strategy.session.liquidity
+        taken = liquidity.iids
 
         def on_quote(quote: QuoteTick) -> None:
             try:
+                if taken or self.quote_books:
+                    ref = refs[quote.instrument_id]
+                    iid = ref.iid
+                    if iid in taken and ref.source is not PriceSource.BOOK:
+                        liquidity.seen_quote(iid, quote)
                 if self.quote_books:
-                    iid = refs[quote.instrument_id].iid
                     if iid in books:
                         author_book(iid)
                     if iid not in quotes:

@@ -108,6 +108,7 @@ class Feed(DataActor):
         session = self.session
         session.clock, session.cache, session.feed = self.clock, self.cache, self
         session.wake = self.wake
+        session.liquidity.watch = self._observe
         for ref in self._close_refs:
             self.subscribe_instrument_close(ref.native)
         for ref in self._status_refs:
@@ -228,6 +229,19 @@ class Feed(DataActor):
             self.subscribe_bars(bar_type)
         _join(self._bars, bar_type, to, self.session)
 
+    def _observe(self, ref: InstrumentRef) -> None:
+        """See the changes of a book that we took from and that no strategy watches."""
+        watched = any(
+            ref.iid in s.delivery.books or ref.iid in s.delivery.quotes
+            for s in self.session.strategies
+        )
+        if watched:
+            return
+        if ref.source is PriceSource.BOOK:
+            self._subscribe_book(ref)
+        elif self._first("quotes", ref.native):
+            self.subscribe_quotes(ref.native)
+
     def _subscribe_book(self, ref: InstrumentRef) -> None:
         if self._first("book", ref.native):
             self.subscribe_book_deltas(ref.native, BookType.L2_MBP, managed=True)
@@ -240,11 +254,21 @@ class Feed(DataActor):
 
     def on_quote(self, quote: QuoteTick) -> None:
         """Hand a quote on in registration order."""
+        liquidity = self.session.liquidity
+        if liquidity.iids:
+            ref = self.session.references.by_native[quote.instrument_id]
+            if ref.iid in liquidity.iids and ref.source is not PriceSource.BOOK:
+                liquidity.seen_quote(ref.iid, quote)
         for to in self._quotes.get(quote.instrument_id, ()):
             to.on_quote(quote)
 
     def on_book_deltas(self, deltas: OrderBookDeltas) -> None:
         """Hand a book change on in registration order."""
+        liquidity = self.session.liquidity
+        if liquidity.iids:
+            iid = self.session.references.by_native[deltas.instrument_id].iid
+            if iid in liquidity.iids:
+                liquidity.seen_deltas(iid, deltas)
         for to in self._books.get(deltas.instrument_id, ()):
             to.on_book_deltas(deltas)
 

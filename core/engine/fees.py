@@ -26,7 +26,7 @@ from core.domain.money import ZERO
 from core.engine.currency import currency, money
 from core.engine.guard import Failure
 from core.engine.merging import MergeBook
-from core.engine.references import References
+from core.engine.references import InstrumentRef, References
 from core.engine.units import exact
 
 #: Prefix of the client order id of the engine's own settlement orders.
@@ -73,6 +73,7 @@ class VenueFeeModel(FeeModel):
         self.code = code
         self.fees = fees
         self.merges = merges
+        self.on_trade: Callable[[InstrumentRef, FeeFill], None] | None = None
         self.pending: dict[str, deque[Charged]] = {}
         self._references = references
         self._now_ns = now_ns
@@ -100,6 +101,8 @@ class VenueFeeModel(FeeModel):
             order_id, Side.BUY if buy else Side.SELL, role, price, quantity, self._now_ns()
         )
         charge = self.fees.charge(ref.market.fees, fill)
+        if self.on_trade is not None:
+            self.on_trade(ref, fill)
         merged = ZERO
         if self.merges is not None:
             merged = self.merges.fill(strategy_id, ref, quantity if buy else -quantity)

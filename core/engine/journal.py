@@ -40,19 +40,19 @@ class OrderRecord:
         "quantity",
         "ref",
         "row_seq",
+        "sent",
         "status",
-        "takes",
     )
 
-    def __init__(self, intent: OrderIntent, ref: InstrumentRef, takes: bool) -> None:
+    def __init__(self, intent: OrderIntent, ref: InstrumentRef, sent: Decimal) -> None:
         self.intent = intent
         self.ref = ref
         self.quantity = intent.quantity
+        self.sent = sent
         self.gate_id = intent.client_order_id
         self.status = "SUBMITTED"
         self.code = ""
         self.is_open = True
-        self.takes = takes
         self.limit = intent.price
         self.pending: OrderIntent | None = None
         self.modified = 0
@@ -86,6 +86,15 @@ class OrderRecord:
 class Journal:
     """Rows, hash and ledger of one run.
 
+    Attributes
+    ----------
+    orders : dict
+        Sent orders by client order id.
+    arrivals : list
+        Sent orders and refusals in the order in which they were asked for.
+    refusals : dict
+        Number of refusals by code (all of them, also those without a row).
+
     Parameters
     ----------
     ledger : Ledger, optional
@@ -98,7 +107,8 @@ class Journal:
         self.ledger = ledger
         self.hash = DecisionHash()
         self.orders: dict[str, OrderRecord] = {}
-        self.refused: list[OrderRow] = []
+        self.arrivals: list[OrderRecord | OrderRow] = []
+        self._refused = 0
         self.refusals: dict[str, int] = {}
         self.fills: list[FillRow] = []
         self.settlements: list[SettlementRow] = []
@@ -152,8 +162,9 @@ class Journal:
         """Keep a refused intent."""
         self.refusals[code] = self.refusals.get(code, 0) + 1
         self.hash.add(f"refused|{_line(intent)}|{code}")
-        if len(self.refused) < MAX_REFUSALS:
-            self.refused.append(
+        self._refused += 1
+        if self._refused <= MAX_REFUSALS:
+            self.arrivals.append(
                 OrderRow(
                     intent.client_order_id,
                     intent.ts_ns,
@@ -184,6 +195,7 @@ class Journal:
         """Keep an approved intent that is about to be sent."""
         intent = record.intent
         self.orders[intent.client_order_id] = record
+        self.arrivals.append(record)
         self.hash.add(f"order|{_line(intent)}")
         if self.ledger is None or verdict is None:
             return

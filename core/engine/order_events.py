@@ -57,7 +57,7 @@ class AnsweringStrategy(SendingStrategy):
             return
         self.session.gate.on_done(record.gate_id)
         record.gate_id = record.pending.client_order_id
-        record.quantity = exact(event.quantity)
+        record.quantity = record.sent = exact(event.quantity)
         record.limit = record.pending.price
         record.pending = None
         self.session.gate.on_working(record.gate_id)
@@ -104,13 +104,19 @@ class AnsweringStrategy(SendingStrategy):
         fill = session.journal.fill(record, fill, trade_id, event.venue_order_id.value)
         if charged.merged:
             session.journal.merge(self._bt_sid, ref, charged.merged, ts_ns)
-        if session.mirror is not None and not maker and ref.opposite is not None:
-            session.mirror.took(ref, record.intent.side, session.stamp(ref.opposite))
         session.filled(ref, ts_ns)
+        cut = False
         if record.filled >= record.quantity:
             record.status = "FILLED"
             self._bt_close(record)
+        elif record.filled >= record.sent:  # the engine was sent less than was asked for
+            cut = True
+            session.gate.on_done(record.gate_id)
+            session.journal.event(record, "CANCELED", ts_ns)
+            self._bt_close(record)
         self.on_fill(fill)
+        if cut:
+            self.on_order_done(order_id, "CANCELED")
         if session.failure.stopping:
             self.shutdown_system("stopped")
 
@@ -156,10 +162,6 @@ class AnsweringStrategy(SendingStrategy):
         self.exit(iid, reason)
 
     def tell_settlement(self, iid: str, payout: Decimal) -> None:
-        """Tell the author about a resolution, guarded."""
-        try:
-            self._bt_exits.pop(iid, None)
-            self.on_settlement(iid, payout)
-        except BaseException as exc:
-            self.fail(exc, "on_settlement")
-            raise
+        """Tell the author about a resolution."""
+        self._bt_exits.pop(iid, None)
+        self.on_settlement(iid, payout)

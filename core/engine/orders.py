@@ -12,11 +12,12 @@ from nautilus_trader.model import TimeInForce as EngineTif
 from core.domain.decision import Forecast, OrderIntent, TimeInForce
 from core.domain.errors import StrategyError
 from core.domain.fees import Side
+from core.domain.money import floor_to
 from core.engine.journal import OrderRecord
 from core.engine.mirror import MIRROR_BUSY
 from core.engine.references import InstrumentRef
 from core.engine.session import Level
-from core.engine.units import exact, price_of, quantity_of
+from core.engine.units import exact, plain, price_of, quantity_of
 from core.engine.views import ViewingStrategy
 from core.ledger.kinds import DataSnapshot
 from core.risk.verdict import MarketView, Refusal
@@ -24,6 +25,12 @@ from core.risk.verdict import MarketView, Refusal
 #: Refusals made before the gate is asked.
 FORECAST_EXPIRED = "FORECAST_EXPIRED"
 ORDER_TYPE = "ORDER_TYPE"
+LIQUIDITY_TAKEN = "LIQUIDITY_TAKEN"
+#: Levels of a book that an order is compared with.
+REACH = 100
+
+#: Orders of these kinds can rest in the book.
+RESTING = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 
 _SIDES = {Side.BUY: OrderSide.BUY, Side.SELL: OrderSide.SELL}
 _TIFS = {
@@ -168,12 +175,6 @@ class SendingStrategy(ViewingStrategy):
             self._bt_refuse(Refusal(intent, FORECAST_EXPIRED, (seen,), now))
             return None
         bid, ask = session.top(ref)
-        if session.mirror is not None and session.mirror.blocked(
-            ref, intent.side, session.stamp(ref)
-        ):
-            seen = ("mirror", intent.side.value, "one order per liquidity", False)
-            self._bt_refuse(Refusal(intent, MIRROR_BUSY, (seen,), now))
-            return None
         if ref.iid in session.gate.book.held:
             session.mark(ref)
         view = MarketView(
@@ -187,8 +188,13 @@ class SendingStrategy(ViewingStrategy):
             return None
         if session.redeem_on_submit:
             session.gate.redeem(answer, now, intent)
-        takes = _crosses(intent, answer.worst_price, bid, ask)
-        record = OrderRecord(intent, ref, takes)
+        sent, code = self._bt_fillable(intent, ref)
+        if code:
+            session.gate.on_done(intent.client_order_id)
+            seen = ("shown", plain(sent), plain(intent.quantity), False)
+            self._bt_refuse(Refusal(intent, code, (seen,), now))
+            return None
+        record = OrderRecord(intent, ref, sent)
         snapshot, verdict = None, None
         if session.journal.ledger is not None:
             snapshot, verdict = _snapshot(ref, bid, ask), answer.verdict()
@@ -196,6 +202,37 @@ class SendingStrategy(ViewingStrategy):
         session.traded(ref)
         self._bt_send(record, answer.worst_price)
         return intent.client_order_id
+
+    def _bt_fillable(self, intent: OrderIntent, ref: InstrumentRef) -> tuple[Decimal, str]:
+        """Return how much of an approved order is sent, and the code when none is.
+
+        Only where fills are simulated: the real venue knows what we took, and has one book.
+        """
+        session, asked = self.session, intent.quantity
+        if session.mirror is None:
+            return asked, ""
+        if session.mirror.blocked(ref, intent.side):
+            return Decimal(0), MIRROR_BUSY
+        if intent.tif in RESTING or (ref.iid, intent.side) not in session.liquidity.taken:
+            return asked, ""
+        sent = self._bt_available(intent, ref)
+        short = sent <= 0 or (sent < asked and intent.tif is TimeInForce.FOK)
+        return sent, LIQUIDITY_TAKEN if short else ""
+
+    def _bt_available(self, intent: OrderIntent, ref: InstrumentRef) -> Decimal:
+        """Return what of an order the shown book can still fill, after what we took of it before.
+
+        An order that reaches no shown level is left as it is: the book may move until it arrives.
+        """
+        levels = self.depth(ref.iid, intent.side, REACH)
+        price = intent.price
+        if price is not None:
+            buy = intent.side is Side.BUY
+            levels = [x for x in levels if (x.price <= price if buy else x.price >= price)]
+        if not levels:
+            return intent.quantity
+        found = self.session.liquidity.available(intent.instrument_id, intent.side, list(levels))
+        return min(intent.quantity, floor_to(found, ref.market.size_step))
 
     def _bt_send(self, record: OrderRecord, worst_price: Decimal) -> None:
         """Hand an approved order to the engine: always a limit order, a market order as IOC at its worst price."""
@@ -209,7 +246,7 @@ class SendingStrategy(ViewingStrategy):
         order = self.order_factory.limit(
             ref.native,
             _SIDES[intent.side],
-            quantity_of(intent.quantity, ref.size_precision),
+            quantity_of(record.sent, ref.size_precision),
             price_of(worst_price if intent.price is None else intent.price, ref.price_precision),
             _TIFS[tif],
             expire_time=intent.expire_ns or None,
@@ -372,17 +409,6 @@ class SendingStrategy(ViewingStrategy):
             self.cancel_all(iid)
         for iid in self.positions():
             self.exit(iid, "market exit")
-
-
-def _crosses(
-    intent: OrderIntent, worst_price: Decimal, bid: Level | None, ask: Level | None
-) -> bool:
-    """Return whether the order would take liquidity from the book as seen now."""
-    if intent.post_only:
-        return False
-    if intent.side is Side.BUY:
-        return ask is not None and worst_price >= ask.price
-    return bid is not None and worst_price <= bid.price
 
 
 def _snapshot(ref: InstrumentRef, bid: Level | None, ask: Level | None) -> DataSnapshot:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from core.domain.fees import FeeBook
+from core.domain.fees import FeeBook, FeeFill, Role, Side
 from core.domain.market import Event, Market
 from core.domain.money import ZERO
 from core.engine.curve import EquitySampler, PriceSampler
 from core.engine.fees import VenueFeeModel
 from core.engine.guard import Failure
 from core.engine.journal import Journal
+from core.engine.liquidity import TakenLiquidity
 from core.engine.merging import MergeBook
 from core.engine.mirror import MirrorGuard
 from core.engine.references import InstrumentRef, PriceSource, References
@@ -50,6 +51,9 @@ class Session:
         Whether market data goes through the feed actor (needed with two or more strategies).
     seed : int
         Seed of `BetaStrategy.rng`.
+    refilled : Decimal
+        Shares that the engine filled as maker from a level that the order crosses: the remainder of a
+        crossing GTC order may meet liquidity that it took before.
     """
 
     references: References
@@ -73,6 +77,8 @@ class Session:
     payouts: dict[str, Decimal] = field(default_factory=dict)
     last_price: dict[str, Decimal] = field(default_factory=dict)
     mirror: MirrorGuard | None = None
+    liquidity: TakenLiquidity = field(default_factory=TakenLiquidity)
+    refilled: Decimal = ZERO
     begin_ns: int = 0
     queue_position: bool = True
 
@@ -111,13 +117,6 @@ class Session:
             )
         return None, None
 
-    def stamp(self, ref: InstrumentRef) -> int:
-        """Return a number that grows with every change of the instrument's book."""
-        if ref.source is PriceSource.BOOK:
-            return int(self.cache.book_update_count(ref.native))
-        quote = self.cache.quote(ref.native)
-        return -1 if quote is None else int(quote.ts_init)
-
     def mark_price(self, ref: InstrumentRef) -> Decimal | None:
         """Return what a share is worth now: the bid; 0 when only asks are left; else the last price."""
         bid, ask = self.top(ref)
@@ -139,6 +138,20 @@ class Session:
         """Value everything held."""
         for iid in list(self.gate.book.held):
             self.mark(self.references.by_iid[iid])
+
+    def took(self, ref: InstrumentRef, fill: FeeFill) -> None:
+        """Remember a fill that took from the shown book: a taker's, or one of an order that crosses it."""
+        if ref.source not in (PriceSource.BOOK, PriceSource.QUOTES):
+            return
+        bid, ask = self.top(ref)
+        if fill.side is Side.BUY:
+            shown = ask is not None and fill.price >= ask.price
+        else:
+            shown = bid is not None and fill.price <= bid.price
+        if fill.role is Role.MAKER and shown:
+            self.refilled += fill.quantity
+        if fill.role is Role.TAKER or shown:
+            self.liquidity.take(ref, fill.side, fill.price, fill.quantity)
 
     # -- samples ----------------------------------------------------------------------------
     def sample(self, ts_ns: int, *, keep: bool = False) -> None:

@@ -160,6 +160,8 @@ def new_session(
     session.fee_models = fee_models(
         books, universe.references, session.merging, session.now_ns, failure
     )
+    for model in session.fee_models.values():
+        model.on_trade = session.took
     for ref in list(universe.references)[:SAMPLED_FROM_START]:
         session.traded(ref)
     return session

@@ -88,11 +88,9 @@ def _fill_order(fill: FillRow) -> tuple[int, bool]:
 
 
 def order_rows(session: Session) -> list[OrderRow]:
-    """Return all orders, refused ones included, by time."""
-    rows = [record.row() for record in session.journal.orders.values()]
-    rows.extend(session.journal.refused)
-    rows.sort(key=lambda r: r.ts_ns)
-    return rows
+    """Return all orders, refused ones included, in the order in which they were asked for."""
+    arrivals = session.journal.arrivals
+    return [a if isinstance(a, OrderRow) else a.row() for a in arrivals]
 
 
 def forecast_rows(session: Session) -> list[ForecastRow]:
@@ -191,6 +189,11 @@ def warnings(finished: Finished, unresolved: list[MarketRow]) -> list[str]:
         out.append(f"{count} order(s) rejected by the venue: {reason}")
     for code, count in sorted(session.journal.refusals.items(), key=lambda kv: -kv[1]):
         out.append(f"{count} order(s) refused by the gate: {code}")
+    if session.refilled:
+        out.append(
+            f"{session.refilled} share(s) of crossing GTC orders were filled as maker from levels they "
+            "had crossed: send IOC for what is there and rest the remainder at a price of its own."
+        )
     sources = Counter(r.source.value for r in universe.references)
     if "quotes" in sources:
         out.append(
