@@ -84,6 +84,7 @@ class _Trend:
 class CryptoMomentum(BetaStrategy):
     """Follow the trend of each pair in the universe, long only."""
 
+    family: ClassVar[str] = "momentum"
     config_type: ClassVar[type[StrategyConfig]] = CryptoMomentumConfig
     config: CryptoMomentumConfig
 

@@ -82,6 +82,7 @@ class PolymarketArbConfig(StrategyConfig):
 class PolymarketArb(BetaStrategy):
     """Baskets over neg-risk events, and passive pairs in single markets."""
 
+    family: ClassVar[str] = "arbitrage"
     config_type: ClassVar[type[StrategyConfig]] = PolymarketArbConfig
     config: PolymarketArbConfig
 

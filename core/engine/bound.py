@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from nautilus_trader.model import BarType, BookType, PriceType
 from nautilus_trader.trading import Strategy
@@ -52,6 +52,10 @@ PLATFORM = frozenset(
 class BoundStrategy(Strategy):
     """A strategy that belongs to a session. Use `BetaStrategy`."""
 
+    #: Family of the strategy in the risk budget and the fund's phases: ``arbitrage``, ``prediction``,
+    #: ``momentum``, ``mean_reversion`` or ``scalping``.
+    family: ClassVar[str] = "prediction"
+
     session: Session
     markets: Mapping[str, Market]
     events: Mapping[str, Event]
@@ -96,6 +100,7 @@ class BoundStrategy(Strategy):
         self._bt_cache, self._bt_clock = self.cache, self.clock
         self._bt_sid = self.strategy_id.value
         self.session.strategies.append(self)
+        self.session.gate.on_strategy(self._bt_sid, self.family)
         self.rng = random.Random(f"{self.session.seed}:{self._bt_sid}")
 
     def on_engine_thread(self) -> None:

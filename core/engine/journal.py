@@ -17,6 +17,7 @@ from core.engine.references import InstrumentRef
 from core.engine.results import FillRow, ForecastRow, OrderRow, SettlementRow
 from core.engine.units import plain
 from core.ledger import Ledger, kinds
+from core.risk.states import RiskEvent, TradingState
 
 #: Refused orders kept as rows; more are only counted (a strategy can be refused at every quote).
 MAX_REFUSALS = 10_000
@@ -30,11 +31,9 @@ class OrderRecord:
         "code",
         "filled",
         "fills",
-        "gate_id",
         "intent",
         "is_open",
         "limit",
-        "modified",
         "notional",
         "pending",
         "quantity",
@@ -49,13 +48,11 @@ class OrderRecord:
         self.ref = ref
         self.quantity = intent.quantity
         self.sent = sent
-        self.gate_id = intent.client_order_id
         self.status = "SUBMITTED"
         self.code = ""
         self.is_open = True
         self.limit = intent.price
         self.pending: OrderIntent | None = None
-        self.modified = 0
         self.fills = 0
         self.filled = ZERO
         self.notional = ZERO
@@ -114,6 +111,7 @@ class Journal:
         self.settlements: list[SettlementRow] = []
         self.merges: list[tuple[int, str, str, Decimal]] = []
         self.forecasts: list[ForecastRow] = []
+        self.risks: list[RiskEvent] = []
         self._currency_of = currency_of or {}
         self._proposals: dict[tuple[str, str], tuple[int, int]] = {}
         self._last_fill: dict[tuple[str, str], int] = {}
@@ -236,7 +234,7 @@ class Journal:
         if self.ledger is not None:
             row = kinds.OrderModified(
                 client_order_id=record.intent.client_order_id,
-                quantity=intent.quantity + record.filled,
+                quantity=intent.quantity,
                 price=intent.price,
                 reason="requested",
             )
@@ -321,6 +319,28 @@ class Journal:
                 ledger_seq=self._settled(row, ref),
             )
         )
+
+    def risk(self, event: RiskEvent) -> None:
+        """Keep a move of the risk layer: a halt, a posture, a cool-down, an anomaly."""
+        self.risks.append(event)
+        self.hash.add(
+            f"risk|{event.ts_ns}|{event.machine}|{event.subject}|{event.before}|{event.after}"
+        )
+        if self.ledger is None:
+            return
+        row = kinds.StateChanged(
+            machine=event.machine,
+            subject=event.subject,
+            before=str(event.before),
+            after=str(event.after),
+            reason=event.reason,
+        )
+        self.ledger.append(row, ts_event=event.ts_ns)
+        if event.machine == "trading" and event.after != TradingState.RUNNING:
+            self.ledger.append(
+                kinds.Halted(level=str(event.after), source=event.subject, reason=event.reason),
+                ts_event=event.ts_ns,
+            )
 
     def _settled(self, row: SettlementRow, ref: InstrumentRef) -> int:
         if self.ledger is None:

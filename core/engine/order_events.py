@@ -31,7 +31,7 @@ class AnsweringStrategy(SendingStrategy):
         """Book that the venue has the order."""
         record = self._bt_record(event)
         if record is not None:
-            self.session.gate.on_working(record.gate_id)
+            self.session.gate.on_working(event.client_order_id.value, event.ts_event)
             self.session.journal.event(record, "ACCEPTED", event.ts_event)
 
     def on_order_rejected(self, event: Any) -> None:
@@ -55,19 +55,19 @@ class AnsweringStrategy(SendingStrategy):
         record = self._bt_record(event)
         if record is None or record.pending is None:
             return
-        self.session.gate.on_done(record.gate_id)
-        record.gate_id = record.pending.client_order_id
+        self.session.gate.on_modified(record.intent.client_order_id, event.ts_event)
         record.quantity = record.sent = exact(event.quantity)
         record.limit = record.pending.price
         record.pending = None
-        self.session.gate.on_working(record.gate_id)
         self.session.journal.event(record, "UPDATED", event.ts_event)
 
     def on_order_modify_rejected(self, event: Any) -> None:
         """Book a change that the venue refused: the new reservation goes."""
         record = self._bt_record(event)
         if record is not None and record.pending is not None:
-            self.session.gate.on_done(record.pending.client_order_id)
+            self.session.gate.on_modified(
+                record.intent.client_order_id, event.ts_event, accepted=False
+            )
             record.pending = None
 
     def on_order_filled(self, event: Any) -> None:
@@ -98,9 +98,9 @@ class AnsweringStrategy(SendingStrategy):
             charged.charge.rule,
             record.intent.reason,
         )
-        session.gate.on_fill(record.gate_id, trade_id, quantity, price, charged.charge.fee)
+        session.gate.on_fill(order_id, trade_id, quantity, price, charged.charge.fee, ts_ns)
         if charged.merged:
-            session.gate.on_merge(self._bt_sid, ref.market.market_id, charged.merged)
+            session.gate.on_merge(self._bt_sid, ref.market.market_id, charged.merged, ts_ns)
         fill = session.journal.fill(record, fill, trade_id, event.venue_order_id.value)
         if charged.merged:
             session.journal.merge(self._bt_sid, ref, charged.merged, ts_ns)
@@ -111,12 +111,13 @@ class AnsweringStrategy(SendingStrategy):
             self._bt_close(record)
         elif record.filled >= record.sent:  # the engine was sent less than was asked for
             cut = True
-            session.gate.on_done(record.gate_id)
+            session.gate.on_done(order_id, ts_ns)
             session.journal.event(record, "CANCELED", ts_ns)
             self._bt_close(record)
         self.on_fill(fill)
         if cut:
             self.on_order_done(order_id, "CANCELED")
+        session.watch_holds()
         if session.failure.stopping:
             self.shutdown_system("stopped")
 
@@ -125,10 +126,10 @@ class AnsweringStrategy(SendingStrategy):
         if record is None or not record.is_open:
             return
         session = self.session
-        session.gate.on_done(record.gate_id)
-        if record.pending is not None:
-            session.gate.on_done(record.pending.client_order_id)
-            record.pending = None
+        session.gate.on_done(
+            record.intent.client_order_id, event.ts_event, rejected=status == "REJECTED"
+        )
+        record.pending = None
         session.journal.event(record, status, event.ts_event, reason)
         self._bt_close(record)
         self.on_order_done(record.intent.client_order_id, status)

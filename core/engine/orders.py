@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +13,10 @@ from nautilus_trader.model import TimeInForce as EngineTif
 from core.domain.decision import Forecast, OrderIntent, TimeInForce
 from core.domain.errors import StrategyError
 from core.domain.fees import Side
-from core.domain.money import floor_to
+from core.domain.money import ZERO, floor_to
 from core.engine.journal import OrderRecord
 from core.engine.mirror import MIRROR_BUSY
-from core.engine.references import InstrumentRef
+from core.engine.references import InstrumentRef, PriceSource
 from core.engine.session import Level
 from core.engine.units import exact, plain, price_of, quantity_of
 from core.engine.views import ViewingStrategy
@@ -174,15 +175,9 @@ class SendingStrategy(ViewingStrategy):
             seen = ("forecast", f"expires {forecast.expires_ns}", f"now {now}", False)
             self._bt_refuse(Refusal(intent, FORECAST_EXPIRED, (seen,), now))
             return None
-        bid, ask = session.top(ref)
         if ref.iid in session.gate.book.held:
             session.mark(ref)
-        view = MarketView(
-            now,
-            None if bid is None else bid.price,
-            None if ask is None else ask.price,
-        )
-        answer = session.gate.review(intent, view)
+        answer = session.gate.review(intent, self._bt_view(intent, ref))
         if isinstance(answer, Refusal):
             self._bt_refuse(answer)
             return None
@@ -197,11 +192,37 @@ class SendingStrategy(ViewingStrategy):
         record = OrderRecord(intent, ref, sent)
         snapshot, verdict = None, None
         if session.journal.ledger is not None:
-            snapshot, verdict = _snapshot(ref, bid, ask), answer.verdict()
+            snapshot, verdict = _snapshot(ref, *session.top(ref)), answer.verdict()
         session.journal.sent(record, verdict, snapshot)
         session.traded(ref)
         self._bt_send(record, answer.worst_price)
         return intent.client_order_id
+
+    def _bt_view(self, intent: OrderIntent, ref: InstrumentRef) -> MarketView:
+        """Return the market as the gate judges the intent by.
+
+        Depth is told for orders that would walk the book or leave a remainder in it; what an IOC does
+        not find is cancelled by itself. Recorded books are as fresh as the recording.
+        """
+        bid, ask = self.session.reference(ref)
+        depth = None
+        if intent.price is None or (intent.tif in RESTING and not intent.post_only):
+            near = ask if intent.side is Side.BUY else bid
+            price = intent.price
+            crosses = near is not None and (
+                price is None or (price >= near if intent.side is Side.BUY else price <= near)
+            )
+            if crosses and ref.source in (PriceSource.BOOK, PriceSource.QUOTES):
+                depth = sum((x.size for x in self._bt_reach(intent, ref)), ZERO)
+        return MarketView(intent.ts_ns, bid, ask, depth)
+
+    def _bt_reach(self, intent: OrderIntent, ref: InstrumentRef) -> list[Level]:
+        """Return the shown levels that the order can reach."""
+        levels, price = self.depth(ref.iid, intent.side, REACH), intent.price
+        if price is None:
+            return levels
+        buy = intent.side is Side.BUY
+        return [x for x in levels if (x.price <= price if buy else x.price >= price)]
 
     def _bt_fillable(self, intent: OrderIntent, ref: InstrumentRef) -> tuple[Decimal, str]:
         """Return how much of an approved order is sent, and the code when none is.
@@ -224,11 +245,7 @@ class SendingStrategy(ViewingStrategy):
 
         An order that reaches no shown level is left as it is: the book may move until it arrives.
         """
-        levels = self.depth(ref.iid, intent.side, REACH)
-        price = intent.price
-        if price is not None:
-            buy = intent.side is Side.BUY
-            levels = [x for x in levels if (x.price <= price if buy else x.price >= price)]
+        levels = self._bt_reach(intent, ref)
         if not levels:
             return intent.quantity
         found = self.session.liquidity.available(intent.instrument_id, intent.side, list(levels))
@@ -342,51 +359,35 @@ class SendingStrategy(ViewingStrategy):
         client_id: Any = None,
         params: Any = None,
     ) -> None:
-        """Review the changed order as a new one, then change it in place.
+        """Review the changed terms, then change the order in place.
 
-        Old and new stay reserved together until the venue confirms: either may fill meanwhile.
+        Until the venue answers the worse of the old and the new terms stays reserved.
         """
         self.on_engine_thread()
-        record = self.session.journal.orders.get(str(client_order_id))
+        session = self.session
+        record = session.journal.orders.get(str(client_order_id))
         if record is None or not record.is_open or record.intent.strategy_id != self._bt_sid:
             return
         old = record.intent
         total = exact(quantity) if quantity is not None else record.quantity
-        limit = exact(price) if price is not None else old.price
-        intent = OrderIntent(
-            f"{old.client_order_id}/m{record.modified + 1}",
-            old.strategy_id,
-            old.venue,
-            old.instrument_id,
-            old.market_id,
-            old.event_id,
-            old.side,
-            total - record.filled,
-            limit,
-            old.tif,
-            self.now_ns,
-            old.post_only,
-            old.reduces,
-            old.expire_ns,
-            old.reason,
+        limit = exact(price) if price is not None else record.limit
+        if limit is None:
+            return
+        intent = replace(old, quantity=total, price=limit, ts_ns=self.now_ns)
+        answer = session.gate.review_change(
+            old.client_order_id, total, limit, old, self._bt_view(intent, record.ref)
         )
-        bid, ask = self.session.top(record.ref)
-        view = MarketView(
-            intent.ts_ns, None if bid is None else bid.price, None if ask is None else ask.price
-        )
-        answer = self.session.gate.review(intent, view)
         if isinstance(answer, Refusal):
             self._bt_refuse(answer)
             return
-        if self.session.redeem_on_submit:
-            self.session.gate.redeem(answer, intent.ts_ns, intent)
-        record.modified += 1
+        if session.redeem_on_submit:
+            session.gate.redeem(answer, intent.ts_ns)
         record.pending = intent
-        self.session.journal.modifying(record, intent)
+        session.journal.modifying(record, intent)
         super().modify_order(
             ClientOrderId(old.client_order_id),
             quantity_of(total, record.ref.size_precision),
-            None if limit is None else price_of(limit, record.ref.price_precision),
+            price_of(limit, record.ref.price_precision),
         )
         self._bt_wake_for(record.ref.venue)
 
@@ -405,10 +406,18 @@ class SendingStrategy(ViewingStrategy):
 
     def market_exit(self) -> None:
         """Cancel everything and exit every position through the gate."""
+        self.liquidate("market exit")
+
+    def liquidate(self, reason: str) -> None:
+        """Cancel everything and exit every position through the gate; safe to call again."""
         for iid in sorted(self._bt_working):
-            self.cancel_all(iid)
+            if any(r.intent.tif in RESTING for r in self.working(iid)):
+                self.cancel_all(iid)
         for iid in self.positions():
-            self.exit(iid, "market exit")
+            if not self._bt_working.get(iid):
+                self.exit(iid, reason)
+            elif iid not in self._bt_exits:
+                self._bt_exits[iid] = reason
 
 
 def _snapshot(ref: InstrumentRef, bid: Level | None, ask: Level | None) -> DataSnapshot:

@@ -21,6 +21,8 @@ from core.engine.mirror import MirrorGuard
 from core.engine.references import InstrumentRef, PriceSource, References
 from core.engine.units import exact
 from core.risk.gate import Gate
+from core.risk.states import TradingState
+from core.risk.units import nanos_of
 
 if TYPE_CHECKING:
     from core.engine.feed import Feed
@@ -79,6 +81,8 @@ class Session:
     mirror: MirrorGuard | None = None
     liquidity: TakenLiquidity = field(default_factory=TakenLiquidity)
     refilled: Decimal = ZERO
+    values: dict[str, int] = field(default_factory=dict)
+    value: int = 0
     begin_ns: int = 0
     queue_position: bool = True
 
@@ -129,15 +133,45 @@ class Session:
         return self.last_price.get(ref.iid)
 
     def mark(self, ref: InstrumentRef) -> None:
-        """Value what is held of one instrument."""
-        price = self.mark_price(ref)
-        if price is not None:
-            self.gate.on_mark(ref.iid, price, None)
+        """Tell the gate what the market of a held instrument looks like."""
+        bid, ask = self.reference(ref)
+        if bid is not None or ask is not None:
+            self.gate.on_mark(ref.iid, bid, ask, self.now_ns())
+
+    def reference(self, ref: InstrumentRef) -> tuple[Decimal | None, Decimal | None]:
+        """Return bid and ask prices; without a book both are the last price."""
+        bid, ask = self.top(ref)
+        if bid is None and ask is None:
+            last = self.mark_price(ref)
+            return last, last
+        return (None if bid is None else bid.price), (None if ask is None else ask.price)
 
     def mark_all(self) -> None:
-        """Value everything held."""
+        """Tell the gate about the markets of everything held."""
         for iid in list(self.gate.book.held):
             self.mark(self.references.by_iid[iid])
+
+    # -- value at the bid -------------------------------------------------------------------
+    def revalue(self, ref: InstrumentRef) -> None:
+        """Value what is held of one instrument at the bid (result rows and equity curve)."""
+        held = self.gate.book.held.get(ref.iid, 0)
+        price = self.mark_price(ref) if held else None
+        value = held * (nanos_of(price) or 0) if price is not None else 0
+        self.value += value - self.values.get(ref.iid, 0)
+        if held:
+            self.values[ref.iid] = value
+        else:
+            self.values.pop(ref.iid, None)
+
+    def revalue_all(self) -> None:
+        """Value everything held at the bid."""
+        for iid in {*self.values, *self.gate.book.held}:
+            self.revalue(self.references.by_iid[iid])
+
+    @property
+    def equity_at_bid(self) -> int:
+        """Cash plus everything held at the bid, in 1e-18 dollars."""
+        return self.gate.book.cash_total + self.value
 
     def took(self, ref: InstrumentRef, fill: FeeFill) -> None:
         """Remember a fill that took from the shown book: a taker's, or one of an order that crosses it."""
@@ -155,11 +189,23 @@ class Session:
 
     # -- samples ----------------------------------------------------------------------------
     def sample(self, ts_ns: int, *, keep: bool = False) -> None:
-        """Take a point of the equity curve and of the sampled prices."""
+        """Take a point of the equity curve and of the sampled prices; let the governors look."""
         self.mark_all()
-        self.curve.add(ts_ns, self.gate.book.equity, self.gate.book.cash_total, keep=keep)
+        self.revalue_all()
+        self.gate.on_time(ts_ns)
+        self.curve.add(ts_ns, self.equity_at_bid, self.gate.book.cash_total, keep=keep)
         for iid, sampler in self.prices.items():
             self.sample_price(sampler, self.references.by_iid[iid], ts_ns)
+        self.watch_holds()
+
+    def watch_holds(self) -> None:
+        """Keep what the risk layer has moved; sell everything when it says so."""
+        gate = self.gate
+        for event in gate.drain():
+            self.journal.risk(event)
+        if gate.holds.state is TradingState.LIQUIDATING:
+            for strategy in self.strategies:
+                strategy.liquidate(gate.holds.reason)
 
     def sample_price(self, sampler: PriceSampler, ref: InstrumentRef, ts_ns: int) -> None:
         """Take a point of one instrument's price."""
@@ -179,7 +225,10 @@ class Session:
     def filled(self, ref: InstrumentRef, ts_ns: int) -> None:
         """Take a point of the equity curve at a fill; only the traded instrument is valued anew."""
         self.mark(ref)
-        self.curve.add(ts_ns, self.gate.book.equity, self.gate.book.cash_total)
+        self.revalue(ref)
+        if ref.opposite is not None and ref.opposite.iid in self.values:
+            self.revalue(ref.opposite)
+        self.curve.add(ts_ns, self.equity_at_bid, self.gate.book.cash_total)
         sampler = self.prices.get(ref.iid)
         if sampler is not None:
             self.sample_price(sampler, ref, ts_ns)

@@ -22,6 +22,7 @@ from nautilus_trader.model import NautilusDataType
 from nautilus_trader.risk import RiskEngineConfig
 
 from core.engine.backtest.hindsight import at_start
+from core.engine.backtest.limits import limits_of
 from core.engine.backtest.quiet_imports import without_unneeded
 from core.engine.backtest.spec import BacktestSpec
 from core.engine.backtest.strategies import StrategyPlan
@@ -127,6 +128,7 @@ def new_session(
             VenueRules(code, books[code], nets_outcomes=venue.nets_outcomes)
             for code, venue in universe.venues.items()
         ],
+        limits=limits_of(spec),
         key=hashlib.sha256(f"backtest:{spec.seed}".encode()).digest(),
     )
     seen = set()

@@ -12,7 +12,7 @@ from core.engine.backtest.header import Started
 from core.engine.backtest.universe import Universe
 from core.engine.results import FillRow, ForecastRow, MarketRow, OrderRow, RunResult
 from core.engine.session import Session
-from core.risk.units import shares
+from core.risk.units import dollars, shares
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def extract(started: Started, finished: Finished) -> RunResult:
         journal.settlements, key=lambda s: (s.ts_ns, s.instrument_id, s.strategy_id)
     )
     markets = market_rows(finished, fills)
-    final_cash, final_equity = session.total_cash(), session.gate.equity()
+    final_cash, final_equity = session.total_cash(), dollars(session.equity_at_bid)
     total = sum((m.pnl for m in markets), ZERO)
     if total != final_equity - started.spec.capital:
         raise StrategyError(
@@ -151,18 +151,13 @@ def _first_payout(paid: list[Decimal | None]) -> Decimal | None:
 
 
 def _open(session: Session) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
-    """Return shares left and their marked value, by market."""
+    """Return shares left and their value at the bid, by market."""
     quantity: dict[str, Decimal] = {}
     value: dict[str, Decimal] = {}
-    for (_, iid), _ in session.gate.book.holdings.items():
+    for iid, held in session.gate.book.held.items():
         market_id = session.markets[iid].market_id
-        quantity.setdefault(market_id, ZERO)
-        value.setdefault(market_id, ZERO)
-    for strategy_id, iid in session.gate.book.holdings:
-        market_id = session.markets[iid].market_id
-        held = session.gate.position(strategy_id, iid)
-        quantity[market_id] += held
-        value[market_id] += held * shares(session.gate.book.marks.get(iid, 0))
+        quantity[market_id] = quantity.get(market_id, ZERO) + shares(held)
+        value[market_id] = value.get(market_id, ZERO) + dollars(session.values.get(iid, 0))
     return quantity, value
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from importlib.metadata import version
 from typing import Any
 
+from core.engine.backtest.limits import limits_of
 from core.engine.backtest.spec import BacktestSpec
 from core.engine.backtest.strategies import StrategyPlan
 from core.engine.backtest.universe import Universe
@@ -139,6 +140,7 @@ def open_run(spec: BacktestSpec, universe: Universe, plans: list[StrategyPlan]) 
         },
         "latency_ms": spec.latency_ms,
         "queue_position": spec.queue_position,
+        "limits": limits_of(spec).flat(),
         "seed": spec.seed,
         "engine": version("nautilus_trader"),
         "platform": version("beta-trader"),

@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from core.risk.limits import DEFAULT_PROFILE, Limits
+
 #: ``progress(records_done, records_total, simulated_ns)``; total 0 = unknown.
 Progress = Callable[[int, int, int], None]
 
@@ -36,6 +38,9 @@ class BacktestSpec:
         Restrict the universe; None = everything in the catalog.
     ledger : Path, optional
         Folder of the ledger to write; None = none.
+    limits : str, Path or Limits
+        Risk limits: a profile (``usd100``, ``usd10000``, ``campaign``, ``research``), a TOML file, or
+        limits as they are. ``research`` switches size, rate and loss limits off.
     seed : int
         Seed of every random source of the run.
     """
@@ -51,5 +56,6 @@ class BacktestSpec:
     instruments: tuple[str, ...] | None = None
     markets: tuple[str, ...] | None = None
     ledger: Path | None = None
+    limits: str | Path | Limits = DEFAULT_PROFILE
     seed: int = 0
     venue_paths: Mapping[str, str] | None = None

@@ -210,6 +210,7 @@ def run(
 ) -> RunResult:
     """Run a strategy class of a test module on a catalog."""
     name = strategy if isinstance(strategy, str) else f"{strategy.__module__}:{strategy.__name__}"
+    spec.setdefault("limits", "research")
     paths = {"PM": f"{HERE}:{venue}"}
     return run_backtest(
         BacktestSpec(strategy=name, catalog=path, params=params or {}, venue_paths=paths, **spec)

@@ -61,7 +61,7 @@ def test_trap_07_tick_capacity_is_small() -> None:
 
 # -- 8 ----------------------------------------------------------------------------------------------
 class Market(BetaStrategy):
-    """Sends one raw market order, larger than the book."""
+    """Sends two raw market orders: one larger than the book within the worst price, one not."""
 
     def on_start(self) -> None:
         self.sent = False
@@ -71,10 +71,11 @@ class Market(BetaStrategy):
         if not self.sent:
             self.sent = True
             native = InstrumentId.from_str(iid)
-            order = self.order_factory.market(
-                native, OrderSide.BUY, Quantity.from_str("200.00"), EngineTif.GTC
-            )
-            self.submit_order(order)
+            for size in ("200.00", "100.00"):
+                order = self.order_factory.market(
+                    native, OrderSide.BUY, Quantity.from_str(size), EngineTif.GTC
+                )
+                self.submit_order(order)
 
 
 def test_trap_08_the_engine_denies_market_orders_on_a_book_without_quotes() -> None:
@@ -96,14 +97,15 @@ def test_trap_08_a_market_order_larger_than_the_book_stays_open_in_the_engine() 
     assert "OrderCanceled" not in [type(e).__name__ for e in s.order_events]
 
 
-def test_trap_08_our_market_order_takes_what_is_there_within_its_worst_price_and_ends(
+def test_trap_08_our_market_order_is_bounded_by_depth_and_worst_price_and_ends(
     tmp_path: Path,
 ) -> None:
     result = run(catalog(tmp_path / "c"), Market)
-    (order,) = result.orders
-    # The gate prices a market order at the ask plus 5 %: 0.42.
-    assert (order.status, order.filled) == ("CANCELED", D(170))
-    assert max(f.price for f in result.fills if f.role == "taker") == D("0.42")
+    refused, order = result.orders
+    assert (refused.status, refused.code) == ("REFUSED", "LIQUIDITY")
+    assert (order.status, order.filled) == ("FILLED", D(100))
+    taken = [(str(f.price), str(f.quantity)) for f in result.fills if f.role == "taker"]
+    assert taken == [("0.4000", "30.00"), ("0.4100", "40.00"), ("0.4200", "30.00")]
 
 
 # -- 9 ----------------------------------------------------------------------------------------------
@@ -124,7 +126,7 @@ def test_trap_09_money_is_read_from_our_own_book_and_equals_the_engine_account(
 ) -> None:
     result = run(catalog(tmp_path / "c"), Reader)  # raises when it differs from the engine
     assert NOTES[0] == (D("95.99999"), D(100), D(0))  # cost and worst fee are reserved on the way
-    assert NOTES[1] == (D("91.99999"), D("99.9"), D(10))
+    assert NOTES[1] == (D("91.99999"), D("99.95"), D(10))
     assert result.final_cash == 100 - 12 + 30
 
 
