@@ -352,6 +352,7 @@ class Journal:
             quantity=row.quantity,
             currency=self._currency_of.get(ref.venue, "USD"),
             source="instrument close",
+            strategy_id=row.strategy_id,
         )
         last = self._last_fill.get((row.strategy_id, row.instrument_id), 0)
         return self.ledger.append(payload, ts_event=row.ts_ns, parents=(last,) if last else ())

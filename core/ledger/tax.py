@@ -134,6 +134,7 @@ def _disposals(
 ) -> Iterator[TaxRow]:
     """Yield what was sold, settled or merged in the year, matched first in, first out."""
     open_lots: dict[tuple[str, str], FifoBook] = {}
+    held: dict[tuple[str, str, str], Decimal] = {}
     for m in projections.query(
         "SELECT * FROM movements WHERE book = ? AND voided = 0 AND ts_ns < ? ORDER BY seq, leg",
         book,
@@ -145,10 +146,15 @@ def _disposals(
         quantity, price, multiplier, fee = (
             Decimal(str(m[name])) for name in ("quantity", "price", "multiplier", "fee")
         )
-        if m["how"] == SETTLEMENT:
-            closures = lots.close_all(seq, ts_ns, price)
-        else:
+        strategy = str(m["strategy_id"])
+        if m["how"] != SETTLEMENT:
+            held[(*key, strategy)] = held.get((*key, strategy), ZERO) + quantity
             closures = lots.trade(seq, ts_ns, quantity, price, fee, multiplier)
+        elif strategy:
+            closures = lots.trade(seq, ts_ns, -held.pop((*key, strategy), ZERO), price)
+        else:
+            held = {k: v for k, v in held.items() if k[:2] != key}
+            closures = lots.close_all(seq, ts_ns, price)
         for c in closures:
             if ts_ns < start:
                 continue

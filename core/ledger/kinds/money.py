@@ -20,7 +20,11 @@ class FeeKind(StrEnum):
 
 @kind("settlement")
 class Settled(Payload, frozen=True, kw_only=True):
-    """An outcome paid `payout` per unit (1, 0, 0.5 void, or scalar). Carries no fee."""
+    """An outcome paid `payout` per unit (1, 0, 0.5 void, or scalar). Carries no fee.
+
+    Closes what `strategy_id` holds, or what every strategy holds when it is empty (the venue settles
+    an account, not a strategy). ``quantity`` is what was settled, to be held against what was held.
+    """
 
     venue: str
     instrument_id: str
@@ -28,6 +32,7 @@ class Settled(Payload, frozen=True, kw_only=True):
     quantity: Decimal
     currency: str
     source: str = ""
+    strategy_id: str = ""
 
 
 @kind("position.merged")

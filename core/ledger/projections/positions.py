@@ -25,7 +25,7 @@ class Key(NamedTuple):
 
 
 class Movement(NamedTuple):
-    """A change of one position. A settlement closes whatever is open, for every strategy (id empty)."""
+    """A change of one position. A settlement closes whatever is open; with no strategy, everybody's."""
 
     seq: int
     leg: int
@@ -61,12 +61,12 @@ def move(state: State, movement: Movement) -> None:
 
 
 def settle(state: State, book: str, row: Row, payload: Settled) -> None:
-    """Close every lot of an instrument at its payout, for each strategy that holds it."""
-    everyone = Key(book, "", payload.venue, payload.instrument_id)
+    """Close the lots of an instrument at its payout: one strategy's, or everybody's."""
+    key = Key(book, payload.strategy_id, payload.venue, payload.instrument_id)
     movement = Movement(
         row.seq,
         0,
-        everyone,
+        key,
         SETTLEMENT,
         ZERO,
         payload.payout,
@@ -80,13 +80,15 @@ def settle(state: State, book: str, row: Row, payload: Settled) -> None:
     held = ZERO
     for strategy, quantity in state.all(
         "SELECT strategy_id, quantity FROM positions WHERE book = ? AND venue = ? AND instrument_id = ? "
-        "AND quantity <> '0' ORDER BY strategy_id",
+        "AND quantity <> '0' AND (? = '' OR strategy_id = ?) ORDER BY strategy_id",
         book,
         payload.venue,
         payload.instrument_id,
+        payload.strategy_id,
+        payload.strategy_id,
     ):
         held = EXACT.add(held, Decimal(str(quantity)))
-        fold(state, everyone._replace(strategy_id=str(strategy)), movement)
+        fold(state, key._replace(strategy_id=str(strategy)), movement)
     state.run(
         "INSERT INTO settlements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         row.seq,
@@ -160,7 +162,7 @@ def void(state: State, key: Key) -> None:
     for values in state.all(
         "SELECT seq, leg, how, quantity, price, multiplier, fee, currency, strategy_version, ts_ns "
         "FROM movements WHERE book = ? AND venue = ? AND instrument_id = ? AND voided = 0 "
-        "AND (strategy_id = ? OR how = 'settlement') ORDER BY seq, leg",
+        "AND (strategy_id = ? OR (strategy_id = '' AND how = 'settlement')) ORDER BY seq, leg",
         key.book,
         key.venue,
         key.instrument_id,

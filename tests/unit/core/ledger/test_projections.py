@@ -6,6 +6,7 @@ import random
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.domain.fees import Side
@@ -29,6 +30,7 @@ from core.ledger.kinds import (
 )
 from core.ledger.projections import Projections
 from core.ledger.registry import Payload
+from core.ledger.tax import tax_rows
 from tests.unit.core.ledger import rows_for_tests as make
 
 D = Decimal
@@ -205,6 +207,36 @@ def test_a_settlement_of_another_quantity_than_held_is_named(tmp_path: Path) -> 
     assert p.query("SELECT held, quantity FROM settlements") == [{"held": "10", "quantity": "12"}]
 
 
+def test_two_strategies_are_settled_each_by_its_own_row(tmp_path: Path) -> None:
+    def of(strategy: str, quantity: str) -> Settled:
+        return Settled(
+            venue="KALSHI",
+            instrument_id=make.YES,
+            payout=D(1),
+            quantity=D(quantity),
+            currency="USD",
+            strategy_id=strategy,
+        )
+
+    p = tell(
+        tmp_path,
+        make.intent("O-1", "one"),
+        make.intent("O-2", "two"),
+        make.fill("O-1", trade="a", quantity="4", price="0.40", fee="0", strategy="one"),
+        make.fill("O-2", trade="b", quantity="6", price="0.50", fee="0", strategy="two"),
+        of("one", "4"),
+        of("two", "6"),
+    )
+    assert p.query("SELECT strategy_id, pnl FROM trades ORDER BY strategy_id") == [
+        {"strategy_id": "one", "pnl": "2.4"},
+        {"strategy_id": "two", "pnl": "3"},
+    ]
+    assert p.query("SELECT * FROM anomalies") == []
+    closures = [r for r in tax_rows(p, 2026, "paper") if r.row == "disposal"]
+    assert sum((r.amounts["realized_pnl"] for r in closures), D(0)) == D("5.4")
+    assert sum((r.quantity or D(0) for r in closures), D(0)) == D(10)
+
+
 def test_ai_spending_survives_restarts_by_day_and_month(tmp_path: Path) -> None:
     call = LlmCall(
         request_sha256="a",
@@ -290,7 +322,8 @@ def long_story(seed: int, rows: int) -> list[Payload]:
                 FillVoided(client_order_id=order, trade_id=trade, venue="KALSHI", reason="x")
             )
         elif roll < 0.78:
-            out.append(settled(rng.choice(["0", "1", "0.5"]), "3", rng.choice([make.YES, NO])))
+            paid = settled(rng.choice(["0", "1", "0.5"]), "3", rng.choice([make.YES, NO]))
+            out.append(msgspec.structs.replace(paid, strategy_id=rng.choice(["", "arb-1"])))
         elif roll < 0.9 and orders:
             out.append(OrderCanceled(client_order_id=f"O-{rng.randint(1, orders)}"))
         else:
