@@ -78,7 +78,7 @@ class AnsweringStrategy(SendingStrategy):
         session = self.session
         record = session.journal.orders[order_id]
         ref = record.ref
-        charged = session.fee_models[ref.venue].take(order_id)
+        charged = session.charged(ref.venue, event)
         price, quantity, ts_ns = exact(event.last_px), exact(event.last_qty), event.ts_event
         maker = event.liquidity_side == LiquiditySide.MAKER
         trade_id = f"{order_id}#{record.fills + 1}"
@@ -98,7 +98,8 @@ class AnsweringStrategy(SendingStrategy):
             charged.charge.rule,
             record.intent.reason,
         )
-        session.gate.on_fill(order_id, trade_id, quantity, price, charged.charge.fee, ts_ns)
+        if session.redeem_on_submit:  # paper and live: the execution client has booked it already
+            session.gate.on_fill(order_id, trade_id, quantity, price, charged.charge.fee, ts_ns)
         if charged.merged:
             session.gate.on_merge(self._bt_sid, ref.market.market_id, charged.merged, ts_ns)
         fill = session.journal.fill(record, fill, trade_id, event.venue_order_id.value)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from core.domain.fees import FeeBook, FeeFill, Role, Side
+from core.domain.fees import FeeBook, FeeCharge, FeeFill, Role, Side
 from core.domain.market import Event, Market
 from core.domain.money import ZERO
 from core.engine.curve import EquitySampler, PriceSampler
-from core.engine.fees import VenueFeeModel
+from core.engine.fees import Charged, VenueFeeModel
 from core.engine.guard import Failure
 from core.engine.journal import Journal
 from core.engine.liquidity import TakenLiquidity
@@ -97,6 +97,13 @@ class Session:
     def now_ns(self) -> int:
         """Return the time of the engine, nanoseconds since 1970 UTC."""
         return int(self.clock.timestamp_ns())
+
+    def charged(self, venue: str, event: Any) -> Charged:
+        """Return the fee of a fill event: what our fee model asked, or in paper and live what the venue took."""
+        if self.redeem_on_submit:
+            return self.fee_models[venue].take(event.client_order_id.value)
+        fee = event.commission.as_decimal() if event.commission is not None else ZERO
+        return Charged(FeeCharge(fee, f"{venue.lower()}.as_charged"), ZERO)
 
     # -- prices -----------------------------------------------------------------------------
     def top(self, ref: InstrumentRef) -> tuple[Level | None, Level | None]:

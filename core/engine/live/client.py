@@ -295,7 +295,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         )
 
     async def _query_account(self, command: Any) -> None:
-        self._refresh_cash()
+        self.refresh_cash()
 
     async def _query_order(self, command: Any) -> None:
         """Look the order up; uncertainty raises, so that the engine keeps what it knows."""
@@ -358,7 +358,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         self.journal.ended(order, cid, expired)
         make = self.generate_order_expired if expired else self.generate_order_canceled
         make(ours, VenueOrderId(order.venue_order_id), order.ts_last_ns)
-        self._refresh_cash()
+        self.refresh_cash()
 
     def on_fill(self, fill: VenueFill) -> None:
         """Book an execution once: gate, ledger, engine, in this order."""
@@ -402,7 +402,7 @@ class VenueClient(ReportHooks, ExecutionClient):
             ROLES[fill.role],
             fill.ts_ns,
         )
-        self._refresh_cash()
+        self.refresh_cash()
 
     def _accept_from(self, fill: VenueFill, cid: str, ours: Any) -> None:
         """A fill proves that the venue has the order."""
@@ -423,7 +423,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         event = void_event(self, ours, void)
         if event is not None:
             self._handle_event(event)
-        self._refresh_cash()
+        self.refresh_cash()
 
     def on_cash(self, cash: VenueCash) -> None:
         """Show the balance."""
@@ -482,7 +482,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         )
         self.generate_account_state([balance], [], True, self.clock.timestamp_ns())
 
-    def _refresh_cash(self) -> None:
+    def refresh_cash(self) -> None:
         """Read the balance soon; many fills ask once."""
         if self._cash_task is None or self._cash_task.done():
             self._cash_task = self.create_task(self._read_cash(), "cash")

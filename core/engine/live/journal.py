@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from core.domain.decision import OrderIntent
+from core.domain.decision import OrderIntent, Verdict
+from core.engine.journal import Journal, OrderRecord
 from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
+from core.engine.results import FillRow
 from core.ledger import Ledger, Payload
+from core.ledger.kinds import DataSnapshot, VerdictGiven
 from core.ledger.kinds.orders import (
     FillVoided,
     OrderAbsent,
@@ -21,6 +25,63 @@ from core.ledger.kinds.orders import (
     OrderRejected,
     OrderUnknown,
 )
+
+
+class LiveJournal(Journal):
+    """The strategy side's journal in paper and live: what was thought and judged.
+
+    What becomes of an order is written by `OrderJournal`, at the wire; here it is only kept in memory for
+    results, parity and the decision hash.
+    """
+
+    def __init__(
+        self, ledger: Ledger, currency_of: dict[str, str], link: Callable[[str, int], None]
+    ) -> None:
+        super().__init__(ledger, currency_of)
+        self._link = link
+
+    def sent(
+        self, record: OrderRecord, verdict: Verdict | None, snapshot: DataSnapshot | None
+    ) -> None:
+        """Write snapshot and verdict, and hand the verdict's row to the order's intent."""
+        ledger, intent = self.ledger, record.intent
+        with self._silent():
+            super().sent(record, verdict, snapshot)
+        if ledger is None or verdict is None:
+            return
+        parents = list(self._thought(intent))
+        if snapshot is not None:
+            parents.insert(0, ledger.append(snapshot, ts_event=intent.ts_ns))
+        judged = ledger.append(
+            VerdictGiven.of(verdict), ts_event=intent.ts_ns, parents=sorted(set(parents))
+        )
+        self._link(intent.client_order_id, judged)
+
+    def event(self, record: OrderRecord, status: str, ts_ns: int, reason: str = "") -> None:
+        """Keep a change in memory."""
+        with self._silent():
+            super().event(record, status, ts_ns, reason)
+
+    def modifying(self, record: OrderRecord, intent: OrderIntent) -> None:
+        """Keep a change in memory."""
+        with self._silent():
+            super().modifying(record, intent)
+
+    def fill(
+        self, record: OrderRecord, fill: FillRow, trade_id: str, venue_order_id: str
+    ) -> FillRow:
+        """Keep a fill in memory."""
+        with self._silent():
+            return super().fill(record, fill, trade_id, venue_order_id)
+
+    @contextmanager
+    def _silent(self) -> Iterator[None]:
+        """Write nothing meanwhile: the execution client does."""
+        ledger, self.ledger = self.ledger, None
+        try:
+            yield
+        finally:
+            self.ledger = ledger
 
 
 class OrderJournal:

@@ -1,0 +1,160 @@
+"""Kalshi opened for a node: one session, signed clients, markets by ticker or series."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from adapters.kalshi.data import KalshiData, KalshiProvider, MarketFilter
+from adapters.kalshi.parsing import split_instrument
+from adapters.kalshi.port import KalshiPort, Sides
+from adapters.kalshi.rest import PRODUCTION, KalshiRest
+from adapters.kalshi.signing import KalshiCredentials, Signer
+from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap, OnState
+from core.domain.errors import ConfigError, MissingData
+from core.domain.market import Market, MarketStatus
+
+WS_PRODUCTION = "wss://external-api-ws.kalshi.com/trade-api/ws/v2"
+
+
+class KalshiSettings(BaseModel):
+    """Where and what to trade on Kalshi.
+
+    Attributes
+    ----------
+    tickers, series : tuple of str
+        Markets by ticker; open markets of a series.
+    base_url, ws_url : str
+        Production, demo or a fake venue on loopback.
+    key_id, private_key : SecretStr, optional
+        Needed for orders, and by the real WebSocket for data too.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tickers: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+    base_url: str = PRODUCTION
+    ws_url: str = WS_PRODUCTION
+    key_id: SecretStr | None = None
+    private_key: SecretStr | None = None
+    timeout_s: float = 5.0
+
+
+class KalshiLive:
+    """One Kalshi for one node."""
+
+    code = "KALSHI"
+    currency = "USD"
+
+    def __init__(self, settings: KalshiSettings) -> None:
+        self.settings = settings
+        self.signer: Signer | None = None
+        if settings.key_id is not None and settings.private_key is not None:
+            self.signer = Signer.from_credentials(
+                KalshiCredentials(settings.key_id, settings.private_key)
+            )
+        self._session: aiohttp.ClientSession | None = None
+        self._rest: KalshiRest | None = None
+        self._filter = MarketFilter(settings.tickers, settings.series)
+
+    @property
+    def rest(self) -> KalshiRest:
+        """The REST client of an opened venue."""
+        if self._rest is None:
+            raise ConfigError("Kalshi is not open yet", self.settings.base_url)
+        return self._rest
+
+    async def open(self) -> list[Market]:
+        """Open the session and load the markets.
+
+        Raises
+        ------
+        MissingData
+            If the settings name no market that can be traded.
+        """
+        self._session = aiohttp.ClientSession()
+        self._rest = KalshiRest(
+            self._session, self.settings.base_url, self.signer, timeout_s=self.settings.timeout_s
+        )
+        if not self._filter.tickers and not self._filter.series:
+            rows = await self.rest.markets(status="open")
+            self._filter = MarketFilter(tuple(r.ticker for r in rows[:50]))
+        found: list[Market] = []
+        loader = KalshiProvider(self.rest, self._filter, found.append, time.time_ns)
+        await loader.load_all_async()
+        if not found:
+            reasons = "; ".join(f"{t}: {why}" for t, why in loader.refused[:3])
+            raise MissingData(
+                "Kalshi has none of these markets open",
+                self._filter,
+                reasons or "name other tickers or series",
+            )
+        return found
+
+    def _socket(self, on_frame: OnFrame, on_gap: OnGap, on_state: OnState) -> KalshiSocket:
+        assert self._session is not None
+        return KalshiSocket(
+            self._session, self.settings.ws_url, self.signer, on_frame, on_gap, on_state
+        )
+
+    def provider(
+        self, on_market: Callable[[Market], None], clock: Callable[[], int]
+    ) -> KalshiProvider:
+        """Return a provider of the same markets."""
+        return KalshiProvider(self.rest, self._filter, on_market, clock)
+
+    def data_client(
+        self,
+        *,
+        name: str,
+        config: Any,
+        cache: Any,
+        clock: Any,
+        on_market: Callable[[Market], None],
+        on_status: Callable[[str, MarketStatus], None],
+        on_settled: Callable[[str, Decimal], None],
+    ) -> KalshiData:
+        """Return the data client."""
+        return KalshiData(
+            name=name,
+            config=config,
+            cache=cache,
+            clock=clock,
+            provider=self.provider(on_market, clock.timestamp_ns),
+            socket_of=self._socket,
+            on_status=on_status,
+            on_settled=on_settled,
+        )
+
+    def port(self, outcomes: Mapping[str, str]) -> KalshiPort:
+        """Return the private side; earlier orders keep the outcome they were placed on."""
+        sides = Sides()
+        for cid, iid in outcomes.items():
+            sides.remember(cid, split_instrument(iid)[1])
+        return KalshiPort(self.rest, self._socket, sides)
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def live_venue(settings: Mapping[str, Any]) -> KalshiLive:
+    """Return Kalshi for a node; unknown settings are refused."""
+    from pydantic import ValidationError
+
+    try:
+        return KalshiLive(KalshiSettings(**settings))
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        raise ConfigError(
+            f"Kalshi setting {'.'.join(str(p) for p in first['loc'])}: {first['msg']}",
+            None,
+            "see docs/paper.md",
+        ) from None

@@ -1,0 +1,105 @@
+"""From markets to a session that strategies share in paper and live: references, gate, journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.model import InstrumentId
+from pydantic import ConfigDict, create_model
+
+from core.domain.market import Event, Market
+from core.engine.backtest.strategies import StrategyPlan
+from core.engine.catalog.instruments import precision_of
+from core.engine.guard import Failure
+from core.engine.live.journal import LiveJournal
+from core.engine.references import InstrumentRef, PriceSource, References
+from core.engine.session import Session
+from core.engine.strategy import BetaStrategy
+from core.engine.units import price_of
+from core.engine.venues import load_venue
+from core.ledger import Ledger
+from core.risk.gate import Gate
+from core.risk.instruments import VenueRules
+
+
+def references_of(markets: Sequence[Market]) -> References:
+    """Return what the engine side knows of each outcome; all live markets have books."""
+    refs = []
+    for market in sorted(markets, key=lambda m: m.market_id):
+        precision = precision_of(market)
+        for index, outcome in enumerate(market.outcomes):
+            refs.append(
+                InstrumentRef(
+                    outcome.instrument_id,
+                    InstrumentId.from_str(outcome.instrument_id),
+                    market,
+                    index,
+                    precision.price,
+                    precision.size,
+                    PriceSource.BOOK,
+                    price_of(Decimal(1), precision.price),
+                    price_of(Decimal(0), precision.price),
+                )
+            )
+    return References(refs)
+
+
+def live_gate(venues: Sequence[str], markets: Sequence[Market], **limits: Any) -> Gate:
+    """Return a gate with its own random key, so that approvals of an earlier process are void."""
+    loaded = [load_venue(code) for code in venues]
+    gate = Gate(
+        [VenueRules(v.code, v.fee_book(), nets_outcomes=v.nets_outcomes) for v in loaded], **limits
+    )
+    for market in markets:
+        gate.on_market(market)
+    return gate
+
+
+def live_session(
+    markets: Sequence[Market],
+    events: Sequence[Event],
+    gate: Gate,
+    ledger: Ledger,
+    currencies: dict[str, str],
+    link: Callable[[str, int], None],
+    seed: int = 0,
+) -> Session:
+    """Return the session: approvals are redeemed by the execution client, data goes through the feed actor."""
+    references = references_of(markets)
+    return Session(
+        references=references,
+        markets={o.instrument_id: m for m in markets for o in m.outcomes},
+        events={e.event_id: e for e in events},
+        gate=gate,
+        fee_books={code: load_venue(code).fee_book() for code in currencies},
+        journal=LiveJournal(ledger, currencies, link),
+        failure=Failure(),
+        redeem_on_submit=False,
+        fan_out=True,
+        seed=seed,
+    )
+
+
+def live_strategy(plan: StrategyPlan, index: int, claims: Sequence[str]) -> BetaStrategy:
+    """Return the strategy with the identity the engine needs to give it back what it owned.
+
+    The engine reads identity and claims as attributes of the configuration object, which authors do not
+    declare; a subclass of their model carries them.
+    """
+    tag = f"{index + 1:03d}"
+    base = type(plan.config)
+    model: Any = create_model(
+        f"Live{base.__name__}",
+        __base__=base,
+        strategy_id=(Any, None),
+        order_id_tag=(str, tag),
+        external_order_instrument_ids=(Any, None),
+    )
+    model.model_config = ConfigDict(**{**base.model_config, "arbitrary_types_allowed": True})
+    config = model(
+        **plan.config.model_dump(),
+        external_order_instrument_ids=[InstrumentId.from_str(c) for c in claims],
+    )
+    return plan.type(config)

@@ -1,0 +1,418 @@
+"""One node a process: venue, gate, ledger, strategies, on one event loop; stops in order on SIGTERM.
+
+Start: ledger memory, markets, working orders of earlier runs cancelled at the venue, gate filled from the venue's
+cash and holdings, then the engine reconciles and the strategies start. Stop: no new orders, working orders
+cancelled or kept by policy, the run sealed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from nautilus_trader.common import Environment, LoggerConfig, LogLevel
+from nautilus_trader.config import DataClientConfig, ExecutionClientConfig
+from nautilus_trader.live import (
+    LiveExecutionEngineConfig,
+    LiveNode,
+    LiveRiskEngineConfig,
+    SubmissionRecoveryPolicy,
+)
+from nautilus_trader.live.clients import DataClientFactory, ExecutionClientFactory
+from nautilus_trader.model import TraderId
+
+from core.domain.errors import ConfigError, LedgerError, VenueError
+from core.domain.market import Market
+from core.engine.backtest.strategies import StrategyPlan
+from core.engine.feed import Feed
+from core.engine.live.assembly import live_gate, live_session, live_strategy
+from core.engine.live.client import VenueClient
+from core.engine.live.context import LiveContext
+from core.engine.live.memory import LedgerMemory, remember
+from core.engine.live.port import VenuePort
+from core.engine.live.status import NodeStatus
+from core.engine.live.venue import LiveVenue
+from core.engine.paper.feed import PaperFeed
+from core.engine.paper.port import PaperPort
+from core.engine.paper.store import PaperStore
+from core.engine.session import Session
+from core.engine.venues import load_venue
+from core.ledger import DurableLedger
+from core.ledger.kinds import RunEnded, RunMode, RunOutcome, RunStarted, StrategyVersion
+from core.risk.gate import Gate
+
+NO_THROTTLE = "1000000/00:00:01"
+CLAIMS_PER_STRATEGY = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSpec:
+    """What a node runs.
+
+    Attributes
+    ----------
+    mode : RunMode
+        PAPER (our own matching over the live market) or LIVE (the venue's).
+    home : Path
+        Folder of the node: ``ledger/``, ``paper.sqlite``.
+    capital : Decimal
+        Dollars of a new paper account.
+    keep_orders : bool
+        Leave working orders at the venue when the node stops.
+    run_s : float
+        Stop by itself after this many seconds; 0 = run on.
+    """
+
+    mode: RunMode
+    venue: str
+    plans: tuple[StrategyPlan, ...]
+    home: Path
+    capital: Decimal = Decimal(100)
+    latency_s: float = 0.05
+    keep_orders: bool = False
+    run_s: float = 0.0
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Node:
+    """A paper or live node.
+
+    Parameters
+    ----------
+    on_status : callable, optional
+        Called about once a second with a `NodeStatus`.
+    halted : callable
+        Returns why trading is halted, or an empty string; asked before every order.
+    """
+
+    def __init__(
+        self,
+        spec: NodeSpec,
+        venue: LiveVenue,
+        *,
+        on_status: Callable[[NodeStatus], None] | None = None,
+        halted: Callable[[], str] = lambda: "",
+    ) -> None:
+        self.spec, self.venue, self.on_status = spec, venue, on_status
+        self.run_id = f"{spec.mode.value}-{uuid.uuid4().hex[:12]}"
+        self._halted_by, self._halt_reason = halted, ""
+        self.gate: Gate
+        self.session: Session
+        self.ledger: DurableLedger
+        self.client: VenueClient | None = None
+        self.data: Any = None
+        self.links: dict[str, bool] = {}
+        self._stop = asyncio.Event()
+        self.started_ns = time.time_ns()
+
+    # -- halts ------------------------------------------------------------------------------
+    def halted(self) -> str:
+        """Return why nothing may leave, or an empty string."""
+        return self._halt_reason or self._halted_by()
+
+    def halt(self, reason: str) -> None:
+        """Stop trading until the operator resumes or the process restarts. Safe from any thread."""
+        self._halt_reason = self._halt_reason or reason
+
+    def stop(self) -> None:
+        """Ask the node to stop in order."""
+        self._stop.set()
+
+    # -- run --------------------------------------------------------------------------------
+    async def run(self) -> RunOutcome:
+        """Run until stopped; raise what ended it.
+
+        Raises
+        ------
+        BetaError
+            If the venue, the ledger or a strategy failed.
+        """
+        home = self.spec.home
+        home.mkdir(parents=True, exist_ok=True)
+        memory = remember(home / "ledger")
+        self.ledger = DurableLedger(
+            home / "ledger", on_halt=lambda why: self.halt(f"ledger: {why}")
+        )
+        try:
+            markets = await self.venue.open()
+            return await self._run(markets, memory)
+        finally:
+            await self.venue.close()
+            self.ledger.close()
+
+    async def _run(self, markets: list[Market], memory: LedgerMemory) -> RunOutcome:
+        self._begin()
+        self.gate = live_gate([self.venue.code], markets)
+        port = self._port(markets, memory)
+        await self._adopt(port, markets, memory)
+        context = self._context(port, memory)
+        node = self._build(context, markets)
+        run = asyncio.ensure_future(node.run_async())
+        handle = node.handle()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self.stop)
+        status = asyncio.create_task(self._report(port))
+        reason = await self._until_stopped(run)
+        try:
+            if not self.spec.keep_orders:
+                await port.cancel_everything()
+        except VenueError as exc:
+            reason += f"; working orders could not be cancelled: {exc.what}"
+        handle.stop()
+        status.cancel()
+        try:
+            await run
+        except RuntimeError as exc:  # unknown orders at shutdown are reported, not lost
+            reason = reason or str(exc)[:300]
+        failure = self.session.failure
+        self._end(reason or "stopped")
+        if failure.error is not None:
+            raise failure.error
+        return RunOutcome.ENDED
+
+    async def _until_stopped(self, run: asyncio.Future[Any]) -> str:
+        """Wait for a stop, the end of the engine, a failed strategy or the time limit."""
+        waiter = asyncio.create_task(self._stop.wait())
+        deadline = self.spec.run_s or None
+        try:
+            await asyncio.wait({waiter, run}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+        if run.done() and not run.cancelled() and (error := run.exception()) is not None:
+            return f"engine: {error}"
+        return "signal" if self._stop.is_set() else "time limit"
+
+    # -- building ---------------------------------------------------------------------------
+    def _begin(self) -> None:
+        spec = self.spec
+        versions = tuple(
+            StrategyVersion(
+                strategy_id=f"{p.type.__name__}-{i + 1:03d}", path=p.path, sha256=p.version
+            )
+            for i, p in enumerate(spec.plans)
+        )
+        self.ledger.begin_run(
+            RunStarted(
+                run_id=self.run_id,
+                mode=spec.mode,
+                config_sha256="",
+                code_sha="",
+                seed=spec.seed,
+                strategies=versions,
+                data=(),
+                capital=spec.capital,
+                currency=self.venue.currency,
+            ),
+            ts_event=time.time_ns(),
+        )
+
+    def _end(self, reason: str) -> None:
+        try:
+            self.ledger.end_run(
+                RunEnded(
+                    run_id=self.run_id,
+                    outcome=RunOutcome.ENDED,
+                    reason=reason[:500],
+                    decision_hash=self.session.journal.hash.hexdigest(),
+                ),
+                ts_event=time.time_ns(),
+            )
+        except LedgerError as exc:
+            self.halt(exc.what)
+
+    def _port(self, markets: list[Market], memory: LedgerMemory) -> VenuePort:
+        if self.spec.mode is RunMode.LIVE:
+            return self.venue.port(memory.instruments)
+        rules = load_venue(self.venue.code)
+        port = PaperPort(
+            self.venue.code,
+            rules.fee_book(),
+            PaperStore(self.spec.home / "paper.sqlite"),
+            time.time_ns,
+            capital=self.spec.capital,
+            netted=rules.nets_outcomes,
+            latency_s=self.spec.latency_s,
+        )
+        for market in markets:
+            port.on_market(market)
+        return port
+
+    async def _adopt(self, port: VenuePort, markets: list[Market], memory: LedgerMemory) -> None:
+        """Cancel what works, then fill the gate with the venue's cash and holdings.
+
+        Raises
+        ------
+        ConfigError
+            If orders of an earlier run cannot be cancelled: trading on top of them would double them.
+        """
+        left = await port.cancel_everything()
+        if left:
+            raise ConfigError(
+                "working orders of an earlier run could not be cancelled",
+                left[:5],
+                "beta risk liquidate",
+            )
+        cash = await port.cash()
+        self.gate.on_cash(port.venue, cash.total)
+        known = {o.instrument_id for m in markets for o in m.outcomes}
+        default = f"{self.spec.plans[0].type.__name__}-001"
+        for position in await port.positions():
+            if position.instrument_id in known:
+                owner = memory.last_owner.get(position.instrument_id, default)
+                average = (
+                    position.average_price if position.average_price is not None else Decimal("0.5")
+                )
+                self.gate.on_position(owner, position.instrument_id, position.quantity, average)
+
+    def _context(self, port: VenuePort, memory: LedgerMemory) -> LiveContext:
+        return LiveContext(
+            port=port,
+            gate=self.gate,
+            ledger=self.ledger,
+            currency=self.venue.currency,
+            provider=lambda: self.venue.provider(lambda market: None, time.time_ns),
+            owners=memory.owners,
+            instrument_owners=memory.last_owner,
+            known_trades=memory.trades,
+            resolved=set(memory.settled),
+            halted=self.halted,
+            on_halt=self.halt,
+            on_link=lambda venue, up: self.links.__setitem__(venue, up),
+        )
+
+    def _on_market(self, port: VenuePort) -> Callable[[Market], None]:
+        def take(market: Market) -> None:
+            self.gate.on_market(market)
+            if isinstance(port, PaperPort):
+                port.on_market(market)
+
+        return take
+
+    def _build(self, context: LiveContext, markets: list[Market]) -> LiveNode:
+        """Return the engine's node with clients, feed and strategies."""
+        owner, port = self, context.port
+
+        class Data(DataClientFactory):
+            """Make the data client."""
+
+            @staticmethod
+            def create(*, name: str, config: Any, cache: Any, clock: Any) -> Any:
+                owner.data = owner.venue.data_client(
+                    name=name,
+                    config=config,
+                    cache=cache,
+                    clock=clock,
+                    on_market=owner._on_market(port),
+                    on_status=owner._on_status(port),
+                    on_settled=owner._on_settled(context),
+                )
+                return owner.data
+
+        class Execution(ExecutionClientFactory):
+            """Make the execution client."""
+
+            @staticmethod
+            def create(*, name: str, config: Any, cache: Any, clock: Any, trader_id: Any) -> Any:
+                owner.client = VenueClient(
+                    context=context,
+                    name=name,
+                    config=config,
+                    cache=cache,
+                    clock=clock,
+                    trader_id=trader_id,
+                )
+                return owner.client
+
+        builder = LiveNode.builder("beta-trader", TraderId("BETA-001"), Environment.LIVE)
+        node = (
+            builder.with_logging(LoggerConfig(stdout_level=LogLevel.ERROR, is_colored=False))
+            .with_exec_engine_config(engine_config())
+            .with_risk_engine_config(
+                LiveRiskEngineConfig(
+                    max_order_submit_rate=NO_THROTTLE, max_order_modify_rate=NO_THROTTLE
+                )
+            )
+            .with_delay_post_stop_secs(1)
+            .add_data_client(self.venue.code, Data, DataClientConfig())
+            .add_exec_client(self.venue.code, Execution, ExecutionClientConfig())
+            .build()
+        )
+        self._add_strategies(node, context, markets)
+        return node
+
+    def _add_strategies(self, node: LiveNode, context: LiveContext, markets: list[Market]) -> None:
+        self.session = live_session(
+            markets,
+            [],
+            self.gate,
+            self.ledger,
+            {self.venue.code: self.venue.currency},
+            lambda cid, seq: (
+                self.client.journal.link(cid, seq) if self.client is not None else None
+            ),
+            self.spec.seed,
+        )
+        refs = list(self.session.references)
+        node.add_actor(Feed(self.session, statuses=refs, closes=refs))
+        if isinstance(context.port, PaperPort):
+            feed = PaperFeed()
+            feed.port = context.port
+            feed.instruments = tuple(m.outcomes[0].instrument_id for m in markets)
+            node.add_actor(feed)
+        claims = [r.iid for r in refs][:CLAIMS_PER_STRATEGY]
+        for index, plan in enumerate(self.spec.plans):
+            strategy = live_strategy(plan, index, claims if index == 0 else ())
+            strategy.bind(self.session)
+            self.session.registered.append(strategy)
+            node.add_strategy(strategy)
+
+    def _on_status(self, port: VenuePort) -> Callable[[str, Any], None]:
+        def take(market_id: str, status: Any) -> None:
+            self.gate.on_status(market_id, status)
+            if isinstance(port, PaperPort):
+                port.on_status(market_id, status)
+
+        return take
+
+    def _on_settled(self, context: LiveContext) -> Callable[[str, Decimal], None]:
+        def take(instrument_id: str, payout: Decimal) -> None:
+            context.resolved.add(instrument_id)
+            if isinstance(context.port, PaperPort):
+                context.port.on_settlement(instrument_id, payout)
+            if self.client is not None:
+                self.client.refresh_cash()
+
+        return take
+
+    # -- status -----------------------------------------------------------------------------
+    async def _report(self, port: VenuePort) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            if self.on_status is not None and hasattr(self, "session"):
+                self.on_status(NodeStatus.of(self, port))
+            if self.session.failure.error is not None:
+                self.stop()
+
+
+def engine_config() -> LiveExecutionEngineConfig:
+    """Return the engine's own checks: unknown submits are kept, silent changes are found within seconds."""
+    return LiveExecutionEngineConfig(
+        reconciliation_startup_delay_secs=1.0,
+        submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
+        open_check_interval_secs=5.0,
+        open_check_open_only=False,
+        position_check_interval_secs=30.0,
+        purge_closed_orders_interval_mins=15,
+        purge_closed_orders_buffer_mins=60,
+        purge_account_events_interval_mins=15,
+        purge_account_events_lookback_mins=60,
+    )

@@ -1,0 +1,89 @@
+"""What an operator wants to see of a node each second, as values."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from core.engine.live.port import VenuePort
+
+if TYPE_CHECKING:
+    from core.engine.live.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One position: shares, average mark, strategy."""
+
+    strategy_id: str
+    instrument_id: str
+    quantity: Decimal
+    mark: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A moment of a node.
+
+    Attributes
+    ----------
+    feed_age_s : float
+        Seconds since the last news of any market; None before the first.
+    unknown : int
+        Orders of unknown fate.
+    """
+
+    mode: str
+    venue: str
+    run_id: str
+    uptime_s: float
+    markets: int
+    feed_age_s: float | None
+    link_up: bool
+    cash: Decimal
+    equity: Decimal
+    fees: Decimal
+    fills: int
+    orders: int
+    refused: int
+    unknown: int
+    halted: str
+    positions: tuple[Held, ...]
+    ledger_seq: int
+
+    @classmethod
+    def of(cls, node: Node, port: VenuePort) -> NodeStatus:
+        """Return the present moment of `node`."""
+        now = time.time_ns()
+        journal, gate = node.session.journal, node.gate
+        news = getattr(node.data, "last_news_ns", {}) or {}
+        last = max(news.values(), default=0)
+        held = []
+        for strategy_id, iid in sorted(gate.book.holdings):
+            quantity = gate.position(strategy_id, iid)
+            if quantity > 0:
+                ref = node.session.references.by_iid.get(iid)
+                held.append(
+                    Held(strategy_id, iid, quantity, node.session.mark_price(ref) if ref else None)
+                )
+        return cls(
+            mode=node.spec.mode.value,
+            venue=port.venue,
+            run_id=node.run_id,
+            uptime_s=(now - node.started_ns) / 1e9,
+            markets=len(node.session.references.by_market),
+            feed_age_s=(now - last) / 1e9 if last else None,
+            link_up=node.links.get(port.venue, port.__class__.__name__ == "PaperPort"),
+            cash=gate.cash(port.venue),
+            equity=gate.equity(),
+            fees=sum((f.fee for f in journal.fills), Decimal(0)),
+            fills=len(journal.fills),
+            orders=len(journal.orders),
+            refused=sum(journal.refusals.values()),
+            unknown=len(node.client.unknowns.ids) if node.client is not None else 0,
+            halted=node.halted(),
+            positions=tuple(held),
+            ledger_seq=node.ledger.head.seq,
+        )

@@ -1,0 +1,75 @@
+"""What a venue package offers a live or paper node, found by import string like everything of a venue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Protocol
+
+from core.domain.market import Market, MarketStatus
+from core.engine.live.port import VenuePort
+from core.engine.venues import load_object
+
+#: Venue code -> import string of a function ``(settings) -> LiveVenue``.
+LIVE_PATHS: dict[str, str] = {
+    "KALSHI": "adapters.kalshi.live:live_venue",
+    "POLYMARKET": "adapters.polymarket.live:live_venue",
+}
+
+
+class LiveVenue(Protocol):
+    """One venue, opened for one node.
+
+    Attributes
+    ----------
+    code, currency : str
+        Engine venue code and account currency.
+    """
+
+    code: str
+    currency: str
+
+    async def open(self) -> list[Market]:
+        """Connect for reading and return the markets the settings ask for."""
+        ...
+
+    def data_client(
+        self,
+        *,
+        name: str,
+        config: Any,
+        cache: Any,
+        clock: Any,
+        on_market: Callable[[Market], None],
+        on_status: Callable[[str, MarketStatus], None],
+        on_settled: Callable[[str, Decimal], None],
+    ) -> Any:
+        """Return the engine's data client; called once, by the node."""
+        ...
+
+    def provider(self, on_market: Callable[[Market], None], clock: Callable[[], int]) -> Any:
+        """Return an instrument provider for an execution client."""
+        ...
+
+    def port(self, outcomes: Mapping[str, str]) -> VenuePort:
+        """Return the private side; `outcomes` maps known client order ids to instrument ids."""
+        ...
+
+    async def close(self) -> None:
+        """Release sockets and sessions."""
+
+
+def open_venue(code: str, settings: Mapping[str, Any]) -> LiveVenue:
+    """Return the live side of a venue.
+
+    Raises
+    ------
+    UsageError
+        If the venue has none.
+    """
+    from core.domain.errors import UsageError
+
+    if code not in LIVE_PATHS:
+        raise UsageError("this venue cannot be traded yet", code, f"one of {', '.join(LIVE_PATHS)}")
+    found: LiveVenue = load_object(LIVE_PATHS[code], "live venue")(settings)
+    return found
