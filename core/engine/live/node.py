@@ -35,6 +35,7 @@ from core.engine.feed import Feed
 from core.engine.live.assembly import live_gate, live_session, live_strategy
 from core.engine.live.client import VenueClient
 from core.engine.live.context import LiveContext
+from core.engine.live.control import RiskWatch
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.port import VenuePort
 from core.engine.live.status import NodeStatus
@@ -47,6 +48,7 @@ from core.engine.venues import load_venue
 from core.ledger import DurableLedger
 from core.ledger.kinds import RunEnded, RunMode, RunOutcome, RunStarted, StrategyVersion
 from core.risk.gate import Gate
+from core.risk.states import TradingState
 
 NO_THROTTLE = "1000000/00:00:01"
 CLAIMS_PER_STRATEGY = 2_000
@@ -116,7 +118,9 @@ class Node:
     # -- halts ------------------------------------------------------------------------------
     def halted(self) -> str:
         """Return why nothing may leave, or an empty string."""
-        return self._halt_reason or self._halted_by()
+        held = self.gate.holds
+        operator = held.reason if held.state is TradingState.HALTED else ""
+        return self._halt_reason or operator or self._halted_by()
 
     def halt(self, reason: str) -> None:
         """Stop trading until the operator resumes or the process restarts. Safe from any thread."""
@@ -160,7 +164,11 @@ class Node:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self.stop)
+        watch = RiskWatch(
+            self.gate, self.spec.home / "risk", self.ledger, port.cancel_everything, self._liquidate
+        )
         status = asyncio.create_task(self._report(port))
+        watching = asyncio.create_task(watch.run())
         reason = await self._until_stopped(run)
         try:
             if not self.spec.keep_orders:
@@ -169,6 +177,7 @@ class Node:
             reason += f"; working orders could not be cancelled: {exc.what}"
         handle.stop()
         status.cancel()
+        watching.cancel()
         try:
             await run
         except RuntimeError as exc:  # unknown orders at shutdown are reported, not lost
@@ -190,6 +199,11 @@ class Node:
         if run.done() and not run.cancelled() and (error := run.exception()) is not None:
             return f"engine: {error}"
         return "signal" if self._stop.is_set() else "time limit"
+
+    def _liquidate(self) -> None:
+        """Sell everything each strategy holds at the bid; the gate lets sales through."""
+        for strategy in self.session.strategies:
+            strategy.market_exit()
 
     # -- building ---------------------------------------------------------------------------
     def _begin(self) -> None:
