@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from pydantic import TypeAdapter
+from safetensors.numpy import save_file as save_windows
 from safetensors.torch import load_file, save_file
 
 from signals.errors import TrainingError
@@ -27,6 +28,7 @@ from signals.training.sources import SOURCES
 from signals.training.splits import SplitSpec, purge, walk_forward
 
 MARKET = "market price"
+GOLDEN_ROWS = 64
 CALIBRATOR: TypeAdapter[Calibrator] = TypeAdapter(Calibrator)
 
 
@@ -102,6 +104,7 @@ def _train_challenger(
     early = fold.calibration[samples.decided_ns[fold.calibration] < middle]
     late = fold.calibration[samples.decided_ns[fold.calibration] >= middle]
     first, second = purge([early, late], samples.decided_ns, samples.label_end_ns, 0, samples.event)
+    answers: list[np.ndarray] = []
     best: tuple[float, str, ModelSpec, Path] | None = None
     market = samples.names.index("market_log_odds") if "market_log_odds" in samples.names else -1
     for table in config.models:
@@ -119,7 +122,9 @@ def _train_challenger(
             table.fit or config.fit,
             progress,
         )
-        p = logistic(predict(trained.model, samples, second))
+        logits = predict(trained.model, samples, second)
+        answers.append(logits[:, 0, 0])
+        p = logistic(logits)
         loss = log_loss(p, samples.outcome[second])
         if best is None or loss < best[0]:
             best = (loss, table.name, spec, place / "jobs" / table.name / "weights.safetensors")
@@ -131,7 +136,14 @@ def _train_challenger(
         samples.event[second],
     )
     save_file({k: v.contiguous() for k, v in state.items()}, place / "weights.safetensors")
+    # A band in log-odds as wide as members of the zoo disagree: 90 % of the deviations.
+    spread = np.abs(np.array(answers) - np.median(answers, axis=0))
+    golden = np.ascontiguousarray(samples.take(second[:GOLDEN_ROWS])[0])
+    save_windows({"x": golden}, place / "windows.safetensors")
+    features = getattr(SOURCES[config.data.source], "features", None)
     about = {
+        "features": features.model_dump() if features else None,
+        "log_odds_band": float(np.quantile(spread, 0.9)),
         "name": f"{config.name}/{best[1]}@{fold.test_start_ns}",
         "spec": best[2].model_dump(),
         "calibrator": calibrator.model_dump(),
@@ -164,7 +176,7 @@ def _switch(challenger: Path, champion: Path) -> None:
     partial, old = champion.with_suffix(".partial"), champion.with_suffix(".previous")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for name in ("model.json", "weights.safetensors"):
+    for name in ("model.json", "weights.safetensors", "windows.safetensors"):
         shutil.copy2(challenger / name, partial / name)
     if champion.exists():
         shutil.rmtree(old, ignore_errors=True)

@@ -21,7 +21,8 @@ QUOTE_FEATURES = FeatureSet(
         FeatureSpec(name="spread", kind="spread"),
         FeatureSpec(name="book_imbalance", kind="book_imbalance"),
         FeatureSpec(name="log_time_to_close", kind="log_time_to_close"),
-    )
+    ),
+    interval_ns=10 * SECOND_NS,
 )
 PRICE_FEATURES = FeatureSet(
     features=(
