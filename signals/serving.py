@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from core.domain.decision import Forecast
 from signals.errors import FeatureError, FeatureMismatch, ForecastInputError, StaleHistory
@@ -29,7 +29,7 @@ class Model(Protocol):
         """Refuse other features than those of training."""
         ...
 
-    def predict(self, window: object, now_ns: int) -> object:
+    def predict(self, window: Any, now_ns: int) -> Any:
         """Answer for one window."""
         ...
 
@@ -165,7 +165,7 @@ class QuoteForecaster:
             )
         window = self._stream.window(at_ns, 0)
         answer = self._model.predict(window, now_ns)
-        p, low, high = (_probability(getattr(answer, n)) for n in ("probability", "low", "high"))
+        p, low, high = (_probability(v) for v in (answer.probability, answer.low, answer.high))
         return Forecast(
             instrument_id=self._instrument_id,
             probability=p,
