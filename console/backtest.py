@@ -34,6 +34,7 @@ class BacktestRequest:
     markets: tuple[str, ...] = ()
     latency_ms: float | None = None
     queue_position: bool = True
+    limits: str = "usd100"
     seed: int = 0
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -117,6 +118,7 @@ _TOML_KINDS = {
     "markets": list,
     "latency_ms": float,
     "queue_position": bool,
+    "limits": str,
     "seed": int,
     "params": dict,
 }
@@ -180,6 +182,7 @@ def run(
         queue_position=request.queue_position,
         markets=request.markets or None,
         ledger=None if ledger == "off" else Path(ledger),
+        limits=request.limits,
         seed=request.seed,
     )
     with run_progress(show_progress) as update:

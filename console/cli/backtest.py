@@ -43,6 +43,10 @@ def backtest(
     queue: Annotated[
         bool | None, typer.Option("--queue/--no-queue", help="Resting orders wait in line.")
     ] = None,
+    limits: Annotated[
+        str | None,
+        typer.Option(help="Risk profile or TOML file. Default usd100; research lifts the limits."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw. Default 0.")] = None,
     ledger: Annotated[str, typer.Option(help="Folder of the ledger to write, or off.")] = "off",
     report: Annotated[
@@ -64,6 +68,7 @@ def backtest(
             markets=market,
             latency_ms=latency_ms,
             queue_position=queue,
+            limits=limits,
             seed=seed,
             params=param,
         ),

@@ -25,6 +25,7 @@ def show(summary: Summary, console: Console, report: ReportPaths | None = None) 
     """Print the run: header, totals, markets, exits, fees, unresolved positions, warnings."""
     console.print(_head(summary))
     console.print(_totals(summary))
+    console.print()
     _sections(summary, console)
     for caution in summary.cautions:
         style = STYLES[caution.severity]
@@ -55,7 +56,7 @@ def _head(summary: Summary) -> Group:
     )
     third = (
         f"strategy {h.strategy_version[:12]} · config {h.config_hash[:12]} · "
-        f"data {h.catalog_sha[:12]} · seed {h.seed}"
+        f"data {h.catalog_sha[:12]} · limits {h.limits or '–'} · seed {h.seed}"
     )
     fourth = f"decision hash {summary.result.decision_hash}"
     return Group(first, Text(second), Text(third, style="dim"), Text(fourth, style="dim"), Text())
@@ -93,7 +94,7 @@ def _totals(summary: Summary) -> Table:
             "Exposure",
             f"{w.percent(t.exposure_time)} of the time, mean {w.percent(t.exposure_mean)} of equity",
         ),
-        ("Turnover", f"{t.turnover:.1f}x capital ({w.money(t.volume)})"),
+        ("Turnover", f"{t.turnover:.2f}x capital ({w.money(t.volume)})"),
         ("Orders", f"{t.orders:,}, {t.orders_filled:,} filled, {t.orders_refused:,} refused"),
         ("Fills", f"{t.fills:,}, {w.percent(t.maker_share, 0)} maker"),
     ]

@@ -216,6 +216,8 @@ class RunHeader:
         Every dated rule that charged a fill.
     versions : dict
         Package name to version.
+    limits : str
+        Risk profile the gate held the run to.
     """
 
     run_id: str
@@ -239,6 +241,7 @@ class RunHeader:
     seed: int = 0
     venues: tuple[str, ...] = ()
     interrupted: bool = False
+    limits: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from decimal import Decimal
 from core.engine.strategy import BetaStrategy, StrategyConfig
 
 class MineConfig(StrategyConfig):
-    size: Decimal = Decimal(10)
+    size: Decimal = Decimal(4)
 
 class Mine(BetaStrategy):
     config_type = MineConfig
@@ -172,8 +172,8 @@ def test_settled_profit_is_exact_to_the_cent(inside, catalog, mine):
     paid = sum(Decimal(m["fees"]) for m in doc["markets"])
     assert Decimal(doc["totals"]["fees"]) == paid > 0
     assert all(Decimal(m["payout"]) == 1 for m in doc["markets"])
-    # Two times ten shares bought at 0.42, paid 1 each.
-    assert Decimal(doc["totals"]["pnl"]) == Decimal("11.60") - paid
+    # Two times four shares bought at 0.42, paid 1 each.
+    assert Decimal(doc["totals"]["pnl"]) == Decimal("4.64") - paid
 
 
 def test_the_same_command_decides_the_same_and_another_seed_or_capital_is_another_config(

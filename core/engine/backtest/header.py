@@ -60,6 +60,7 @@ class Started:
             versions=versions(),
             seed=spec.seed,
             venues=tuple(universe.venues),
+            limits=limits_of(spec).name,
         )
 
     def write(self, ledger: Ledger) -> None:

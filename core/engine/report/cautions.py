@@ -79,6 +79,14 @@ def _data(result: RunResult) -> list[Caution]:
                 "the data is synthetic: these figures say nothing about real markets",
             )
         )
+    if header.limits == "research":
+        out.append(
+            Caution(
+                Severity.CAUTION,
+                "NO_LIMITS",
+                "the research profile lifts size and loss limits: no account is run like this",
+            )
+        )
     if not header.queue_position:
         out.append(
             Caution(

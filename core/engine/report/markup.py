@@ -65,6 +65,7 @@ def _head(summary: Summary) -> str:
         f"{header.records:,} records at {w.rate(header.records, header.engine_seconds)}",
         f"capital {w.money(header.capital)}",
         f"latency {header.latency_ms:g} ms",
+        f"limits {header.limits or w.NONE}",
         "queue position on" if header.queue_position else "queue position off",
     ]
     return (
@@ -134,7 +135,7 @@ def _tiles(summary: Summary) -> str:
             f"of the time; mean {w.percent(t.exposure_mean)}, peak {w.percent(t.exposure_peak)}",
             0,
         ),
-        ("Turnover", f"{t.turnover:.1f}x", f"{w.money(t.volume)} traded", 0),
+        ("Turnover", f"{t.turnover:.2f}x", f"{w.money(t.volume)} traded", 0),
         (
             "Orders",
             f"{t.orders_filled:,} / {t.orders:,}",
@@ -304,6 +305,7 @@ def _settings(summary: Summary) -> str:
         ["config hash", header.config_hash],
         ["data hash", header.catalog_sha],
         ["decision hash", summary.result.decision_hash],
+        ["risk limits", header.limits],
         ["seed", str(header.seed)],
         ["venues", ", ".join(header.venues)],
         ["Sharpe and Sortino", SAMPLING],

@@ -145,12 +145,19 @@ def test_results_that_look_too_good_must_be_explained():
 def test_synthetic_data_missing_latency_and_unnamed_fee_rules_are_said():
     s = summarise(
         result(
-            header=header(synthetic=True, latency_ms=0.0, queue_position=False),
+            header=header(synthetic=True, latency_ms=0.0, queue_position=False, limits="research"),
             fills=[fill(0, "BUY", "0.4", "1", fee_rule="")],
             orders=[order(0), order(1, code="CASH"), order(2, code="CASH")],
         )
     )
-    assert {"SYNTHETIC", "NO_LATENCY", "NO_QUEUE", "FEE_RULE", "MOSTLY_REFUSED"} <= codes(s)
+    assert {
+        "SYNTHETIC",
+        "NO_LIMITS",
+        "NO_LATENCY",
+        "NO_QUEUE",
+        "FEE_RULE",
+        "MOSTLY_REFUSED",
+    } <= codes(s)
 
 
 def test_forecasts_worse_than_the_market_are_called_that():
