@@ -72,15 +72,21 @@ class Delivery:
         strategy = self.strategy
         author_start, author_bar = strategy.on_start, strategy.on_bar
 
+        def begin(event: object = None) -> None:
+            author_start()
+            session = strategy.session
+            if strategy is session.registered[-1] and session.feed is not None:
+                session.feed.watch_rest()
+
         def on_start() -> None:
             strategy.start_bound()
             begin_ns = strategy.session.begin_ns
             if begin_ns:  # books are built up first; the author starts when they are whole
                 strategy.clock.set_time_alert_ns(
-                    "begin", begin_ns, guarded(lambda event: author_start(), strategy.fail)
+                    "begin", begin_ns - 1, guarded(begin, strategy.fail)
                 )
             else:
-                author_start()
+                begin()
 
         def on_bar(bar: Bar) -> None:
             ref = strategy._bt_refs.by_native.get(bar.bar_type.instrument_id)

@@ -229,13 +229,24 @@ class Feed(DataActor):
             self.subscribe_bars(bar_type)
         _join(self._bars, bar_type, to, self.session)
 
-    def _observe(self, ref: InstrumentRef) -> None:
-        """See the changes of a book that we took from and that no strategy watches."""
-        watched = any(
+    def watch_rest(self) -> None:
+        """Build the books that no strategy watches: they can be read, traded and valued all the same.
+
+        A book that is subscribed later would hold later changes only.
+        """
+        for ref in self.session.references:
+            if ref.source is PriceSource.BOOK and not self._is_watched(ref):
+                self._subscribe_book(ref)
+
+    def _is_watched(self, ref: InstrumentRef) -> bool:
+        return any(
             ref.iid in s.delivery.books or ref.iid in s.delivery.quotes
             for s in self.session.strategies
         )
-        if watched:
+
+    def _observe(self, ref: InstrumentRef) -> None:
+        """See the changes of a book that we took from and that no strategy watches."""
+        if self._is_watched(ref):
             return
         if ref.source is PriceSource.BOOK:
             self._subscribe_book(ref)

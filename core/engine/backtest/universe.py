@@ -74,7 +74,7 @@ def load_universe(catalog: Catalog, spec: BacktestSpec) -> Universe:
     MissingData
         If the period holds no data.
     """
-    if spec.capital <= 0 or not spec.capital.is_finite():
+    if not spec.capital.is_finite() or spec.capital <= 0:
         raise UsageError("capital must be positive", spec.capital, "use --capital 100")
     by_market = catalog.markets()
     by_instrument = {o.instrument_id: m for m in by_market.values() for o in m.outcomes}

@@ -1,0 +1,352 @@
+"""A run as a whole: determinism, period, universe, spot pairs, ledger, bad input."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.domain.decision import Forecast, Proposal, TimeInForce
+from core.domain.errors import BetaError, MissingData, StrategyError, UsageError
+from core.domain.fees import Role, Side
+from core.engine.backtest import BacktestSpec, run_backtest
+from core.engine.catalog import BarColumns, CatalogWriter, Pair
+from core.engine.strategy import BetaStrategy, StrategyConfig
+from tests.unit.core.engine.rig import (
+    ASK,
+    BID,
+    HERE,
+    D,
+    S,
+    Tape,
+    level,
+    market,
+    ns,
+    run,
+    snapshot,
+    write,
+)
+
+YES, NO = "M-YES.PM", "M-NO.PM"
+
+
+class Config(StrategyConfig):
+    size: Decimal = D(5)
+
+
+class Trader(BetaStrategy):
+    """Forecasts, proposes, takes, rests, exits; uses its seeded randomness and a timer."""
+
+    config_type = Config
+    config: Config
+
+    def on_start(self) -> None:
+        self.n = 0
+        self.watch_book(YES)
+        self.clock.set_time_alert_ns("look", self.now_ns + 5 * S)
+
+    def on_book(self, iid: str) -> None:
+        self.n += 1
+        ask, bid = self.best_ask(iid), self.best_bid(iid)
+        if ask is None or bid is None:
+            return
+        p = D("0.45")
+        made = Forecast(iid, p, p, p, self.now_ns, self.now_ns + S, "test")
+        seq = self.record_forecast(made)
+        if self.rng.random() < 0.6:
+            edge = p - ask.price
+            self.record_proposal(
+                Proposal(
+                    str(self.strategy_id),
+                    iid,
+                    Side.BUY,
+                    self.config.size,
+                    ask.price,
+                    p,
+                    edge,
+                    "edge",
+                    self.now_ns,
+                    seq,
+                )
+            )
+            self.buy(iid, self.config.size, ask.price, reason="edge", forecast=made)
+        if self.n % 5 == 0:
+            self.buy(iid, D(3), bid.price, tif=TimeInForce.GTC, post_only=True, reason="rest")
+        if self.n % 7 == 0:
+            self.exit(iid, "seven")
+
+    def on_time_event(self, event) -> None:
+        self.buy(YES, D(2), D("0.45"), reason="timer")
+
+
+def catalog(path: Path, seed: int = 1) -> Path:
+    rng = np.random.default_rng(seed)
+    rows = snapshot(1, [("0.39", "50"), ("0.38", "80")], [("0.41", "40"), ("0.42", "60")])
+    t = 1.0
+    for _ in range(150):
+        t += float(rng.integers(1, 2000)) / 1000
+        side = BID if rng.random() < 0.5 else ASK
+        price = (
+            D("0.40") - D("0.01") * int(rng.integers(1, 4))
+            if side == BID
+            else D("0.40") + D("0.01") * int(rng.integers(1, 4))
+        )
+        rows += level(t, side, str(price), str(int(rng.integers(0, 90))))
+    trades = [(1.5 + n, "0.39" if n % 2 else "0.41", str(5 + n % 9), 1 + n % 2) for n in range(100)]
+    tape = Tape(books=rows, trades=sorted(trades), close=(t + 10, "1"))
+    no = Tape(books=snapshot(1, [("0.58", "5")], [("0.62", "5")]), close=(t + 10, "0"))
+    return write(path, [market()], {YES: tape, NO: no})
+
+
+# -- determinism ------------------------------------------------------------------------------------
+def test_two_runs_in_one_process_are_equal(tmp_path: Path) -> None:
+    path = catalog(tmp_path / "c")
+    one, two = (run(path, Trader, venue="SLOW", seed=3) for _ in range(2))
+    assert one.decision_hash == two.decision_hash
+    assert one.fills == two.fills
+    assert one.orders == two.orders
+    assert one.forecasts == two.forecasts
+    assert replace(one.header, run_id="", engine_seconds=0) == replace(
+        two.header, run_id="", engine_seconds=0
+    )
+    np.testing.assert_array_equal(one.equity.equity, two.equity.equity)
+    assert {f.role for f in one.fills} >= {"maker", "taker"}
+
+
+def test_processes_with_other_hash_seeds_are_equal(tmp_path: Path) -> None:
+    path = catalog(tmp_path / "c")
+    code = (
+        f"import pathlib\nfrom {__name__} import *\n"
+        f"print(run(pathlib.Path({str(path)!r}), Trader, venue='SLOW').decision_hash)"
+    )
+    hashes = {run(path, Trader, venue="SLOW").decision_hash}
+    for seed in ("1", "4242"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PATH": ""},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        hashes.add(done.stdout.strip().splitlines()[-1])
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 9}, {"latency_ms": 300.0}, {"params": {"size": "6"}}, {"queue_position": False}],
+)
+def test_whatever_decides_a_run_is_in_its_configuration_hash(tmp_path: Path, change: dict) -> None:
+    path = catalog(tmp_path / "c")
+    base = run(path, Trader, venue="SLOW")
+    other = run(path, Trader, venue="SLOW", **change)
+    assert base.header.config_hash != other.header.config_hash
+    assert base.decision_hash != other.decision_hash
+
+
+def test_other_data_is_another_hash(tmp_path: Path) -> None:
+    one = run(catalog(tmp_path / "a"), Trader)
+    two = run(catalog(tmp_path / "b", seed=2), Trader)
+    assert one.header.catalog_sha != two.header.catalog_sha
+    assert one.decision_hash != two.decision_hash
+
+
+# -- period and universe ----------------------------------------------------------------------------
+class Notes(BetaStrategy):
+    """Keeps what it sees of the book."""
+
+    seen: list = []
+
+    def on_start(self) -> None:
+        Notes.seen = []
+        self.watch_book(YES)
+
+    def on_book(self, iid: str) -> None:
+        Notes.seen.append((self.now_ns, self.best_bid(iid), self.best_ask(iid)))
+
+
+def test_a_period_that_begins_inside_the_data_begins_with_whole_books(tmp_path: Path) -> None:
+    path = catalog(tmp_path / "c")
+    run(path, Notes)
+    whole = list(Notes.seen)
+    start = whole[40][0]
+    result = run(path, Notes, start_ns=start, end_ns=whole[90][0])
+    assert Notes.seen == [x for x in whole if start <= x[0] < whole[90][0]]
+    assert result.header.start_ns == start
+
+
+def test_a_relative_catalog_path_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog(tmp_path / "c")
+    monkeypatch.chdir(tmp_path)
+    assert run(Path("./c"), Trader).header.records > 100
+
+
+def test_a_run_can_be_cut_to_markets_and_instruments(tmp_path: Path) -> None:
+    books = snapshot(1, [("0.39", "50")], [("0.41", "40")])
+    path = write(
+        tmp_path / "c",
+        [market(), market("N")],
+        {YES: Tape(books=books), "N-YES.PM": Tape(books=books), "N-NO.PM": Tape(books=books)},
+    )
+    spec = BacktestSpec(
+        strategy=f"{__name__}:Universe", catalog=path, venue_paths={"PM": f"{HERE}:PLAIN"}
+    )
+    run_backtest(spec)
+    assert Universe.seen == ("M-YES.PM", "N-NO.PM", "N-YES.PM")
+    run_backtest(replace(spec, markets=("N",)))
+    assert Universe.seen == ("N-NO.PM", "N-YES.PM")
+    run_backtest(replace(spec, instruments=("N-NO.PM",)))
+    assert Universe.seen == ("N-NO.PM",)
+
+
+class Universe(BetaStrategy):
+    seen: tuple = ()
+
+    def on_start(self) -> None:
+        Universe.seen = self.universe
+
+
+# -- spot pairs -------------------------------------------------------------------------------------
+class Momentum(BetaStrategy):
+    """Buys a coin at the third bar and sells it at the sixth."""
+
+    family = "momentum"
+
+    def on_start(self) -> None:
+        self.n = 0
+        (self.pair,) = self.universe
+        self.watch_bars(f"{self.pair}-1-DAY-LAST-EXTERNAL")
+
+    def on_bar(self, bar) -> None:
+        self.n += 1
+        close = D(str(bar.close))
+        if self.n == 3:
+            assert self.fee(self.pair, Side.BUY, Role.TAKER, close, D(1)).fee > 0
+            self.buy(self.pair, D("0.01234"), close, reason="in")
+        if self.n == 6:
+            self.sell(self.pair, self.position(self.pair), close, reason="out")
+
+
+def test_a_spot_pair_is_traded_on_bars_to_the_micro_dollar(tmp_path: Path) -> None:
+    day = 86_400
+    closes = [1000_00, 1010_00, 1020_07, 1015_00, 1030_00, 1041_13, 1040_00]
+    price = np.array(closes, dtype=np.int64)
+    with CatalogWriter(tmp_path / "c", name="c", synthetic=True, source="test") as out:
+        out.pairs([Pair("BTCUSDT.BINANCE", "BTC", "USDT", 2, 8)])
+        out.bars(
+            "BTCUSDT.BINANCE-1-DAY-LAST-EXTERNAL",
+            BarColumns(
+                ts_event=np.array([ns(n * day) for n in range(7)], dtype=np.int64),
+                open=price, high=price + 100, low=price - 100, close=price,
+                volume=np.full(7, 10**10, dtype=np.int64), price_precision=2, size_precision=8,
+            ),
+        )  # fmt: skip
+    result = run(tmp_path / "c", Momentum)
+    cost, proceeds = D("0.01234") * D("1020.07"), D("0.01234") * D("1041.13")
+    assert [f.price for f in result.fills] == [D("1020.07"), D("1041.13")]
+    assert result.final_cash == 100 - cost + proceeds - result.fees_paid
+    assert result.fees_paid > 0
+    assert result.header.currency == "USDT"
+
+
+# -- rows -------------------------------------------------------------------------------------------
+def test_forecasts_are_joined_to_market_and_outcome(tmp_path: Path) -> None:
+    result = run(catalog(tmp_path / "c"), Trader)
+    row = result.forecasts[0]
+    assert (row.probability, row.outcome, row.market_id, row.event_id) == (0.45, 1.0, "M", "E-M")
+    assert row.market_price == pytest.approx(0.40)
+
+
+def test_curve_and_prices_are_sampled_in_bounded_size(tmp_path: Path) -> None:
+    result = run(catalog(tmp_path / "c"), Trader)
+    curve = result.equity
+    assert 100 < len(curve.ts_ns) <= 20_000
+    assert np.all(np.diff(curve.ts_ns) > 0)
+    np.testing.assert_allclose(curve.equity, curve.cash + curve.exposure)
+    assert curve.equity[0] == 100.0
+    assert curve.equity[-1] == pytest.approx(float(result.final_equity))
+    (prices,) = result.prices
+    assert prices.instrument_id == YES
+    assert np.nanmax(prices.bid) < 0.41
+
+
+def test_the_curve_stays_within_its_limit_whatever_comes() -> None:
+    from core.engine.curve import EquitySampler, PriceSampler
+
+    sampler, prices = EquitySampler(limit=100), PriceSampler("i", limit=50)
+    for n in range(10_000):
+        sampler.add(n, n * 10**18, n * 10**18)
+        prices.add(n, D(n), None)
+    sampler.add(10_000, 5 * 10**18, 5 * 10**18, keep=True)
+    curve = sampler.curve()
+    assert len(curve.ts_ns) <= 101
+    assert curve.ts_ns[0] == 0
+    assert curve.ts_ns[-1] == 10_000
+    assert np.all(np.diff(curve.ts_ns) > 0)
+    assert len(prices.series().ts_ns) <= 50
+
+
+def test_a_ledger_holds_the_chain_from_data_to_settlement(tmp_path: Path) -> None:
+    path = catalog(tmp_path / "c")
+    plain = run(path, Trader, venue="SLOW")
+    kept = run(path, Trader, venue="SLOW", ledger=tmp_path / "ledger")
+    assert kept.decision_hash == plain.decision_hash
+    fill = next(f for f in kept.fills if f.role == "taker")
+    assert fill.ledger_seq > 0
+    from core.ledger.reader import LedgerReader
+
+    reader = LedgerReader(tmp_path / "ledger")
+    chain = [row.kind.split("@")[0] for _, row in reader.ancestors(fill.ledger_seq)]
+    assert chain[0] == "order.filled"
+    needed = {"order.accepted", "order.intent", "verdict", "proposal", "forecast", "data.snapshot"}
+    assert needed <= set(chain)
+    kinds = {row.kind.split("@")[0] for row in reader.rows()}
+    assert {"run.started", "data.manifest", "settlement", "run.ended"} <= kinds
+
+
+# -- bad input --------------------------------------------------------------------------------------
+def test_bad_specs_are_typed_errors(tmp_path: Path) -> None:
+    path = catalog(tmp_path / "c")
+    bad: list[tuple[type[BetaError], dict]] = [
+        (UsageError, {"capital": D(0)}),
+        (UsageError, {"capital": D("NaN")}),
+        (UsageError, {"markets": ("X",)}),
+        (UsageError, {"instruments": ("M-YEZ.PM",)}),
+        (UsageError, {"start_ns": 5, "end_ns": 5}),
+        (MissingData, {"start_ns": ns(10**6)}),
+    ]
+    for error, change in bad:
+        with pytest.raises(error):
+            run(path, Trader, **change)
+    for name, error in {
+        "nowhere.module:X": UsageError,
+        f"{__name__}:Nope": UsageError,
+        f"{__name__}:catalog": StrategyError,
+        "": UsageError,
+        "noclass": UsageError,
+    }.items():
+        with pytest.raises(error):
+            run(path, name)
+    with pytest.raises(MissingData):
+        run(tmp_path / "nothing", Trader)
+    with pytest.raises(UsageError, match="unknown venue"):
+        run_backtest(BacktestSpec(strategy=f"{__name__}:Trader", catalog=path))
+
+
+def test_progress_is_told(tmp_path: Path) -> None:
+    calls: list[tuple[int, int, int]] = []
+    path = catalog(tmp_path / "c")
+    spec = BacktestSpec(
+        strategy=f"{__name__}:Trader", catalog=path, venue_paths={"PM": f"{HERE}:PLAIN"}
+    )
+    result = run_backtest(spec, lambda *args: calls.append(args))
+    assert len(calls) > 100
+    assert [c[0] for c in calls] == sorted(c[0] for c in calls)
+    assert calls[-1][1] >= result.header.records * 0.9
+
+
+def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run(catalog(tmp_path / "c"), Trader)
+    assert capfd.readouterr() == ("", "")
