@@ -266,7 +266,7 @@ class BasePredictor(BetaStrategy):
         part = min(
             kelly_cost(fair, cost, cfg.kelly_fraction), cfg.risk_fraction, cfg.market_fraction
         )
-        budget = min(equity * part, self.cash())
+        budget = min(equity * part, self.cash(), self.room(iid))
         shares = floor_to(min(budget / cost, ask.size), market.size_step)
         return shares if shares >= max(market.min_size, market.size_step) else ZERO
 

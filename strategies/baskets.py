@@ -107,6 +107,7 @@ def best_basket(
     fee_of: FeeOf,
     *,
     budget: Decimal,
+    room_of: Callable[[str], Decimal],
     size_step: Decimal,
     min_shares: Decimal,
     min_edge: Decimal,
@@ -121,6 +122,8 @@ def best_basket(
         ``(instrument_id, price, shares) -> dollars`` of the exact taker fee.
     budget : Decimal
         Dollars that may be spent, fees included.
+    room_of : callable
+        ``instrument_id -> dollars`` that one order in this leg may cost (the gate's limit).
     min_shares : Decimal
         Smallest order the venue accepts on any leg.
     min_edge : Decimal
@@ -138,16 +141,24 @@ def best_basket(
         basket = _basket_at(shape, quotes, fee_of, shares)
         if basket is None:
             continue
-        if basket.cost + basket.fees > budget:
-            scaled = floor_to(shares * budget / (basket.cost + basket.fees), size_step)
+        part = _affordable(basket, budget, room_of)
+        if part < 1:
+            scaled = floor_to(shares * part, size_step)
             again = _basket_at(shape, quotes, fee_of, scaled) if scaled >= min_shares else None
-            if again is None or again.cost + again.fees > budget:
+            if again is None or _affordable(again, budget, room_of) < 1:
                 continue
             basket = again
         good = basket.profit > 0 and basket.edge >= min_edge
         if good and (best is None or basket.profit > best.profit):
             best = basket
     return best
+
+
+def _affordable(basket: Basket, budget: Decimal, room_of: Callable[[str], Decimal]) -> Decimal:
+    """Return the part of the basket that budget and the room of each leg allow (1 or more: all of it)."""
+    parts = [budget / (basket.cost + basket.fees)]
+    parts += [room_of(leg.instrument_id) / (leg.cost + leg.fee) for leg in basket.legs]
+    return max(min(parts), ZERO)
 
 
 def _candidate_sizes(

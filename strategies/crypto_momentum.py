@@ -126,7 +126,7 @@ class CryptoMomentum(BetaStrategy):
         equity = self.equity()
         fee = self.fee(iid, Side.BUY, Role.TAKER, limit, ONE).fee
         by_risk = equity * cfg.risk_fraction / stop_distance
-        by_weight = min(equity * cfg.max_weight, self.cash()) / (limit + fee)
+        by_weight = min(equity * cfg.max_weight, self.cash(), self.room(iid)) / (limit + fee)
         quantity = floor_to(min(by_risk, by_weight), market.size_step)
         if quantity <= 0 or quantity < market.min_size:
             return

@@ -4,8 +4,9 @@
 from spot, the time that is left and the volatility of the last minutes (`strategies.window_model`). The book
 lags spot at times; the strategy buys the side that is cheap by more than the exact fee plus `min_edge`.
 
-**Risk.** Long outcomes only: the cost of a position is the most it can lose. No entry in the last seconds,
-no entry without fresh spot, one position a market, the caps and the stop of `PredictorConfig`.
+**Risk.** Long outcomes only: the cost of a position (`risk_fraction` of equity) is the most it can lose. There is no
+price stop by default: minutes before close the price of a fair window swings through any stop, and each exit
+pays the spread and a fee. No entry in the last seconds, none without fresh spot, one position a market.
 
 **When it loses money.** Spot here is one exchange's trades, settlement is an index: near the strike the basis
 decides. Volatility jumps make the model too sure of itself. And the book often knows better: other traders
@@ -15,6 +16,7 @@ see the same spot sooner. Read the Brier score against the market, not the profi
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import ClassVar
 
 from nautilus_trader.model import QuoteTick, TradeTick
@@ -58,6 +60,7 @@ class KalshiEventConfig(PredictorConfig):
     averaging_s: float = Field(default=60.0, ge=0)
     forecast_every_s: float = Field(default=60.0, gt=0)
     cooldown_s: float = Field(default=60.0, ge=0)
+    stop_loss: Decimal = Field(default=Decimal(1), gt=0, le=1)
 
 
 class KalshiEvent(BasePredictor):

@@ -188,6 +188,7 @@ class PolymarketArb(BetaStrategy):
             quotes,
             lambda iid, price, size: self.fee(iid, Side.BUY, Role.TAKER, price, size).fee,
             budget=budget,
+            room_of=self.room,
             size_step=max(m.size_step for m in markets),
             min_shares=max(m.min_size for m in markets),
             min_edge=cfg.min_edge,
@@ -253,9 +254,18 @@ class PolymarketArb(BetaStrategy):
         if any(self.book_age_ns(i) > cfg.max_book_age_s * NS_PER_SECOND for i in ids):
             return
         budget = min(self.equity() * cfg.pair_fraction, self.cash())
-        shares = floor_to(budget, market.size_step)  # a pair costs less than a dollar a share
+        shares = floor_to(min(budget, self._pair_room(ids)), market.size_step)
         if shares > 0 and shares >= market.min_size:
             pair_runner.quote(self, pair, self._rules, shares, now)
+
+    def _pair_room(self, ids: list[str]) -> Decimal:
+        """Return the shares that the gate lets both bids have; a pair costs less than a dollar a share."""
+        rooms = [
+            self.room(iid) / bid.price
+            for iid in ids
+            if (bid := self.best_bid(iid)) is not None and bid.price > 0
+        ]
+        return min(rooms, default=ZERO)
 
     def on_fill(self, fill: FillRow) -> None:
         """Tell the basket or the pair that owns the fill."""

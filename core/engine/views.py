@@ -43,6 +43,10 @@ class ViewingStrategy(BoundStrategy):
             return gate.free_cash(venue)
         return sum((gate.free_cash(code) for code in self.session.fee_books), ZERO)
 
+    def room(self, iid: str) -> Decimal:
+        """Dollars, fees included, that one more purchase of `iid` may cost under the limits in force."""
+        return self.session.gate.room(self._bt_sid, iid)
+
     def equity(self) -> Decimal:
         """Dollars: cash of all venues plus all positions marked at the bid."""
         self.session.mark_all()
