@@ -144,7 +144,9 @@ class DurableLedger(SequencingLedger):
             async with asyncio.timeout(self._stall_s):
                 await future
         except TimeoutError:
-            raise self._stalled() from None
+            # a loop that was busy elsewhere sees its answer and its alarm at once: the answer counts
+            if not future.done() or future.cancelled() or future.exception() is not None:
+                raise self._stalled() from None
         return seq
 
     def flush(self) -> None:
@@ -159,44 +161,60 @@ class DurableLedger(SequencingLedger):
         """Check, encode, number and queue a row."""
         tag, data = self._prepare(payload, ts_event)
         with self._lock:
-            self._refuse_when_full()
-            ts_init = self._wall_clock()
-            if ts_init >= self._rotate_ns:
-                self._rotate_ns = month_end_ns(month_of(ts_init))
-                self._seq += 1
-                # a run begins with its run.started, not with the file that happens to come before it
-                run_id = "" if isinstance(payload, RunStarted) else self._run_id
-                marker = Waiting(self._seq, run_id, ts_init, ts_init, _GENESIS, "[]", b"")
-                self._queue.put((marker, None))
-            seq = self._seq + 1
-            links = self._links(parents, seq) if parents else "[]"
-            self._seq = seq
-            if ack is not None and self.state is WriterState.FAILING:
-                settle([ack], self._refusal())  # kept and written later, but nobody may rely on it
-                ack = None
-            row = Waiting(seq, self._run_id, ts_event, ts_init, tag, links, data)
-            self._queue.put((row, ack))
+            refused = self._no_room()
+            seq = 0 if refused else self._number(payload, ts_event, parents, ack, tag, data)
+        if refused is not None:
+            self._halt(str(refused))
+            raise refused
         busy = self._busy_since
         if busy and time.monotonic() - busy > self._stall_s:
             self._stalled()
         return seq
 
-    def _refuse_when_full(self) -> None:
-        """Wait for room (the lock is held), and refuse when the writer makes none in time."""
+    def _number(
+        self,
+        payload: Payload,
+        ts_event: int,
+        parents: Sequence[int],
+        ack: Ack | None,
+        tag: str,
+        data: bytes,
+    ) -> int:
+        """Give a row its number and queue it (the lock is held); a new month begins a new file first."""
+        ts_init = self._wall_clock()
+        if ts_init >= self._rotate_ns:
+            self._rotate_ns = month_end_ns(month_of(ts_init))
+            self._seq += 1
+            # a run begins with its run.started, not with the file that happens to come before it
+            run_id = "" if isinstance(payload, RunStarted) else self._run_id
+            marker = Waiting(self._seq, run_id, ts_init, ts_init, _GENESIS, "[]", b"")
+            self._queue.put((marker, None))
+        seq = self._seq + 1
+        links = self._links(parents, seq) if parents else "[]"
+        self._seq = seq
+        if ack is not None and self.state is WriterState.FAILING:
+            settle([ack], self._refusal())  # kept and written later, but nobody may rely on it
+            ack = None
+        self._queue.put((Waiting(seq, self._run_id, ts_event, ts_init, tag, links, data), ack))
+        return seq
+
+    def _no_room(self) -> LedgerWriteError | None:
+        """Wait for room (the lock is held); return the refusal when the writer makes none in time."""
         if threading.current_thread() is self._thread:
-            return
+            return None
         if self._closed or self.state is WriterState.DEAD:
             state = "closed" if self._closed else f"dead: {self._halted_for}"
-            raise LedgerWriteError("the ledger takes no rows", f"writer is {state}", _MEND)
+            return LedgerWriteError("the ledger takes no rows", f"writer is {state}", _MEND)
         deadline = 0.0
         while self._seq - self._head.seq >= self._queue_rows:
             now = time.monotonic()
             deadline = deadline or now + self._stall_s
             if self.state is not WriterState.RUNNING or now >= deadline:
-                raise LedgerWriteError(
+                return LedgerWriteError(
                     "the ledger queue is full", f"{self._queue_rows} rows wait", _MEND
                 )
             self._room.wait(deadline - now)
+        return None
 
     def _await(self, ack: Ack) -> None:
         """Block until a row is on disk."""
@@ -226,7 +244,10 @@ class DurableLedger(SequencingLedger):
         self._halted_for = reason
         _LOG.error("ledger halt: %s", reason)
         if self._on_halt is not None:
-            self._on_halt(reason)
+            try:
+                self._on_halt(reason)
+            except Exception:  # whoever listens must not take the writer down with it
+                _LOG.exception("on_halt raised")
 
     # -- the writer thread -----------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from core.domain.errors import BetaError, MissingData
 from core.ledger.anchors import Anchor, read_anchors
 from core.ledger.canonical import GENESIS_HASH, pack_header
 from core.ledger.kinds import FileDigest, Genesis
+from core.ledger.lock import holder
 from core.ledger.registry import decode
 from core.ledger.rows import Head
 from core.ledger.schema import check_schema
@@ -258,8 +259,8 @@ class _Verification:
         expected = self.digests.get(label, taken[-1].file_sha256 if taken else "")
         if label not in self.sums or not expected:
             return
-        if newest and taken[-1].seq < self.heads[label]:
-            return  # opened again since, by a process that did not get to close it
+        if newest and (taken[-1].seq < self.heads[label] or holder(name.path.parent) is not None):
+            return  # opened again since: by a process that writes now, or did not get to close it
         self.report.files_at_rest += 1
         if self.sums[label].result() != expected:
             detail = "bytes of the file changed since it was closed"

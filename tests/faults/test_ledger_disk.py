@@ -278,7 +278,10 @@ def test_a_stalled_disk_halts_even_when_nobody_waits_for_an_answer(tmp_path: Pat
 
 
 def test_a_full_queue_refuses_rather_than_grow(tmp_path: Path) -> None:
-    ledger = DurableLedger(tmp_path, StoreOptions(vfs="faulty"), queue_rows=50, stall_s=0.3)
+    halts: list[str] = []
+    ledger = DurableLedger(
+        tmp_path, StoreOptions(vfs="faulty"), queue_rows=50, stall_s=0.3, on_halt=halts.append
+    )
     DISK.fail(apsw.FullError, ("write",))
     with pytest.raises(LedgerWriteError, match="queue is full"):
         for n in range(1_000):
@@ -289,6 +292,21 @@ def test_a_full_queue_refuses_rather_than_grow(tmp_path: Path) -> None:
     report = verify(tmp_path)
     assert report.ok
     assert 50 <= report.rows <= 53
+    assert len(halts) == 1
+
+
+def test_a_listener_that_raises_does_not_take_the_writer_down(tmp_path: Path) -> None:
+    def listener(reason: str) -> None:
+        raise RuntimeError(reason)
+
+    ledger = DurableLedger(tmp_path, StoreOptions(vfs="faulty"), on_halt=listener)
+    DISK.fail(apsw.IOError, ("write",), times=1)
+    with pytest.raises(LedgerWriteError):
+        ledger.append_durable(make.snapshot(), ts_event=make.T0)
+    until(lambda: ledger.state is WriterState.RUNNING)
+    ledger.append_durable(make.snapshot(), ts_event=make.T0)
+    ledger.close()
+    assert verify(tmp_path).ok
 
 
 def test_a_writer_that_dies_halts_and_takes_nothing_more(

@@ -367,7 +367,7 @@ def test_a_closed_month_that_is_gone_swapped_or_changed_is_found(three_months: P
 
 def test_a_digest_that_a_crash_prevented_is_made_at_the_next_start(three_months: Path) -> None:
     (three_months / ANCHORS).unlink()
-    with DurableLedger(three_months) as ledger:
+    with DurableLedger(three_months, wall_clock=lambda: make.T0) as ledger:
         assert ledger.recovered_runs == ()
     assert len([r for r in LedgerReader(three_months).rows() if r.name == "ledger.digest"]) == 6
     assert verify(three_months).ok

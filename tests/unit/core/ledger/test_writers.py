@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -167,6 +168,27 @@ async def test_durable_rows_are_awaited_without_blocking_the_loop(tmp_path: Path
         )
         assert sorted(seqs) == list(range(2, 502))
         assert ledger.head.seq == 501
+
+
+async def test_an_answer_that_came_while_the_loop_was_busy_is_an_answer(tmp_path: Path) -> None:
+    halts: list[str] = []
+    with DurableLedger(tmp_path, stall_s=0.2, on_halt=halts.append) as ledger:
+        waiting = asyncio.ensure_future(
+            ledger.append_durable_async(make.snapshot(), ts_event=make.T0)
+        )
+        await asyncio.sleep(0)
+        time.sleep(0.5)  # the loop is blocked; the row is on disk meanwhile
+        assert await waiting == 2
+    assert halts == []
+
+
+async def test_a_waiter_that_gives_up_takes_nothing_with_it(tmp_path: Path) -> None:
+    with DurableLedger(tmp_path) as ledger:
+        task = asyncio.ensure_future(ledger.append_durable_async(make.snapshot(), ts_event=make.T0))
+        await asyncio.sleep(0)
+        task.cancel()
+        assert await ledger.append_durable_async(make.snapshot(), ts_event=make.T0) == 3
+    assert len(rows_of(tmp_path)) == 3
 
 
 def test_rows_of_many_threads_make_one_chain_without_gaps(tmp_path: Path) -> None:
