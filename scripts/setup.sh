@@ -14,6 +14,10 @@ if [ "$what" = services ]; then
     missing=()
     command -v redis-server >/dev/null || missing+=(redis-server)
     command -v chromium >/dev/null || missing+=(chromium)
+    if [ -n "${BETA_CI:-}" ]; then # only CI rebuilds the kernel (scripts/build_kernel.sh)
+        [ -d /usr/lib/rustlib/wasm32-unknown-unknown ] || missing+=(rustc libstd-rust-dev-wasm32)
+        command -v wasm-ld >/dev/null || missing+=(lld)
+    fi
     [ ${#missing[@]} -eq 0 ] && exit 0
     sudo=""; [ "$(id -u)" = 0 ] || sudo=sudo
     $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq "${missing[@]}" >/dev/null

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from signals.plan.demand import Rows, demand
 from signals.plan.graph import Array, Node, Plan
-from signals.plan.memory import ALIGNMENT, Arena, Place, last_uses, stride_of
+from signals.plan.memory import ALIGNMENT, Arena, Place, last_uses, stride_of, view_roots
 from signals.plan.ops import ACTIVATIONS
 from signals.plan.packing import LANES, round_up
 
@@ -93,6 +93,7 @@ class Assembler:
         self.wanted = demand(plan)
         self.arena = Arena(arena_at)
         self.now = -1
+        self.root = view_roots(plan)
         self._last = last_uses(plan, self.wanted)
         self._known: dict[tuple[str, str], int] = {}
         self._places: dict[int, Place] = {}
@@ -166,9 +167,16 @@ class Assembler:
     def activate(self, kind: str, place: Place, rows: Rows, cols: int) -> None:
         """Apply an activation in place; ReLU and none are done by the product before."""
         if kind not in {"none", "relu"}:
-            at, stride = place.row(rows.first), place.stride * rows.step
-            code = ACTIVATIONS.index(kind)
-            self.emit(UNARY, code, at, at, rows.count, vectors(cols), stride, stride)
+            self.unary(kind, place, place, rows, cols)
+
+    def unary(self, kind: str, x: Place, out: Place, rows: Rows, cols: int) -> None:
+        """Apply an activation; rows without gaps go as one long row."""
+        count, width = rows.count, vectors(cols)
+        source, target, _, _, stride, out_stride = self.move(x, out, rows, width)
+        if stride == out_stride == 16 * width:
+            count, width = 1, count * width
+        code = ACTIVATIONS.index(kind)
+        self.emit(UNARY, code, source, target, count, width, stride, out_stride)
 
     def product(self, out: Place, x: Place, rows: Rows, right: Product) -> None:
         """Multiply the same rows of x into rows of out."""

@@ -177,8 +177,7 @@ def _matmul(asm: Assembler, node: Node) -> None:
 
 def _unary(asm: Assembler, node: Node) -> None:
     x, out = asm.place(node.inputs[0]), asm.place(node.outputs[0])
-    kind = ACTIVATIONS.index(str(node.attrs["activation"]))
-    asm.emit(code.UNARY, kind, *asm.move(x, out, asm.rows(node), vectors(asm.cols(node))))
+    asm.unary(str(node.attrs["activation"]), x, out, asm.rows(node), asm.cols(node))
 
 
 def _operand(asm: Assembler, index: int, shape: Shape, rows: Rows) -> tuple[int, int, int]:
@@ -197,7 +196,10 @@ def _binary(asm: Assembler, node: Node) -> None:
     a, b = (_operand(asm, i, shape, rows) for i in node.inputs)
     out = asm.place(node.outputs[0])
     at, stride = out.row(rows.first), out.stride * rows.step
-    asm.emit(code.BINARY_OP, kind, after, *a, *b, at, stride, rows.count, vectors(shape[1]))
+    count, width = rows.count, vectors(shape[1])
+    if not a[2] and not b[2] and a[1] == b[1] == stride == 16 * width:
+        count, width = 1, count * width  # rows without gaps go as one long row
+    asm.emit(code.BINARY_OP, kind, after, *a, *b, at, stride, count, width)
 
 
 def _reduce(asm: Assembler, node: Node) -> None:
@@ -256,7 +258,12 @@ def _transpose(asm: Assembler, node: Node) -> None:
 
 
 def _reshape(asm: Assembler, node: Node) -> None:
-    x, out = asm.place(node.inputs[0]), asm.place(node.outputs[0])
+    """Show rows without gaps with another stride, or copy."""
+    x = asm.place(node.inputs[0])
+    if asm.root[node.outputs[0]] != node.outputs[0]:
+        asm.put(node.outputs[0], Place(x.address, 4 * asm.cols(node)))
+        return
+    out = asm.place(node.outputs[0])
     rows, cols = asm.plan.shapes[node.inputs[0]]
     where = (x.address, out.address, rows, cols, x.stride)
     asm.emit(code.RESHAPE, *where, asm.cols(node), out.stride)

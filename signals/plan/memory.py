@@ -57,11 +57,19 @@ class Arena:
 
 
 def view_roots(plan: Plan) -> dict[int, int]:
-    """Return, for every tensor, the tensor whose bytes it shows (slices are views)."""
+    """Return, for every tensor, the tensor whose bytes it shows: slices and cheap reshapes do."""
     root = {i: i for i in range(len(plan.shapes))}
+    packed = [rows == 1 or cols % 8 == 0 for rows, cols in plan.shapes]
     for node in plan.nodes:
+        out = node.outputs[0]
         if node.op == "slice":
-            root[node.outputs[0]] = root[node.inputs[0]]
+            source = node.inputs[0]
+            root[out] = root[source]
+            whole = plan.shapes[out][1] == plan.shapes[source][1]
+            packed[out] = plan.shapes[out][0] == 1 or (whole and packed[source])
+        elif node.op == "reshape" and packed[node.inputs[0]]:
+            root[out] = root[node.inputs[0]]  # no gap between the rows: only the stride changes
+            packed[out] = True
     return root
 
 

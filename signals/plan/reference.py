@@ -99,7 +99,7 @@ def evaluate(
             raise InputShape(f"input {name} is not {plan.shapes[index]}", value.shape)
         values[index] = value
     for node in plan.nodes:
-        weights = {r: plan.weights[n].astype(dtype) for r, n in node.weights.items()}
+        weights = {r: plan.weights[n].astype(dtype, copy=False) for r, n in node.weights.items()}
         results = EVALUATE[node.op](node, [values[i] for i in node.inputs], weights)
         for index, result in zip(node.outputs, results, strict=True):
             values[index] = result

@@ -117,7 +117,7 @@ pub unsafe fn binary(a: &[usize; 16]) {
         3 => all!(div),
         4 => all!(most),
         5 => all!(least),
-        6 => all!(|p, q| mul(p, maths::sigmoid(q))),
+        6 => all!(|p, q| mul(p, maths::gate(q))),
         _ => core::arch::wasm32::unreachable(),
     }
     if a[1] != 0 {

@@ -80,8 +80,8 @@ pub fn sigmoid(x: V) -> V {
     div(if_less(x, splat(0.0), e, splat(1.0)), add(splat(1.0), e))
 }
 
-/// `1 / (1 + e^-x)` for the gates of a cell: 6e-8 absolute, in fewer operations than `sigmoid`,
-/// which also keeps the relative size of small probabilities.
+/// `1 / (1 + e^-x)` for gates: 6e-8 absolute, in fewer operations than `sigmoid`, which also
+/// keeps the relative size of small probabilities.
 #[inline(always)]
 pub fn gate(x: V) -> V {
     let half = splat(0.5);

@@ -125,10 +125,10 @@ pub unsafe fn softmax(
             store(to + 4 * c, first(e, keep, splat(0.0)));
             c += 4;
         }
-        let total = fold(SUM, to, cols, |x| x);
+        let share = div(splat(1.0), fold(SUM, to, cols, |x| x));
         c = 0;
         while c < cols {
-            store(to + 4 * c, div(load(to + 4 * c), total));
+            store(to + 4 * c, mul(load(to + 4 * c), share));
             c += 4;
         }
     }
@@ -145,10 +145,10 @@ pub unsafe fn layer_norm(a: &[usize; 16]) {
             let d = sub(x, mean);
             mul(d, d)
         });
-        let deviation = sqrt(add(div(squares, count), eps));
+        let scale = div(splat(1.0), sqrt(add(div(squares, count), eps)));
         let mut c = 0;
         while c < cols {
-            let z = div(sub(load(from + 4 * c), mean), deviation);
+            let z = mul(sub(load(from + 4 * c), mean), scale);
             store(to + 4 * c, add(mul(z, load(gamma + 4 * c)), load(beta + 4 * c)));
             c += 4;
         }
