@@ -6,6 +6,7 @@ import itertools
 import math
 from collections import deque
 
+import numpy as np
 import polars as pl
 
 from signals.features.registry import Kind, Settings, columns, memory, register
@@ -33,24 +34,25 @@ class Lagged:
 
 
 class Deviation:
-    """Sample standard deviation of one-row log returns over `period` rows, two-pass exact."""
+    """Sample standard deviation of one-row log returns over `period` rows, two-pass."""
 
-    __slots__ = ("_last", "_ring")
+    __slots__ = ("_count", "_last", "_ring")
 
     def __init__(self, period: int) -> None:
-        self._ring: deque[float] = deque(maxlen=period)
+        self._ring = np.zeros(period)
+        self._count = 0
         self._last = math.nan
 
     def update(self, *values: float) -> float:
         """Take one price."""
         price = values[0]
         if not math.isnan(self._last):
-            self._ring.append(math.log(price / self._last))
+            self._ring[self._count % self._ring.size] = math.log(price / self._last)
+            self._count += 1
         self._last = price
-        if len(self._ring) < (self._ring.maxlen or 0):
+        if self._count < self._ring.size:
             return math.nan
-        mean = math.fsum(self._ring) / len(self._ring)
-        return math.sqrt(math.fsum((r - mean) ** 2 for r in self._ring) / (len(self._ring) - 1))
+        return float(self._ring.std(ddof=1))
 
 
 class VolatilityRegime:
@@ -118,6 +120,38 @@ def _realized_volatility(s: Settings) -> pl.Expr:
     return (pl.col("close") / pl.col("close").shift(1)).log().rolling_std(_n(s))
 
 
+def _volatility_regime(s: Settings) -> pl.Expr:
+    returns = (pl.col("close") / pl.col("close").shift(1)).log()
+    short, long = returns.rolling_std(int(s["short"])), returns.rolling_std(int(s["long"]))
+    ratio = pl.when(long > 0).then(short / long).otherwise(pl.when(long == 0).then(1.0))
+    return (
+        pl.when(ratio < s["calm_below"])
+        .then(1.0)
+        .when(ratio > s["wild_above"])
+        .then(3.0)
+        .when(ratio.is_not_null())
+        .then(2.0)
+    )
+
+
+def _trend_regime(s: Settings) -> pl.Expr:
+    move = pl.col("close") - pl.col("close").shift(_n(s))
+    path = pl.col("close").diff().abs().rolling_sum(_n(s))
+    return (
+        pl.when(path.is_null())
+        .then(None)
+        .when((path <= 0) | (move.abs() / path < s["threshold"]))
+        .then(0.0)
+        .otherwise(move.sign())
+    )
+
+
+def _clock_wave(s: Settings) -> pl.Expr:
+    period = s["hours"] * 3.6e12
+    place = (pl.col("ts_ns").cast(pl.Float64) % period) / period
+    return (2.0 * math.pi * place + s["phase"] * math.pi / 2.0).sin()
+
+
 register(
     "log_return",
     Kind(
@@ -145,6 +179,7 @@ register(
         {"short": 24, "long": 168, "calm_below": 0.7, "wild_above": 1.5},
         memory(lambda s: s["long"] + 1),
         VolatilityRegime,
+        _volatility_regime,
     ),
 )
 register(
@@ -154,8 +189,10 @@ register(
         {"period": 24, "threshold": 0.3},
         memory(lambda s: s["period"] + 1),
         TrendRegime,
+        _trend_regime,
     ),
 )
 register(
-    "clock_wave", Kind(columns("ts_ns"), {"hours": 24, "phase": 0}, memory(lambda _: 1), ClockWave)
+    "clock_wave",
+    Kind(columns("ts_ns"), {"hours": 24, "phase": 0}, memory(lambda _: 1), ClockWave, _clock_wave),
 )
