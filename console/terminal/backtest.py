@@ -73,7 +73,7 @@ def _totals(summary: Summary) -> Table:
     error = f" ± {t.sharpe_error:.2f}" if t.sharpe_error is not None else ""
     brier = "no resolved forecast"
     if s is not None and s.brier is not None:
-        brier = f"{s.brier:.4f} against market {s.brier_market:.4f} ({s.paired:,} forecasts)"
+        brier = f"{s.brier:.4f} against market {s.brier_market:.4f}, {s.paired:,} pairs"
     pairs: list[tuple[str, str | Text]] = [
         (
             "P&L after fees",
@@ -86,7 +86,7 @@ def _totals(summary: Summary) -> Table:
         ("Max drawdown", drawdown),
         ("Win rate, markets", f"{w.percent(t.win_rate_markets)} of {t.markets_decided}"),
         ("Win rate, trades", f"{w.percent(t.win_rate_trades)} of {t.trades_closed}"),
-        ("Sharpe", f"{w.ratio(t.sharpe)}{error} (daily, {t.days} days, 365 a year)"),
+        ("Sharpe", f"{w.ratio(t.sharpe)}{error} ({t.days} days, 365 a year)"),
         ("Sortino", w.ratio(t.sortino)),
         ("Profit factor", w.ratio(t.profit_factor)),
         ("Brier", brier),
@@ -155,7 +155,7 @@ def _markets(title: str, summary: Summary) -> RenderableType:
         )
         still = f"{w.plain(m.open_quantity)} ({w.money(m.open_value)})" if m.open_quantity else ""
         name = shown(m.question or m.market_id)
-        name.truncate(52, overflow="ellipsis")
+        name.truncate(60, overflow="ellipsis")
         rows.append(
             (
                 name,
@@ -183,7 +183,13 @@ def _table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
     )
     for i, name in enumerate(columns):
-        table.add_column(name, justify="left" if i == 0 or i in left else "right")
+        # Only the last column may wrap: it holds lists; the first one is cut with an ellipsis.
+        table.add_column(
+            name,
+            justify="left" if i == 0 or i in left else "right",
+            no_wrap=i < len(columns) - 1,
+            overflow="ellipsis" if i == 0 else "fold",
+        )
     for row in rows:
         table.add_row(*row)
     return table

@@ -19,7 +19,7 @@ REVIEW_DRAWDOWN = 0.20
 TOO_GOOD_SHARPE = 5.0
 TOO_GOOD_TRADES = 20
 #: Engine warnings that the cautions above or the table of refusals say with more detail.
-SAID_HERE = ("Interrupted:", "end unresolved", "refused by the gate")
+SAID_HERE = ("Interrupted:", "end unresolved", "refused by the gate", "SYNTHETIC:")
 FEW_DAYS = 30
 FEW_MARKETS = 30
 
@@ -197,7 +197,7 @@ def _orders(result: RunResult, totals: Totals) -> list[Caution]:
             Caution(
                 Severity.CAUTION,
                 "MOSTLY_REFUSED",
-                f"{totals.orders_refused} of {totals.orders} orders were refused or denied",
+                f"{totals.orders_refused:,} of {totals.orders:,} orders were refused or denied",
             )
         ]
     return []

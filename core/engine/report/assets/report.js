@@ -6,6 +6,12 @@
   // Chart texts are read as a small markup by the charts library: market titles must not be.
   const safe = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   const cut = (text, length) => (text.length > length ? text.slice(0, length - 1) + "…" : text);
+  // Questions of one series begin alike: keep both ends of a long one.
+  const ends = (text, length) => {
+    if (text.length <= length) return text;
+    const tail = Math.floor(length * 0.55);
+    return text.slice(0, length - tail - 1) + "…" + text.slice(-tail);
+  };
   const dollars = (x) => (x < 0 ? "-$" : "+$") + Math.abs(x).toFixed(Math.abs(x) < 1 ? 4 : 2);
   const narrow = () => window.innerWidth < 700;
 
@@ -59,7 +65,7 @@
     const low = Math.min(0, ...rows.map((m) => m[2]));
     const high = Math.max(0, ...rows.map((m) => m[2]));
     const room = (high - low || 1) * (narrow() ? 0.3 : 0.16); // for the figures beside the bars
-    const label = rows.map((m) => safe(cut(m[1] || m[0], narrow() ? 20 : 38)));
+    const label = rows.map((m) => safe(ends(m[1] || m[0], narrow() ? 22 : 40)));
     return [
       [{
         type: "bar", orientation: "h", x: rows.map((m) => m[2]), y: rows.map((_, i) => i),
