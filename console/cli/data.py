@@ -19,6 +19,23 @@ CatalogName = Annotated[str, typer.Argument(help="Catalog name or folder.")]
 
 
 @app.command()
+def sample(
+    to: Annotated[str, typer.Option(help="Catalog name or folder.")] = "sample",
+    force: Annotated[bool, typer.Option(help="Make it again when it is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the embedded sample: 90 synthetic days, equal on every machine."""
+    from adapters.sample.build import build_sample
+    from console.cli.data_view import show_catalog
+    from core.engine.catalog import Catalog, catalog_path
+
+    path = catalog_path(to)
+    if force or not path.exists():
+        build_sample(path, replace=path.exists())
+    show_catalog(Catalog.open(path), limit=10, as_json=as_json)
+
+
+@app.command()
 def ingest(
     name: Annotated[str, typer.Argument(help="Recorded set, or csv for your own tables.")],
     source: Annotated[Path, typer.Option("--from", help="Folder (csv: file or folder).")],

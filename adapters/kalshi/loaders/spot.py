@@ -13,7 +13,7 @@ from adapters.history.job import IngestJob
 from core.domain.errors import MissingData
 from core.engine.catalog import Pair, TradeColumns
 
-COINBASE = Pair("BTC-USD.COINBASE", "BTC", "USD", price_precision=2, size_precision=8)
+COINBASE = Pair("BTC-USD.COINBASE", "BTC", "USD")
 _COLUMNS: dict[str, Any] = {
     "exchange_ts": pl.Datetime("us", "UTC"),
     "price": pl.Float64,

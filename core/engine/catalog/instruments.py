@@ -40,28 +40,29 @@ class Pair:
     base, quote : str
         Currency codes.
     price_precision, size_precision : int
-        Decimals of price and size.
+        Decimals of price and size; together at most 8, the decimals of money in the engine.
     """
 
     instrument_id: str
     base: str
     quote: str
     price_precision: int = 2
-    size_precision: int = 8
+    size_precision: int = 6
 
     def market(self, category: str = "crypto") -> Market:
         """Return the pair as a market with one outcome: what strategies, gate and catalog work with."""
-        symbol, _, venue = self.instrument_id.rpartition(".")
+        venue = self.instrument_id.rpartition(".")[2]
         step = Decimal(1).scaleb(-self.price_precision)
         return Market(
             venue=venue,
-            market_id=symbol,
+            market_id=self.instrument_id,
             question=f"{self.base}/{self.quote} spot",
             outcomes=(Outcome(self.instrument_id, self.base),),
             grid=TickGrid((Band(Decimal(0), _SPOT_TOP, step),)),
             fees=FeeSchedule(venue, kind="notional"),
             category=category,
             size_step=Decimal(1).scaleb(-self.size_precision),
+            underlying=self.base,
             info={"base": self.base, "quote": self.quote},
         )
 

@@ -26,6 +26,7 @@ _MANIFEST_SCHEMA = pa.schema(
         ("rows", pa.int64()),
         ("bytes", pa.int64()),
         ("sha256", pa.string()),
+        ("content", pa.string()),
     ]
 )
 
@@ -40,6 +41,10 @@ class FileEntry:
         Instrument id, or bar type for bars.
     start_ns, end_ns : int
         First and last `ts_init`, both inclusive.
+    sha256 : str
+        Hash of the file: finds damage.
+    content : str
+        Hash of the rows: equal rows, equal value, whatever the compressor did.
     """
 
     kind: Kind
@@ -50,6 +55,7 @@ class FileEntry:
     rows: int
     bytes: int
     sha256: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class CatalogMeta:
     created : str
         ISO 8601 time of the last commit.
     content_sha : str
-        sha256 over all file hashes, markets and events: equal content, equal value.
+        sha256 over all rows, markets and events: equal content, equal value on every machine.
     notes : tuple of str
         Assumptions a reader must know (assumed sizes, inferred times).
     """
@@ -142,7 +148,7 @@ def content_sha(entries: Iterable[FileEntry], extra: Iterable[bytes]) -> str:
     """Return one hash for the content of all files in `entries` and the blobs in `extra`."""
     digest = hashlib.sha256()
     for entry in sorted(entries, key=lambda e: e.path):
-        digest.update(f"{entry.path} {entry.sha256}\n".encode())
+        digest.update(f"{entry.path} {entry.content}\n".encode())
     for blob in extra:
         digest.update(hashlib.sha256(blob).digest())
     return digest.hexdigest()

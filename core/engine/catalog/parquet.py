@@ -43,6 +43,21 @@ def encode(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
+def content_of(table: pa.Table) -> str:
+    """Return a hash of the schema and the values of `table`, without compression and page layout."""
+    digest = hashlib.sha256(repr(sorted((table.schema.metadata or {}).items())).encode())
+    for name, column in zip(table.schema.names, table.columns, strict=True):
+        digest.update(f"{name} {column.type} {len(column)}".encode())
+        for chunk in column.chunks:
+            parts = [chunk]
+            if pa.types.is_dictionary(chunk.type):
+                parts = [chunk.indices, chunk.dictionary]
+            for part in parts:
+                for buffer in part.buffers():
+                    digest.update(b"|" if buffer is None else buffer)
+    return digest.hexdigest()
+
+
 class FileSink:
     """Encode and write tables in the background; Arrow and zstd release the interpreter lock.
 
@@ -87,4 +102,5 @@ class FileSink:
         path.unlink(missing_ok=True)  # may be a hard link into the catalog that is being extended
         with path.open("xb") as file:
             file.write(blob)
-        return replace(entry, bytes=len(blob), sha256=hashlib.sha256(blob).hexdigest())
+        sha = hashlib.sha256(blob).hexdigest()
+        return replace(entry, bytes=len(blob), sha256=sha, content=content_of(table))

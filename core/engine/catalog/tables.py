@@ -71,8 +71,7 @@ _BA = ("bid", "ask")
 def trade_table(instrument_id: str, cols: TradeColumns, first_row: int = 0) -> pa.Table:
     """Return trades as a table of the engine's ``TradeTick`` schema; ids default to row numbers."""
     if cols.trade_id is None:
-        numbers = np.arange(first_row, first_row + len(cols), dtype=np.int64)
-        ids = from_numpy(numbers, pa.int64()).cast(pa.string())
+        ids = from_text([str(row) for row in range(first_row, first_row + len(cols))])
     else:
         ids = from_text(cols.trade_id)
     return _table(

@@ -275,7 +275,9 @@ class CatalogWriter:
             raise UsageError("the catalog writer is not open", self.path, "use it in a with block")
         path = layout.relative_path(kind, key, start_ns, end_ns)
         self._last.setdefault((kind, key), [(start_ns, end_ns)])
-        self._sink.put(FileEntry(kind, key, path, start_ns, end_ns, table.num_rows, 0, ""), table)
+        self._sink.put(
+            FileEntry(kind, key, path, start_ns, end_ns, table.num_rows, 0, "", ""), table
+        )
 
     def _finish(self, root: Path, sink: FileSink) -> None:
         for market in self._markets.values():

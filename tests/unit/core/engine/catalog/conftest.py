@@ -96,7 +96,7 @@ def make_bars(n: int = 3, start: int = T0) -> BarColumns:
     return BarColumns(
         ts_event=start + np.arange(n, dtype=np.int64) * 3600 * S,
         price_precision=2,
-        size_precision=8,
+        size_precision=6,
         open=price,
         high=price + 50,
         low=price - 50,
