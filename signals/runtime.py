@@ -106,10 +106,10 @@ class Runtime:
             view = views.get(name)
             if view is None:
                 self._refuse_names(inputs)
-            elif np.shape(value) != view.shape and (1, *np.shape(value)) != view.shape:
-                raise InputShape(f"input {name} is not {view.shape}", np.shape(value))
-            else:
+            elif getattr(value, "shape", None) == view.shape:
                 view[...] = value
+            else:
+                self._assign(name, view, value)
         status = self._call(self._program.base, self.fuel)
         if status:
             self._refuse(status)
@@ -145,6 +145,14 @@ class Runtime:
         for view in self._outputs.values():
             view.fill(np.nan)
         return _MEASURE - self._call.fuel_left()
+
+    @staticmethod
+    def _assign(name: str, view: Array, value: Any) -> None:
+        """Take lists, and vectors for inputs of one row."""
+        given = np.asarray(value)
+        if given.shape != view.shape and (1, *given.shape) != view.shape:
+            raise InputShape(f"input {name} is not {view.shape}", given.shape)
+        view[...] = given
 
     def _refuse_names(self, inputs: Mapping[str, Any]) -> None:
         raise InputShape(f"inputs are not {sorted(self.inputs)}", sorted(inputs))
