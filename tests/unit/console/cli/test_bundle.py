@@ -15,7 +15,7 @@ from tests.unit.signals.bundle.conftest import DAY, draft
 
 
 @pytest.fixture
-def beta(monkeypatch, capsys):
+def beta(tmp_path, monkeypatch, capsys):
     """Run `beta bundle` in an empty folder; return stdout, or stderr when it has to fail."""
     monkeypatch.chdir(tmp_path)
 
