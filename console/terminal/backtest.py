@@ -16,6 +16,7 @@ from core.engine.report.cautions import Severity
 
 if TYPE_CHECKING:
     from core.engine.report import ReportPaths, Summary
+    from core.engine.results import MarketRow
 
 ROWS = 12
 STYLES = {Severity.REVIEW: "bold red", Severity.CAUTION: "yellow", Severity.NOTE: "dim"}
@@ -108,7 +109,7 @@ def _totals(summary: Summary) -> Table:
 
 
 def _sections(summary: Summary, console: Console) -> None:
-    console.print(_markets("Markets", summary))
+    console.print(_markets("Markets, largest P&L first", summary.markets))
     if summary.exits:
         rows = [
             (
@@ -135,6 +136,9 @@ def _sections(summary: Summary, console: Console) -> None:
             for r in summary.strategies
         ]
         console.print(_table("Strategies", ("strategy", "fills", "closed", "closed P&L"), by))
+    if summary.result.unresolved:
+        left = sorted(summary.result.unresolved, key=lambda m: (-m.open_value, m.market_id))
+        console.print(_markets("Unresolved at the end, largest value first", left))
     if summary.refusals:
         refused = [
             (shown(r.code), f"{r.orders:,}", shown(r.example)) for r in summary.refusals[:ROWS]
@@ -144,11 +148,11 @@ def _sections(summary: Summary, console: Console) -> None:
         )
 
 
-def _markets(title: str, summary: Summary) -> RenderableType:
-    if not summary.markets:
+def _markets(title: str, markets: Sequence[MarketRow]) -> RenderableType:
+    if not markets:
         return Text()
     rows = []
-    for m in summary.markets[:ROWS]:
+    for m in markets[:ROWS]:
         exits = ", ".join(f"{k} {n}" for k, n in sorted(m.exit_reasons.items()))
         outcome = (
             f"paid {w.plain(m.payout)}" if m.payout is not None else Text("unresolved", "yellow")
@@ -167,8 +171,8 @@ def _markets(title: str, summary: Summary) -> RenderableType:
                 shown(exits),
             )
         )
-    more = len(summary.markets) - ROWS
-    label = f"{title}, largest P&L first" + (f" ({more:,} more not shown)" if more > 0 else "")
+    more = len(markets) - ROWS
+    label = title + (f" ({more:,} more not shown)" if more > 0 else "")
     columns = ("market", "fills", "P&L", "fees", "outcome", "still open", "exits")
     return _table(label, columns, rows, (4, 5, 6))
 

@@ -144,6 +144,8 @@ class MarketRow:
         Shares left at the end over all outcomes, and their marked value in dollars.
     exit_reasons : dict
         Closing orders (and ``"settlement"``) counted by reason.
+    instruments : tuple of str
+        Instrument of each outcome, first outcome first.
     """
 
     market_id: str
@@ -157,6 +159,7 @@ class MarketRow:
     open_quantity: Decimal
     open_value: Decimal
     exit_reasons: dict[str, int] = field(default_factory=dict)
+    instruments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

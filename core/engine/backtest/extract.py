@@ -138,6 +138,7 @@ def market_rows(finished: Finished, fills: list[FillRow]) -> list[MarketRow]:
                 open_quantity=open_quantity.get(market_id, ZERO),
                 open_value=open_value.get(market_id, ZERO),
                 exit_reasons=dict(sorted(reasons.get(market_id, Counter()).items())),
+                instruments=tuple(o.instrument_id for o in market.outcomes),
             )
         )
     return rows

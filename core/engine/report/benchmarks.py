@@ -39,8 +39,8 @@ def benchmarks(result: RunResult, pnl: Decimal) -> tuple[Benchmark, ...]:
                 "same buys held to resolution",
                 held,
                 pnl - held,
-                "every buy of a resolved market paid out at its payout, no sell; later buys that "
-                "the sells paid for are kept",
+                "every buy paid out at its market's payout, nothing sold; buys that earlier sells paid "
+                "for are kept",
             )
         )
     hold = buy_and_hold(result)
@@ -58,38 +58,22 @@ def benchmarks(result: RunResult, pnl: Decimal) -> tuple[Benchmark, ...]:
 
 
 def payouts(result: RunResult) -> dict[str, Decimal]:
-    """Return the payout of every traded instrument whose market resolved and that can be told.
-
-    Settlement rows name the instrument; the other outcome of a binary market pays the rest of the
-    dollar.
-    """
-    known = {s.instrument_id: s.payout for s in result.settlements}
-    by_market = {s.market_id: s for s in result.settlements}
-    first = {m.market_id: m.payout for m in result.markets if m.payout is not None}
-    for fill in result.fills:
-        if fill.instrument_id in known:
-            continue
-        if fill.market_id in by_market:
-            known[fill.instrument_id] = ONE - by_market[fill.market_id].payout
-        elif fill.market_id in first and fill.instrument_id.rpartition(".")[0].endswith(
-            ("-YES", "-NO")
-        ):
-            yes = fill.instrument_id.rpartition(".")[0].endswith("-YES")
-            known[fill.instrument_id] = (
-                first[fill.market_id] if yes else ONE - first[fill.market_id]
-            )
+    """Return the payout of every instrument of a traded market that resolved."""
+    known: dict[str, Decimal] = {}
+    for market in result.markets:
+        if market.payout is not None and market.instruments:
+            first, *others = market.instruments
+            known[first] = market.payout
+            if len(others) == 1:
+                known[others[0]] = ONE - market.payout
     return known
 
 
 def held_to_resolution(result: RunResult) -> Decimal | None:
-    """Return the P&L of this run's buys if none had been sold; None when nothing resolved."""
+    """Return the P&L of this run's buys if none had been sold; None unless every buy's payout is known."""
     known = payouts(result)
-    buys = [
-        f
-        for f in result.fills
-        if f.side == "BUY" and f.role != "settlement" and f.instrument_id in known
-    ]
-    if not buys:
+    buys = [f for f in result.fills if f.side == "BUY" and f.role != "settlement"]
+    if not buys or any(f.instrument_id not in known for f in buys):
         return None
     return sum(((known[f.instrument_id] - f.price) * f.quantity - f.fee for f in buys), ZERO)
 

@@ -101,6 +101,7 @@ def market(market_id="M1", pnl="0", **over):
         "open_quantity": D(0),
         "open_value": D(0),
         "exit_reasons": {"settlement": 1},
+        "instruments": (f"{market_id}-YES.KALSHI", f"{market_id}-NO.KALSHI"),
     }
     return MarketRow(**(values | over))
 

@@ -8,9 +8,8 @@ import pytest
 
 from core.engine.report import summarise
 from core.engine.report.cautions import Severity
-from core.engine.results import PriceSeries, SettlementRow
+from core.engine.results import PriceSeries
 from tests.unit.core.engine.report.samples import (
-    START,
     curve,
     fill,
     forecast,
@@ -86,12 +85,18 @@ def test_the_same_buys_held_to_resolution_are_priced_exactly():
         fill(2, "BUY", "0.30", "10", "0.02", outcome="NO"),
         fill(5, "SELL", "0", "10", role="settlement", outcome="NO"),
     ]
-    settled = [SettlementRow(START, "M1", "M1-NO.KALSHI", D(0), D(10), D(0))]
-    s = summarise(result(fills=fills, settlements=settled, final_equity=D("97.94")))
+    s = summarise(result(fills=fills, markets=[market("M1")], final_equity=D("97.94")))
     held = next(b for b in s.benchmarks if b.name.startswith("same buys"))
     assert held.pnl == (D("6.0") - D("0.02")) + (D("-3.0") - D("0.02"))
     assert held.excess == D("-2.06") - held.pnl
     assert s.benchmarks[0].name == "hold cash"
+
+
+def test_nothing_is_said_of_holding_to_resolution_while_one_bought_market_is_unresolved():
+    fills = [fill(0, "BUY", "0.40", "10"), fill(1, "BUY", "0.40", "10", market="M2")]
+    rows = [market("M1"), market("M2", resolved=False, payout=None, open_quantity=D(10))]
+    s = summarise(result(fills=fills, markets=rows))
+    assert [b.name for b in s.benchmarks] == ["hold cash"]
 
 
 def test_a_crypto_run_is_held_against_buy_and_hold():
