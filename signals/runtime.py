@@ -250,9 +250,11 @@ class Unchecked:
         self._value_at = ctypes.addressof(self._value)
         self._trap = ctypes.POINTER(bindings.wasm_trap_t)()
         self._trap_at = ctypes.addressof(self._trap)
-        call = ctypes.CFUNCTYPE(pointer, pointer, pointer, pointer, ctypes.c_size_t, pointer)
+        # PYFUNCTYPE keeps the GIL: giving it up for microseconds could cost this thread the five
+        # milliseconds until another one hands it back. Fuel bounds how long it is held.
+        call = ctypes.PYFUNCTYPE(pointer, pointer, pointer, pointer, ctypes.c_size_t, pointer)
         self._invoke = call(("wasmtime_func_call_unchecked", bindings.dll))
-        refuel = ctypes.CFUNCTYPE(pointer, pointer, ctypes.c_uint64)
+        refuel = ctypes.PYFUNCTYPE(pointer, pointer, ctypes.c_uint64)
         self._refuel = refuel(("wasmtime_context_set_fuel", bindings.dll))
         self.message = ""
 

@@ -162,7 +162,10 @@ class Assembler:
 
     def check(self, field: Field) -> None:
         """Stop with the field's code when it holds NaN or infinity."""
-        self.emit(CHECK, field.code, field.address, field.rows, field.cols, field.stride)
+        rows, cols = field.rows, field.cols
+        if field.stride == 4 * cols:
+            rows, cols = 1, rows * cols  # rows without gaps go as one long row
+        self.emit(CHECK, field.code, field.address, rows, cols, field.stride)
 
     def activate(self, kind: str, place: Place, rows: Rows, cols: int) -> None:
         """Apply an activation in place; ReLU and none are done by the product before."""

@@ -145,3 +145,22 @@ def test_a_folder_without_a_model_or_with_other_weights_is_refused(tmp_path) -> 
     (run / "model.json").write_text("{")
     with pytest.raises(BundleError, match="cannot be read"):
         bundle_from_training(run, tmp_path / "b", now_ns=NOW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kernel_and_onnxruntime_agree_for_every_family(family, tmp_path) -> None:
+    ort = pytest.importorskip("onnxruntime", reason="onnxruntime is in the extra `test`")
+    model = build(spec(family, "quantile")).eval()
+    x = np.random.default_rng(4).standard_normal((6, 20, 3)).astype(np.float32)
+    path = tmp_path / "model.onnx"
+    torch.onnx.export(
+        model, (torch.from_numpy(x[:1]),), path, dynamo=False, input_names=["x"], output_names=["y"]
+    )
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    runtime = Runtime(export(model))
+    for window in x:
+        theirs = session.run(None, {"x": window[None]})[0][0]
+        np.testing.assert_allclose(
+            runtime.predict({"x": window})["y"], theirs, atol=5e-6, rtol=5e-6
+        )
