@@ -49,7 +49,7 @@ def train(
         raise typer.BadParameter("name a configuration, or ask for --list or --table")
     loaded = load_config(config)
     if device != "cpu":
-        loaded = loaded.model_copy(update={"fit": loaded.fit.model_copy(update={"device": device})})
+        loaded = loaded.on_device(device)
     folder = out / loaded.name
     if fresh and folder.exists():
         import shutil

@@ -84,6 +84,15 @@ class TrainConfig(_Table):
         """Hash of the configuration; another hash never resumes an old run."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    def on_device(self, device: str) -> TrainConfig:
+        """Return the configuration with every fit moved to a device."""
+        move = {"device": device}
+        models = tuple(
+            m.model_copy(update={"fit": m.fit.model_copy(update=move)}) if m.fit else m
+            for m in self.models
+        )
+        return self.model_copy(update={"fit": self.fit.model_copy(update=move), "models": models})
+
     def spec(self, table: ModelTable, seed: int, **sizes: int) -> ModelSpec:
         """Return the full model specification for the sizes of the data."""
         return ModelSpec(

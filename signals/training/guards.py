@@ -131,7 +131,9 @@ def shuffled_targets(
     forecast = predict(model, samples, test)
     x, y = samples.take(test)
     middle = forecast[:, :, forecast.shape[2] // 2]
-    own = ((middle - y) ** 2).mean(axis=1)
+    size = samples.scale(test)
+    weight = np.ones((len(y), 1)) if size is None else 1.0 / size[:, None].astype(np.float64)
+    own = (((middle - y) * weight) ** 2).mean(axis=1)
     past = x[:, :, samples.target]
     everywhere = samples.take(train[:: max(1, train.size // 5000)])[1].mean()
     blind = {
@@ -139,7 +141,7 @@ def shuffled_targets(
         "window mean": past.mean(axis=1, keepdims=True),
         "mean of all targets": np.full_like(past[:, -1:], everywhere),
     }
-    losses = {name: ((value - y) ** 2).mean(axis=1) for name, value in blind.items()}
+    losses = {name: (((value - y) * weight) ** 2).mean(axis=1) for name, value in blind.items()}
     best = min(losses, key=lambda name: float(losses[name].mean()))
     compared = diebold_mariano(own, losses[best], lags=2 * spec.horizon)
     detail = f"MSE {own.mean():.4f}, {best} {losses[best].mean():.4f}"
@@ -154,18 +156,23 @@ def shuffled_targets(
 
 @dataclass(frozen=True)
 class _Scrambled(Samples):
-    """Windows of the rows asked for, with the targets of other rows."""
+    """Windows of the rows asked for, with the targets of other rows of the same series."""
 
     inner: Samples
     partner: Rows
 
     @classmethod
     def of(cls, samples: Samples, train: Rows, seed: int) -> _Scrambled:
-        partner = np.arange(len(samples))
-        partner[train] = np.random.default_rng(seed).permutation(train)
+        random, partner = np.random.default_rng(seed), np.arange(len(samples))
+        for event in np.unique(samples.event[train]):
+            own = train[samples.event[train] == event]
+            partner[own] = random.permutation(own)
         return cls(samples.decided_ns, samples.label_end_ns, samples.event, samples, partner)
 
     def take(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         x, _ = self.inner.take(rows)
         _, y = self.inner.take(self.partner[rows])
         return x, y
+
+    def scale(self, rows: Rows) -> np.ndarray | None:
+        return self.inner.scale(rows)
