@@ -135,13 +135,13 @@ def test_every_family_learns_a_sine_better_than_the_last_value(family):
         layers=3 if family == "tcn" else 1,
         head="point",
     )
-    t = torch.arange(0, 400, dtype=torch.float32)
+    t = torch.arange(0, 110, dtype=torch.float32)
     wave = torch.sin(2 * torch.pi * t / 12)
     windows = wave.unfold(0, 20, 1)
     x, y = windows[:, :16, None], windows[:, 16:]
     model = build(spec)
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
-    for _ in range(120):
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(160 if family == "tft" else 70):  # gates open slowly
         optimiser.zero_grad()
         model.loss(x, y).backward()
         optimiser.step()

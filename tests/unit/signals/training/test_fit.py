@@ -12,6 +12,7 @@ from signals.training.fit_spec import FitSpec  # noqa: E402
 from signals.training.job import train_job  # noqa: E402
 from signals.training.samples import windows  # noqa: E402
 
+torch.set_num_threads(1)
 SPEC = ModelSpec(family="mlp", lookback=8, horizon=2, hidden=8, head="point", dropout=0.2, seed=3)
 
 

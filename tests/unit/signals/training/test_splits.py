@@ -25,7 +25,7 @@ specs = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(histories, specs, st.booleans())
 def test_no_part_of_a_fold_knows_a_later_part(history, spec, grouped):
     start, length, event = (np.array(v, dtype=np.int64) for v in zip(*history, strict=True))
