@@ -12,7 +12,7 @@ from core.domain.errors import FeeError
 from core.domain.fees import Side
 from core.risk.instruments import InstrumentRules
 from core.risk.intake import Intake
-from core.risk.portfolio import Terms, WorkingOrder, need
+from core.risk.portfolio import Change, Terms, WorkingOrder, need
 from core.risk.states import TradingState
 from core.risk.throttle import Same
 from core.risk.units import NANO, nanos_of, shares
@@ -29,11 +29,12 @@ class Draft:
 
     __slots__ = (
         "buy", "cost", "fee_bound", "intent", "now_ns", "order", "price", "quantity", "raw",
-        "rules", "same", "view",
+        "rules", "same", "view", "worst",
     )  # fmt: skip
 
     rules: InstrumentRules
     same: Same
+    worst: Terms
 
     def __init__(
         self, intent: OrderIntent, view: MarketView, order: WorkingOrder | None = None
@@ -54,10 +55,10 @@ class Draft:
         self.raw += (name, value, limit, False)
         return code
 
-    @property
-    def terms(self) -> Terms:
-        """The terms that would be reserved."""
-        return Terms(self.price, self.quantity, self.fee_bound)
+    def change(self, order: WorkingOrder, nonce: int) -> Change:
+        """Return the modification that was reviewed."""
+        new = Terms(self.price, self.quantity, self.fee_bound)
+        return Change(order.terms, new, self.worst, nonce)
 
 
 def identity(gate: Intake, d: Draft) -> str:
@@ -245,15 +246,17 @@ def coverage(gate: Intake, d: Draft) -> str:
 
 def worst_case(gate: Intake, d: Draft) -> str:
     """Work out what the order can cost at worst, beyond what its present terms already reserve."""
+    order, price, quantity = d.order, d.price, d.quantity
     try:
-        d.fee_bound = gate.fee_bound(d.rules, d.price, d.quantity, d.now_ns)
+        d.fee_bound = gate.fee_bound(d.rules, price, quantity, d.now_ns)
+        if order is None:
+            d.cost = need(d.buy, price, quantity, d.fee_bound)
+            return ""
+        price, quantity = order.widest(price, quantity)
+        d.worst = Terms(price, quantity, gate.fee_bound(d.rules, price, quantity, d.now_ns))
     except FeeError as exc:
         return d.fail("fee", exc.what, "a known fee rule", Code.FEE_UNKNOWN)
-    if d.order is None:
-        d.cost = need(d.buy, d.price, d.quantity, d.fee_bound)
-    else:
-        worst = d.order.need_of(d.order.worst_with(d.terms))
-        d.cost = max(0, worst - d.order.reserved)
+    d.cost = max(0, order.need_of(d.worst) - order.reserved)
     return ""
 
 

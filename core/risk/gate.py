@@ -23,7 +23,7 @@ from core.risk.checks import CHECKS, Draft
 from core.risk.instruments import VenueRules
 from core.risk.intake import Intake
 from core.risk.limits import Limits
-from core.risk.portfolio import OrderState, Terms, WorkingOrder
+from core.risk.portfolio import Change, OrderState, Terms, WorkingOrder
 from core.risk.states import TradingState
 from core.risk.units import NANO, dollars, nanos_of, shares
 from core.risk.verdict import Code, MarketView, Refusal
@@ -55,6 +55,12 @@ class Gate(Intake):
         super().__init__(venues, limits or Limits())
         self._signer = Signer(key, approval_ttl_ns)
         self._expiring: deque[tuple[int, int, WorkingOrder]] = deque()
+
+    def on_time(self, now_ns: int) -> None:
+        """Let time pass: approvals run out, windows and cool-downs move, equity is judged. Call every second."""
+        self._advance(now_ns)
+        self._expire(self.now_ns)
+        super().on_time(now_ns)
 
     # -- review -------------------------------------------------------------------------------------
 
@@ -113,7 +119,7 @@ class Gate(Intake):
             if code := check(self, draft):
                 return Refusal(intent, code, tuple(draft.raw), view.now_ns)
         approved = self._sign(draft, order)
-        self.book.begin_change(order, draft.terms, approved.nonce)
+        self.book.begin_change(order, draft.change(order, approved.nonce))
         return approved
 
     def _enter(self, now_ns: int) -> None:
@@ -203,7 +209,7 @@ class Gate(Intake):
         """Take back what an approval reserved that will never be redeemed."""
         order.approval = None
         if order.change is not None:
-            self.book.end_change(order, accepted=False)
+            self._end_change(order, accepted=False)
         else:
             self.breaker.neither(order.client_order_id)
             self.book.close(order)
@@ -253,9 +259,11 @@ class Gate(Intake):
         if order is None or size is None:
             return
         at = order.price if price is None else nanos_of(price) or order.price
-        terms = Terms(at, size, self.fee_bound(order.rules, at, size, ts_ns))
-        self.book.begin_change(order, terms, 0)
-        self.book.end_change(order, accepted=True)
+        new = Terms(at, size, self.fee_bound(order.rules, at, size, ts_ns))
+        wide = order.widest(at, size)
+        worst = Terms(*wide, self.fee_bound(order.rules, *wide, ts_ns))
+        self.book.begin_change(order, Change(order.terms, new, worst, 0))
+        self._end_change(order, accepted=True)
 
     # -- what others may read -----------------------------------------------------------------------
 

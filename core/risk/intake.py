@@ -222,7 +222,21 @@ class Intake:
         order = self.book.orders.get(client_order_id)
         if order is not None:
             order.approval = None
-            self.book.end_change(order, accepted=accepted)
+            self._end_change(order, accepted=accepted)
+
+    def _end_change(self, order: WorkingOrder, *, accepted: bool) -> None:
+        """Reserve for the terms that hold now. What has filled may have paid the fees of the old ones."""
+        change = order.change
+        if change is None:
+            return
+        bound = None
+        if accepted:
+            left = change.new.quantity - order.filled
+            rest = (
+                self.fee_bound(order.rules, change.new.price, left, self.now_ns) if left > 0 else 0
+            )
+            bound = min(change.worst.fee_bound, order.fee_paid + rest)
+        self.book.end_change(order, bound)
 
     # -- fills --------------------------------------------------------------------------------------
 

@@ -44,10 +44,14 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A modification under way: until the venue answers either set of terms may be in force."""
+    """A modification under way: until the venue answers either set of terms may be in force.
+
+    `worst` bounds both, and every mix of fills under the old and then the new ones.
+    """
 
     old: Terms
     new: Terms
+    worst: Terms
     nonce: int
 
 
@@ -108,10 +112,10 @@ class WorkingOrder:
         """The terms in force."""
         return Terms(self.price, self.quantity, self.fee_bound)
 
-    def worst_with(self, new: Terms) -> Terms:
-        """Return terms that bound both the present and the `new` ones."""
-        price = max(self.price, new.price) if self.buy else min(self.price, new.price)
-        return Terms(price, max(self.quantity, new.quantity), max(self.fee_bound, new.fee_bound))
+    def widest(self, price: int, quantity: int) -> tuple[int, int]:
+        """Return the price and quantity that bound both the present and these terms."""
+        at = max(self.price, price) if self.buy else min(self.price, price)
+        return at, max(self.quantity, quantity)
 
     def need_of(self, terms: Terms) -> int:
         """Return what the order would reserve under `terms`, after what it has filled."""
@@ -249,18 +253,23 @@ class Portfolio:
         elif order.buy:
             self._rereserve(order)
 
-    def begin_change(self, order: WorkingOrder, new: Terms, nonce: int) -> None:
+    def begin_change(self, order: WorkingOrder, change: Change) -> None:
         """Reserve for both the old and the new terms until the venue answers."""
-        old = order.terms
-        self._set_terms(order, order.worst_with(new))
-        order.change = Change(old, new, nonce)
+        self._set_terms(order, change.worst)
+        order.change = change
 
-    def end_change(self, order: WorkingOrder, *, accepted: bool) -> None:
-        """Keep the new terms, or the old ones; close the order when they leave nothing to fill."""
-        if order.change is None:
+    def end_change(self, order: WorkingOrder, accepted_bound: int | None) -> None:
+        """Keep the new terms with this bound of all fees, or with None the old terms.
+
+        An order that has nothing left to fill is closed.
+        """
+        change = order.change
+        if change is None:
             return
-        terms = order.change.new if accepted else order.change.old
         order.change = None
+        terms = change.old
+        if accepted_bound is not None:
+            terms = Terms(change.new.price, change.new.quantity, accepted_bound)
         self._set_terms(order, terms)
         if not order.leaves:
             self.close(order)
