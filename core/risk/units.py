@@ -58,7 +58,7 @@ def shares(nanos: int) -> Decimal:
 
 
 def trimmed(value: int, digits: int) -> Decimal:
-    """Return ``value / 10**digits`` exactly, without trailing zeros and without an exponent."""
+    """Return ``value / 10**digits`` exactly, without trailing zeros."""
     sign = "-" if value < 0 else ""
     whole, part = divmod(abs(value), 10**digits)
     tail = str(part).rjust(digits, "0").rstrip("0")

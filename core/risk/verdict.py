@@ -136,9 +136,9 @@ def shown(name: str, value: object) -> str:
     """Return a raw check value as text in the check's own unit."""
     if type(value) is int:
         if name in MONEY_CHECKS:
-            return str(dollars(value))
+            return f"{dollars(value):f}"
         if name in SIZE_CHECKS:
-            return str(shares(value))
+            return f"{shares(value):f}"
     return str(value)
 
 

@@ -1,0 +1,104 @@
+"""A modification is reviewed for what it could cost more; both terms stay reserved until the answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.domain.errors import ApprovalInvalid
+from core.risk import Code, MarketView
+from tests.unit.core.risk.test_gate import refused
+from tests.unit.core.risk.world import KYES, D, Desk
+
+FEE = D("0.07")
+
+
+def working(desk: Desk, side: str = "BUY", quantity: str = "10", price: str = "0.40"):
+    answer = desk.send(KYES, side, quantity, price)
+    desk.gate.redeem(answer, 10)
+    desk.gate.on_working(answer.intent.client_order_id)
+    return answer.intent
+
+
+def change(desk: Desk, intent, quantity: str, price: str, now_ns: int = 10):
+    view = MarketView(now_ns, D(price), D(price))
+    cid = intent.client_order_id
+    return desk.gate.review_change(cid, D(quantity), D(price), intent, view)
+
+
+def cost(price: str, quantity: str):
+    p, q = D(price), D(quantity)
+    return p * q + FEE * p * (1 - p) * q
+
+
+def test_the_worse_of_both_terms_is_reserved_until_the_venue_answers(desk: Desk):
+    intent = working(desk)
+    answer = change(desk, intent, "20", "0.30")
+    assert answer.approved
+    assert desk.gate.redeem(answer, 11).quantity == 20
+    assert desk.gate.exposure() == cost("0.40", "20"), "either may still fill"
+    desk.gate.on_modified("O-1")
+    assert desk.gate.exposure() == cost("0.30", "20")
+
+
+def test_a_refused_change_leaves_the_old_terms(desk: Desk):
+    intent = working(desk)
+    desk.gate.redeem(change(desk, intent, "20", "0.50"), 11)
+    desk.gate.on_modified("O-1", accepted=False)
+    assert desk.gate.exposure() == cost("0.40", "10")
+
+
+def test_a_change_that_is_never_sent_expires(desk: Desk):
+    intent = working(desk)
+    answer = change(desk, intent, "20", "0.50")
+    desk.gate.on_time(answer.expires_ns)
+    assert desk.gate.exposure() == cost("0.40", "10")
+    with pytest.raises(ApprovalInvalid):
+        desk.gate.redeem(answer, 11)
+
+
+def test_only_what_is_more_needs_cash(desk: Desk):
+    intent = working(desk, quantity="200", price="0.40")  # 83.36 of 100
+    assert change(desk, intent, "210", "0.40").approved
+    desk.gate.on_modified("O-1", accepted=False)
+    refused(change(desk, intent, "260", "0.40"), Code.CASH)
+
+
+def test_a_sale_may_grow_only_as_far_as_it_is_covered(desk: Desk):
+    desk.hold(KYES, "15")
+    intent = working(desk, "SELL")
+    refused(change(desk, intent, "15.01", "0.40"), Code.COVERED_SELL)
+    assert change(desk, intent, "15", "0.40").approved
+    refused(desk.send(KYES, "SELL", "0.01", "0.40"), Code.COVERED_SELL)
+
+
+def test_fills_while_changing_count_for_either_terms(desk: Desk):
+    intent = working(desk)
+    desk.gate.redeem(change(desk, intent, "5", "0.30"), 11)
+    desk.fill("O-1", "6", "0.40", "0.1")
+    desk.gate.on_modified("O-1")
+    assert not desk.gate.book.orders, "6 of 5 are filled: nothing is left"
+    assert desk.gate.exposure() == D("2.5")
+
+
+def test_only_an_accepted_order_that_is_not_changing_can_be_changed(desk: Desk):
+    answer = desk.send(KYES, "BUY", "10", "0.40")
+    refused(change(desk, answer.intent, "11", "0.40"), Code.NOT_WORKING)
+    desk.gate.redeem(answer, 10)
+    desk.gate.on_working("O-1")
+    assert change(desk, answer.intent, "11", "0.40").approved
+    refused(change(desk, answer.intent, "12", "0.40"), Code.NOT_WORKING)
+    ghost = replace(answer.intent, client_order_id="GHOST")
+    refused(change(desk, ghost, "12", "0.40"), Code.NOT_WORKING)
+
+
+def test_every_check_of_an_order_is_made_of_a_change(desk: Desk):
+    intent = working(desk)
+    refused(change(desk, intent, "10", "0.405"), Code.PRICE_OFF_GRID)
+    refused(change(desk, intent, "10.001", "0.40"), Code.SIZE_OFF_STEP)
+    refused(change(desk, intent, "NaN", "0.40"), Code.INVALID_QUANTITY)
+    from core.domain.market import MarketStatus
+
+    desk.gate.on_status("K1", MarketStatus.PAUSED)
+    refused(change(desk, intent, "11", "0.40"), Code.MARKET_CLOSED)
