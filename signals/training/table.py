@@ -79,8 +79,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def _footer(metrics: Row) -> str:
     guards = "; ".join(f"{g['name']}: {g['detail']}" for g in metrics["guards"])
+    trained = sum(t["seconds"] for t in metrics["training"].values())
     return (
-        f"\n`{metrics['command']}`: {metrics['wall_s']:.0f} s, peak {metrics['peak_mb']:.0f} MB, "
+        f"\n`{metrics['command']}`: {trained:.0f} s of training, peak {metrics['peak_mb']:.0f} MB, "
         f"{metrics['environment']['threads']} threads, torch {metrics['environment']['torch']}. "
         f"Guards: {guards}.\n"
     )

@@ -1,13 +1,19 @@
 """From recordings to a signed bundle to a backtest on real order books, by the project's own commands."""
 
 import json
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from core.domain.decision import Forecast  # noqa: E402
 from core.engine.backtest import BacktestSpec, run_backtest  # noqa: E402
+from core.engine.strategy import BetaStrategy  # noqa: E402
+from signals.actor import SIGNAL, decode  # noqa: E402
 from signals.bundle import SigningKey, TrustStore, sign_bundle  # noqa: E402
 from signals.export import bundle_from_training  # noqa: E402
 from signals.training.config import TrainConfig, load_config  # noqa: E402
@@ -65,6 +71,28 @@ def spec(catalog: Path, bundle: Path, strategy: str, **more) -> BacktestSpec:
     return BacktestSpec(
         strategy=strategy, params=params, catalog=catalog, start_ns=START, end_ns=END, **more
     )
+
+
+class Listener(BetaStrategy):
+    """Hears forecasts on the bus."""
+
+    heard: ClassVar[list[Forecast]] = []
+
+    def on_start(self):
+        self.subscribe_signal(SIGNAL)
+
+    def on_signal(self, signal):
+        self.heard.append(decode(signal.value))
+
+
+def test_every_forecast_of_the_actor_is_heard_on_the_bus(catalog, bundle):
+    Listener.heard.clear()
+    run = spec(catalog, bundle, f"{__name__}:Listener,signals.actor:ForecastActor")
+    result = run_backtest(replace(run, params={"ForecastActor": dict(run.params)}))
+    assert len(Listener.heard) == len(result.forecasts) > 200
+    assert {str(f.probability) for f in Listener.heard} >= {
+        str(Decimal(f"{r.probability:.6f}")) for r in result.forecasts[:20]
+    }
 
 
 def test_the_actor_forecasts_both_outcomes_from_books_the_model_never_saw(

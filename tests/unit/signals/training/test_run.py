@@ -104,7 +104,7 @@ def test_tables_land_between_their_marks_and_name_missing_runs(tmp_path):
                 "rows": [row],
                 "guards": [],
                 "command": "beta train m4_hourly",
-                "wall_s": 1.0,
+                "training": {"x": {"seconds": 3.0}},
                 "peak_mb": 2.0,
                 "environment": {"threads": 2, "torch": "2"},
             }
