@@ -96,18 +96,7 @@ def grid_samples(
         ),
     ).sort("decided_ns", key, "label", "step")
     names = ["x_" + n for n in features.names]
-    good = (
-        values.group_by(key, "label", maintain_order=True)
-        .agg(
-            pl.all_horizontal(pl.col(n).is_finite().fill_null(False).all() for n in names).alias(
-                "good"
-            ),
-            pl.len().alias("count"),
-        )
-        .filter(pl.col("good") & (pl.col("count") == steps))
-        .select(key, "label")
-    )
-    kept = values.join(good, on=[key, "label"], how="semi", maintain_order="left")
+    kept = _whole(values, key, names, steps)
     x = kept.select(names).to_numpy().astype(np.float32).reshape(-1, steps, len(names))
     last = kept.filter(pl.col("step") == steps - 1)
     if "spread" in last.columns:
@@ -124,6 +113,22 @@ def grid_samples(
         group=last["group"].to_numpy().astype(np.str_),
         names=features.names,
     )
+
+
+def _whole(values: pl.DataFrame, key: str, names: list[str], steps: int) -> pl.DataFrame:
+    """Keep the decisions whose every look has every feature."""
+    good = (
+        values.group_by(key, "label", maintain_order=True)
+        .agg(
+            pl.all_horizontal(pl.col(n).is_finite().fill_null(False).all() for n in names).alias(
+                "good"
+            ),
+            pl.len().alias("count"),
+        )
+        .filter(pl.col("good") & (pl.col("count") == steps))
+        .select(key, "label")
+    )
+    return values.join(good, on=[key, "label"], how="semi", maintain_order="left")
 
 
 def _grid(
