@@ -77,24 +77,7 @@ def grid_samples(
         tolerance=tolerance_ns,
         check_sortedness=False,
     ).with_columns(((pl.col("end_ns") - pl.col("ts_ns")) / SECOND_NS).alias("seconds_to_close"))
-    values = joined.select(
-        key,
-        "label",
-        "step",
-        "ts_ns",
-        "decided_ns",
-        "end_ns",
-        "outcome",
-        "event",
-        "group",
-        "mid",
-        *(["spread"] if "spread" in observations.columns else []),
-        *(
-            f.definition.expr(f.settings).alias("x_" + f.name)
-            for f in features.features
-            if f.definition.expr
-        ),
-    ).sort("decided_ns", key, "label", "step")
+    values = _computed(joined, key, features)
     names = ["x_" + n for n in features.names]
     kept = _whole(values, key, names, steps)
     x = kept.select(names).to_numpy().astype(np.float32).reshape(-1, steps, len(names))
@@ -113,6 +96,28 @@ def grid_samples(
         group=last["group"].to_numpy().astype(np.str_),
         names=features.names,
     )
+
+
+def _computed(joined: pl.DataFrame, key: str, features: FeatureSet) -> pl.DataFrame:
+    """Return the feature columns beside what a sample needs, in a fixed order of rows."""
+    return joined.select(
+        key,
+        "label",
+        "step",
+        "ts_ns",
+        "decided_ns",
+        "end_ns",
+        "outcome",
+        "event",
+        "group",
+        "mid",
+        *(["spread"] if "spread" in joined.columns else []),
+        *(
+            f.definition.expr(f.settings).alias("x_" + f.name)
+            for f in features.features
+            if f.definition.expr
+        ),
+    ).sort("decided_ns", key, "label", "step")
 
 
 def _whole(values: pl.DataFrame, key: str, names: list[str], steps: int) -> pl.DataFrame:
