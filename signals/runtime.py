@@ -32,7 +32,8 @@ from signals.plan.lower import lower
 
 FUEL_FACTOR: Final = 4
 PAGE: Final = 65_536
-_MEASURE: Final = 1 << 50
+MAX_FUEL: Final = 10_000_000_000
+"""Most that one call of any plan may cost: about a second."""
 _SORT_FUEL: Final = 32
 """Fuel a compared pair may cost: the only work that depends on the numbers is sorting."""
 
@@ -65,7 +66,7 @@ class Runtime:
         self._program = lower(plan, self._kernel.heap_base)
         self._want_fast = fast
         self._thread = threading.get_ident()
-        self.fuel = _MEASURE
+        self.fuel = MAX_FUEL
         self._start()
         self.cost = self._measure()
         pairs = sum(
@@ -122,7 +123,7 @@ class Runtime:
         program = self._program
         store = wasmtime.Store(self._kernel.engine)
         store.set_limits(memory_size=MAX_MEMORY_BYTES, instances=1, tables=1, memories=1)
-        store.set_fuel(_MEASURE)
+        store.set_fuel(MAX_FUEL)
         exports = wasmtime.Instance(store, self._kernel.module, []).exports(store)
         memory, run = exports["memory"], exports["run"]
         pages = -(-program.size // PAGE) - memory.size(store)
@@ -141,10 +142,12 @@ class Runtime:
 
     def _measure(self) -> int:
         """Return the fuel of one call. The cost of a plan does not depend on its numbers."""
-        self._call(self._program.base, _MEASURE)
+        status = self._call(self._program.base, MAX_FUEL)
+        if status < 0:
+            self._refuse(status)  # a positive one only says that zeros are no sensible input
         for view in self._outputs.values():
             view.fill(np.nan)
-        return _MEASURE - self._call.fuel_left()
+        return MAX_FUEL - self._call.fuel_left()
 
     @staticmethod
     def _assign(name: str, view: Array, value: Any) -> None:

@@ -86,6 +86,7 @@ def draft_from_training(folder: Path, name: str, version: str, days: int, now_ns
             "model": full,
             "config_sha256": str(about.get("config_sha256", "")),
             "spec_sha256": spec.sha256,
+            "beta_trader": installed("beta-trader"),
             "torch": installed("torch"),
             "numpy": installed("numpy"),
             "wasmtime": installed("wasmtime"),
