@@ -171,12 +171,10 @@ class VenueClient(ReportHooks, ExecutionClient):
                 intent, intent.price if intent.price is not None else worst
             )
         except VenueRefused as exc:
-            self.gate.on_done(cid)
-            self._reject(
-                order,
-                f"{exc.code}: {exc.what}",
-                post_only="post" in exc.code and "only" in exc.code,
-            )
+            post_only = "post" in exc.code and "only" in exc.code
+            # A post-only order that would have taken is no error of the venue or of ours.
+            self.gate.on_done(cid, rejected=not post_only)
+            self._reject(order, f"{exc.code}: {exc.what}", post_only=post_only)
         except Exception as exc:
             # A bug in a port after the bytes may have left is as unclear as a time-out.
             why = exc.what if isinstance(exc, VenueUncertain) else f"{type(exc).__name__}: {exc}"
@@ -353,7 +351,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         if cid in self._ended or ours is None:
             return
         self._ended.add(cid)
-        self.gate.on_done(cid)
+        self.gate.on_done(cid, rejected=order.status is VenueOrderStatus.REJECTED)
         expired = order.status is VenueOrderStatus.EXPIRED
         self.journal.ended(order, cid, expired)
         make = self.generate_order_expired if expired else self.generate_order_canceled
