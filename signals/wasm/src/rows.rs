@@ -140,24 +140,64 @@ pub unsafe fn softmax(
     }
 }
 
-/// src, dst, rows, cols, src stride, dst stride, gamma, beta, eps (float bits).
-pub unsafe fn layer_norm(a: &[usize; 16]) {
-    let (cols, gamma, beta) = (a[3], a[6], a[7]);
-    let (count, eps) = (splat(cols as f32), splat(f32::from_bits(a[8] as u32)));
-    for r in 0..a[2] {
-        let (from, to) = (a[0] + r * a[4], a[1] + r * a[5]);
-        let mean = div(fold(SUM, from, cols, |x| x), count);
-        let squares = fold(SUM, from, cols, |x| {
-            let d = sub(x, mean);
-            mul(d, d)
-        });
-        let scale = div(splat(1.0), sqrt(add(div(squares, count), eps)));
+/// Normalise `R` rows side by side: their long chains of additions overlap.
+#[inline(always)]
+unsafe fn norm<const R: usize>(a: &[usize; 16], from: Addr, to: Addr) {
+    let (cols, from_stride, to_stride) = (a[3], a[4], a[5]);
+    let count = splat(cols as f32);
+    let zero = splat(0.0);
+    let mut mean = [zero; R];
+    let mut scale = [zero; R];
+    for (squares, out) in [(false, 0), (true, 1)] {
+        let mut acc = [zero; R];
         let mut c = 0;
         while c < cols {
-            let z = mul(sub(load(from + 4 * c), mean), scale);
-            store(to + 4 * c, add(mul(z, load(gamma + 4 * c)), load(beta + 4 * c)));
+            let n = if cols - c < 4 { cols - c } else { 4 };
+            for r in 0..R {
+                let d = sub(load(from + r * from_stride + 4 * c), mean[r]);
+                let term = if squares { mul(d, d) } else { d };
+                acc[r] = add(acc[r], if n == 4 { term } else { first(term, n, zero) });
+            }
             c += 4;
         }
+        for r in 0..R {
+            let left = add(broadcast::<0>(acc[r]), broadcast::<1>(acc[r]));
+            let right = add(broadcast::<2>(acc[r]), broadcast::<3>(acc[r]));
+            let average = div(add(left, right), count);
+            if out == 0 {
+                mean[r] = average;
+            } else {
+                let eps = splat(f32::from_bits(a[8] as u32));
+                scale[r] = div(splat(1.0), sqrt(add(average, eps)));
+            }
+        }
+    }
+    let mut c = 0;
+    while c < cols {
+        let (gamma, beta) = (load(a[6] + 4 * c), load(a[7] + 4 * c));
+        for r in 0..R {
+            let z = mul(sub(load(from + r * from_stride + 4 * c), mean[r]), scale[r]);
+            store(to + r * to_stride + 4 * c, add(mul(z, gamma), beta));
+        }
+        c += 4;
+    }
+}
+
+/// src, dst, rows, cols, src stride, dst stride, gamma, beta, eps (float bits).
+#[inline(never)]
+pub unsafe fn layer_norm(a: &[usize; 16]) {
+    let (mut from, mut to, mut left) = (a[0], a[1], a[2]);
+    while left >= 4 {
+        norm::<4>(a, from, to);
+        from += 4 * a[4];
+        to += 4 * a[5];
+        left -= 4;
+    }
+    while left > 0 {
+        norm::<1>(a, from, to);
+        from += a[4];
+        to += a[5];
+        left -= 1;
     }
 }
 
