@@ -1,0 +1,418 @@
+"""Polymarket market data for the engine: each token's own book, doubtful books cleared, results paid once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from nautilus_trader.live.clients import MarketDataClient
+from nautilus_trader.model import (
+    AggressorSide,
+    InstrumentClose,
+    InstrumentCloseType,
+    InstrumentStatus,
+    MarketStatusAction,
+    TradeId,
+    TradeTick,
+    Venue,
+)
+
+from adapters.polymarket import schemas
+from adapters.polymarket.books import BookState, PolyBook
+from adapters.polymarket.catalogue import Catalogue
+from adapters.polymarket.grid import tick_of
+from adapters.polymarket.markets import resolution_of
+from adapters.polymarket.provider import PolymarketProvider
+from adapters.polymarket.rest import ClobRest
+from adapters.polymarket.sockets import MarketSockets, OnEvent, SocketState
+from core.domain.errors import CorruptData, VenueRefused, VenueUncertain
+from core.domain.market import MarketStatus
+from core.domain.money import ONE, ZERO
+from core.engine.live.books import BookWriter
+from core.engine.units import price_of, quantity_of
+
+OnShard = Callable[[SocketState, Sequence[str]], None]
+SocketsFactory = Callable[[OnEvent, OnShard], MarketSockets]
+POLL_RESULT_S = 30.0
+SNAPSHOT_WAIT_S = 5.0
+RESYNC_PAUSE_S = 1.0
+LOT = Decimal("0.01")
+
+
+class PolymarketData(MarketDataClient):
+    """Books, trades, grids, hours and results of Polymarket markets.
+
+    Parameters
+    ----------
+    on_status : callable
+        Told of a market's status (the gate must know before the strategy does).
+    on_settled : callable
+        Told of each outcome's payout, before the engine is.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        config: Any,
+        cache: Any,
+        clock: Any,
+        provider: PolymarketProvider,
+        rest: ClobRest,
+        catalogue: Catalogue,
+        sockets_of: SocketsFactory,
+        on_status: Callable[[str, MarketStatus], None],
+        on_settled: Callable[[str, Decimal], None],
+        poll_result_s: float = POLL_RESULT_S,
+    ) -> None:
+        super().__init__(
+            name=name,
+            config=config,
+            cache=cache,
+            clock=clock,
+            venue=Venue("POLYMARKET"),
+            instrument_provider=provider,
+        )
+        self.provider, self.registry = provider, provider.registry
+        self.rest, self.catalogue = rest, catalogue
+        self.on_status, self.on_settled = on_status, on_settled
+        self.poll_result_s = poll_result_s
+        self.sockets = sockets_of(self._on_event, self._on_shard)
+        self.books: dict[str, PolyBook] = {}
+        self.last_news_ns: dict[str, int] = {}
+        self.new_markets: list[schemas.NewMarketMsg] = []
+        self.resyncs = 0
+        self._writers: dict[str, BookWriter] = {}
+        self._quotes: set[str] = set()
+        self._deltas: set[str] = set()
+        self._trades: set[str] = set()
+        self._shown: dict[str, MarketStatus] = {}
+        self._settled: set[str] = set()
+        self._resyncing: set[str] = set()
+
+    # -- life -------------------------------------------------------------------------------
+    async def _connect(self) -> None:
+        await self.provider.initialize()
+        for instrument in self.provider.list_all():
+            self._handle_instrument(instrument)
+            self._writers[instrument.id.value] = BookWriter(instrument)
+        for market in self.registry.markets.values():
+            self._status(market.market_id, market.status)
+        self.create_task(self._keep_results(), "polymarket-results")
+
+    async def _disconnect(self) -> None:
+        await self.sockets.close()
+
+    # -- subscriptions ----------------------------------------------------------------------
+    def _follow(self, command: Any, wanted: set[str]) -> None:
+        iid = command.instrument_id.value
+        wanted.add(iid)
+        token = self.registry.by_instrument[iid][1].token_id
+        book = self.books.get(token)
+        if book is None:
+            self.books[token] = PolyBook(token)
+            self.sockets.subscribe([token])
+            self.create_task(self._await_snapshot(token), f"snapshot-{token[-8:]}")
+        elif book.state is BookState.GOOD:
+            self._show_snapshot(book, self.clock.timestamp_ns())
+
+    async def _subscribe_book_deltas(self, command: Any) -> None:
+        self._follow(command, self._deltas)
+
+    async def _subscribe_quotes(self, command: Any) -> None:
+        self._follow(command, self._quotes)
+
+    async def _subscribe_trades(self, command: Any) -> None:
+        self._follow(command, self._trades)
+
+    async def _subscribe_instrument_status(self, command: Any) -> None:
+        """Status of every loaded market is always sent."""
+
+    async def _subscribe_instrument_close(self, command: Any) -> None:
+        """Results of every loaded market are always sent."""
+
+    async def _subscribe_instrument(self, command: Any) -> None:
+        """Instruments are loaded at the start."""
+
+    async def _subscribe_instruments(self, command: Any) -> None:
+        """Instruments are loaded at the start."""
+
+    async def _unsubscribe_book_deltas(self, command: Any) -> None:
+        self._deltas.discard(command.instrument_id.value)
+
+    async def _unsubscribe_quotes(self, command: Any) -> None:
+        self._quotes.discard(command.instrument_id.value)
+
+    async def _unsubscribe_trades(self, command: Any) -> None:
+        self._trades.discard(command.instrument_id.value)
+
+    async def _unsubscribe_instrument_status(self, command: Any) -> None:
+        """Nothing to stop."""
+
+    async def _unsubscribe_instrument_close(self, command: Any) -> None:
+        """Nothing to stop."""
+
+    # -- doubt ------------------------------------------------------------------------------
+    def _on_shard(self, state: SocketState, tokens: Sequence[str]) -> None:
+        """Trust no book across a break: the snapshots that follow the reconnect renew them."""
+        for token in tokens:
+            book = self.books.get(token)
+            if book is None:
+                continue
+            if state is SocketState.DOWN and book.state is BookState.GOOD:
+                book.doubt("connection lost")
+                self._clear(token)
+            elif state is SocketState.UP and book.state is not BookState.GOOD:
+                self.create_task(self._await_snapshot(token), f"snapshot-{token[-8:]}")
+
+    def _instrument(self, token: str) -> str:
+        known = self.registry.by_token.get(token)
+        return known[1].instrument_id if known is not None else ""
+
+    def _clear(self, token: str) -> None:
+        """Empty a book in the engine: a doubtful book is not traded on."""
+        iid = self._instrument(token)
+        if iid in self._deltas:
+            now = self.clock.timestamp_ns()
+            self._handle_data(self._writers[iid].clear(0, now, now))
+
+    async def _await_snapshot(self, token: str) -> None:
+        """Read the book over REST when the socket sends none in time."""
+        await asyncio.sleep(SNAPSHOT_WAIT_S)
+        if self.books[token].state is not BookState.GOOD:
+            await self._resync(token)
+
+    async def _resync(self, token: str) -> None:
+        """Read the book over REST until it is good again; changes are held meanwhile."""
+        if token in self._resyncing:
+            return
+        self._resyncing.add(token)
+        book = self.books[token]
+        if book.state is BookState.EMPTY:
+            book.doubt("no snapshot")
+        try:
+            while book.state is not BookState.GOOD and not self._token_settled(token):
+                self.resyncs += 1
+                try:
+                    msg = await self.rest.book(token)
+                    if book.state is BookState.GOOD:
+                        return  # the socket was faster
+                    book.load(msg)
+                except VenueRefused as exc:
+                    if exc.status == 404:
+                        return  # no book: closed, or not open yet
+                except (VenueUncertain, CorruptData):
+                    pass  # asked again after the pause
+                else:
+                    self._show_snapshot(book, self.clock.timestamp_ns())
+                    return
+                await asyncio.sleep(RESYNC_PAUSE_S)
+        finally:
+            self._resyncing.discard(token)
+
+    def _token_settled(self, token: str) -> bool:
+        known = self.registry.by_token.get(token)
+        return known is None or known[0] in self._settled
+
+    # -- news -------------------------------------------------------------------------------
+    def _on_event(self, event: bytes) -> None:
+        kind = msgspec.json.decode(event, type=schemas.EventKind).event_type
+        if kind == "price_change":
+            self._on_changes(msgspec.json.decode(event, type=schemas.PriceChangeMsg))
+        elif kind == "book":
+            self._on_book(msgspec.json.decode(event, type=schemas.BookMsg))
+        elif kind == "last_trade_price":
+            self._on_trade(msgspec.json.decode(event, type=schemas.LastTradeMsg))
+        elif kind == "tick_size_change":
+            self._on_tick(msgspec.json.decode(event, type=schemas.TickSizeMsg))
+        elif kind == "market_resolved":
+            self._on_resolved(msgspec.json.decode(event, type=schemas.ResolvedMsg))
+        elif kind == "new_market":
+            self.new_markets.append(msgspec.json.decode(event, type=schemas.NewMarketMsg))
+            del self.new_markets[:-1000]
+
+    def _on_book(self, msg: schemas.BookMsg) -> None:
+        book = self.books.get(msg.asset_id)
+        if book is None:
+            return
+        now = self.clock.timestamp_ns()
+        try:
+            book.load(msg)
+        except CorruptData:
+            self._distrust(book)
+            raise
+        self.last_news_ns[msg.asset_id] = now
+        self._show_snapshot(book, now)
+
+    def _distrust(self, book: PolyBook) -> None:
+        self._clear(book.token)
+        self.create_task(self._resync(book.token), f"resync-{book.token[-8:]}")
+
+    def _on_changes(self, msg: schemas.PriceChangeMsg) -> None:
+        by_token: dict[str, list[schemas.Change]] = {}
+        for change in msg.rows():
+            by_token.setdefault(change.asset_id, []).append(change)
+        ts_ms = int(schemas.number(msg.timestamp, "timestamp"))
+        failed: CorruptData | None = None
+        for token, changes in by_token.items():
+            book = self.books.get(token)
+            if book is None:
+                continue
+            try:
+                self._show_changes(book, book.apply(changes, ts_ms), ts_ms)
+            except CorruptData as exc:
+                self._distrust(book)
+                failed = exc  # the other token's changes still count
+        if failed is not None:
+            raise failed
+
+    def _show_changes(
+        self, book: PolyBook, done: Sequence[tuple[bool, Decimal, Decimal]], ts_ms: int
+    ) -> None:
+        if not done:
+            return
+        now = self.clock.timestamp_ns()
+        self.last_news_ns[book.token] = now
+        iid = self._instrument(book.token)
+        event = ts_ms * 1_000_000 or now
+        if iid in self._deltas:
+            writer = self._writers[iid]
+            for bid, price, size in done:
+                shown = size // LOT * LOT
+                self._handle_data(writer.level(bid, price, shown, 0, event, now))
+        self._show_quote(book, iid, event, now)
+
+    def _show_snapshot(self, book: PolyBook, now: int) -> None:
+        iid = self._instrument(book.token)
+        if iid in self._deltas:
+            sides = ([(p, s // LOT * LOT) for p, s in x.items()] for x in (book.bids, book.asks))
+            bids, asks = ([row for row in side if row[1] > 0] for side in sides)
+            self._handle_data(self._writers[iid].snapshot(bids, asks, 0, now, now))
+        self._show_quote(book, iid, now, now)
+
+    def _show_quote(self, book: PolyBook, iid: str, event: int, now: int) -> None:
+        if iid not in self._quotes or book.state is not BookState.GOOD:
+            return
+        bid, ask = book.best_bid, book.best_ask
+        if bid is None or ask is None:
+            return
+        top = (bid[0], bid[1] // LOT * LOT), (ask[0], ask[1] // LOT * LOT)
+        self._handle_data(self._writers[iid].quote(*top, event, now))
+
+    def _on_trade(self, msg: schemas.LastTradeMsg) -> None:
+        iid = self._instrument(msg.asset_id)
+        if iid not in self._trades:
+            return
+        now = self.clock.timestamp_ns()
+        writer = self._writers[iid]
+        price, size = schemas.number(msg.price, "price"), schemas.number(msg.size, "size")
+        size = size // LOT * LOT
+        if size <= 0 or not ZERO < price < ONE:
+            return
+        at = int(schemas.number(msg.timestamp, "timestamp")) * 1_000_000 or now
+        told = f"{msg.transaction_hash}|{msg.asset_id}|{at}|{msg.price}|{msg.size}|{msg.side}"
+        self._handle_data(
+            TradeTick(
+                writer.id,
+                price_of(price, writer.price_precision),
+                quantity_of(size, writer.size_precision),
+                AggressorSide.BUY if msg.side == "BUY" else AggressorSide.SELL,
+                TradeId(hashlib.sha256(told.encode()).hexdigest()[:36]),
+                at,
+                now,
+            )
+        )
+
+    # -- grid, hours and results ------------------------------------------------------------
+    def _on_tick(self, msg: schemas.TickSizeMsg) -> None:
+        """Take over a new grid: the gate refuses prices off it from now on."""
+        market = self.registry.tick_changed(msg.market, tick_of(str(msg.new_tick_size)))
+        if market is not None:
+            self.provider.on_market(market)
+
+    def _on_resolved(self, msg: schemas.ResolvedMsg) -> None:
+        market = self.registry.markets.get(msg.market)
+        if market is None:
+            return
+        payouts = tuple(
+            ONE if o.token_id == msg.winning_asset_id else ZERO for o in market.outcomes
+        )
+        if sum(payouts, ZERO) == ONE:
+            self._settle(msg.market, payouts)
+        else:  # no winner named: a 50-50 or something new; the catalogue says what was paid
+            self._status(msg.market, MarketStatus.CLOSED)
+
+    def _status(self, condition: str, status: MarketStatus) -> None:
+        """Tell gate and engine once."""
+        if self._shown.get(condition) is status or condition in self._settled:
+            return
+        self._shown[condition] = status
+        self.on_status(condition, status)
+        action = {
+            MarketStatus.ACTIVE: MarketStatusAction.TRADING,
+            MarketStatus.PAUSED: MarketStatusAction.PAUSE,
+        }.get(status, MarketStatusAction.CLOSE)
+        now = self.clock.timestamp_ns()
+        for outcome in self.registry.markets[condition].outcomes:
+            writer = self._writers.get(outcome.instrument_id)
+            if writer is not None:
+                self._handle_data(InstrumentStatus(writer.id, action, now, now))
+
+    def _settle(self, condition: str, payouts: Sequence[Decimal]) -> None:
+        """Pay out both outcomes once."""
+        if condition in self._settled:
+            return
+        self._status(condition, MarketStatus.CLOSED)
+        self._settled.add(condition)
+        now = self.clock.timestamp_ns()
+        market = self.registry.markets[condition]
+        for outcome, payout in zip(market.outcomes, payouts, strict=True):
+            writer = self._writers.get(outcome.instrument_id)
+            self.on_settled(outcome.instrument_id, payout)
+            if writer is not None:
+                self._handle_data(
+                    InstrumentClose(
+                        writer.id,
+                        price_of(payout, writer.price_precision),
+                        InstrumentCloseType.CONTRACT_EXPIRED,
+                        now,
+                        now,
+                    )
+                )
+
+    async def _keep_results(self) -> None:
+        """Ask the catalogue for markets that are past their end or closed: no event is repeated for them."""
+        while True:
+            await asyncio.sleep(self.poll_result_s)
+            now = self.clock.timestamp_ns()
+            waiting = [
+                m.market_id
+                for m in self.registry.markets.values()
+                if m.market_id not in self._settled
+                and (
+                    (m.close_ns and now >= m.close_ns)
+                    or self._shown.get(m.market_id) is MarketStatus.CLOSED
+                )
+            ]
+            if waiting:
+                await self.ask_results(waiting)
+
+    async def ask_results(self, conditions: Sequence[str]) -> None:
+        """Settle what the catalogue calls resolved: a winner, or half and half."""
+        try:
+            payloads = await self.catalogue.by_condition(conditions)
+        except (VenueRefused, VenueUncertain):
+            return  # asked again next time
+        for payload in payloads:
+            condition = str(payload.get("conditionId"))
+            found = resolution_of(payload)
+            if condition not in self.registry.markets:
+                continue
+            if found is not None:
+                self._settle(condition, found.payouts)
+            elif payload.get("closed"):
+                self._status(condition, MarketStatus.CLOSED)

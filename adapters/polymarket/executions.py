@@ -1,0 +1,158 @@
+"""What we have heard of our executions: each leg once, provisional until final, taken back when it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from adapters.polymarket import schemas
+from adapters.polymarket.fees import PolymarketFeeBook
+from adapters.polymarket.order_ids import OrderIds
+from adapters.polymarket.registry import Registry
+from adapters.polymarket.trades import (
+    PRICE_STEP,
+    Leg,
+    Shares,
+    TradeState,
+    legs_of,
+    state_of,
+)
+from core.domain.fees import FeeFill, Side
+from core.domain.money import ZERO
+from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
+
+
+class Executions:
+    """Legs of trades by state.
+
+    Parameters
+    ----------
+    fee_book : PolymarketFeeBook
+        The venue tells no fee; it follows from the market's own schedule.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        ids: OrderIds,
+        fee_book: PolymarketFeeBook,
+        clock: Callable[[], int],
+    ) -> None:
+        self._registry, self._ids, self._fees, self._clock = registry, ids, fee_book, clock
+        self._shares = Shares()
+        self._unmined: dict[str, tuple[Leg, Decimal]] = {}
+        self._failed: dict[str, Leg] = {}
+        self._known: dict[str, Leg] = {}
+        self._final: set[str] = set()
+        self._expected: dict[str, Decimal] = {}
+
+    def take(self, trade: schemas.TradeMsg, api_key: str) -> list[VenueFill | VenueVoid]:
+        """Return the news in a trade: fills (repeats included; a final one confirms), or voids.
+
+        A trade that once failed stays failed, whatever order its messages come in.
+        """
+        state = state_of(trade.status)
+        out: list[VenueFill | VenueVoid] = []
+        for leg in legs_of(trade, api_key, self._ids.by_order):
+            if state is TradeState.FAILED:
+                out.append(self._fail(leg, trade.status))
+            elif leg.leg_id not in self._failed:
+                fill = self._fill(leg, state)
+                if fill is not None:
+                    out.append(fill)
+        return out
+
+    def _fail(self, leg: Leg, status: str) -> VenueVoid:
+        self._shares.void(leg)
+        self._unmined.pop(leg.leg_id, None)
+        self._failed[leg.leg_id] = leg
+        if leg.order_id in self._expected:
+            self._expected[leg.order_id] = max(self._expected[leg.order_id] - leg.size, ZERO)
+        return VenueVoid(leg.leg_id, leg.order_id, status)
+
+    def _fill(self, leg: Leg, state: TradeState) -> VenueFill | None:
+        """Return the fill of a leg; None for a token that is not loaded or a size below a hundredth."""
+        known = self._registry.by_token.get(leg.token_id)
+        if known is None:
+            return None
+        self._known[leg.leg_id] = leg
+        if state is TradeState.CONFIRMED:
+            self._final.add(leg.leg_id)
+        final = leg.leg_id in self._final
+        quantity = self._shares.booked(leg)
+        market = self._registry.markets[known[0]]
+        at = leg.ts_ns or self._clock()
+        fee = self._fees.charge(
+            market.fees, FeeFill(leg.order_id, leg.side, leg.role, leg.price, leg.size, at)
+        ).fee
+        if final or state is TradeState.MINED:
+            self._unmined.pop(leg.leg_id, None)
+        else:
+            self._unmined[leg.leg_id] = (leg, fee)
+        if quantity <= 0:
+            return None
+        sent = self._ids.by_order.get(leg.order_id)
+        return VenueFill(
+            leg.leg_id,
+            leg.order_id,
+            sent.client_order_id if sent is not None else "",
+            known[1].instrument_id,
+            leg.side,
+            quantity,
+            leg.price.quantize(PRICE_STEP),
+            fee,
+            leg.role,
+            at,
+            provisional=not final,
+        )
+
+    # -- what is still open -----------------------------------------------------------------
+    def expect(self, order_id: str, shares: Decimal) -> None:
+        """Note the shares that the answer to an order spoke of."""
+        self._expected[order_id] = max(shares, self._expected.get(order_id, ZERO))
+
+    def awaiting(self, order_id: str) -> bool:
+        """Return whether the answer spoke of more shares than trades have shown."""
+        return self._shares.total(order_id) < self._expected.get(order_id, ZERO)
+
+    def filled(self, order_id: str) -> Decimal:
+        """Return the shares that trades have shown for an order."""
+        return self._shares.total(order_id)
+
+    def voided(self, order_id: str) -> Decimal:
+        """Return the shares of an order that were taken back."""
+        return sum((x.size for x in self._failed.values() if x.order_id == order_id), ZERO)
+
+    def tokens(self) -> set[str]:
+        """Return the tokens of every execution heard of."""
+        return {leg.token_id for leg in self._known.values()}
+
+    def pending_shares(self, token_id: str) -> Decimal:
+        """Return matched but unmined shares of a token, signed."""
+        return sum(
+            (
+                leg.size if leg.side is Side.BUY else -leg.size
+                for leg, _ in self._unmined.values()
+                if leg.token_id == token_id
+            ),
+            ZERO,
+        )
+
+    def pending_cost(self) -> Decimal:
+        """Return dollars of matched but unmined purchases, fees included: spent, but still in the balance."""
+        return sum(
+            (
+                leg.size * leg.price + fee
+                for leg, fee in self._unmined.values()
+                if leg.side is Side.BUY
+            ),
+            ZERO,
+        )
+
+    def worst_fee(self, order: VenueOrder, shares: Decimal) -> Decimal:
+        """Return the largest fee that the rest of a working BUY can cost."""
+        known = self._registry.by_instrument.get(order.instrument_id)
+        if known is None or order.price is None or shares <= 0:
+            return ZERO
+        market = self._registry.markets[known[0]]
+        return self._fees.worst_case(market.fees, order.price, shares, order.ts_ns, order.side)

@@ -1,0 +1,246 @@
+"""Polymarket opened for a node: one session, one wallet, markets by condition, slug, event or tag."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from adapters.polymarket.catalogue import DATA, GAMMA, GEOBLOCK, Catalogue
+from adapters.polymarket.data import PolymarketData
+from adapters.polymarket.order_ids import OrderIds
+from adapters.polymarket.port import PolymarketPort
+from adapters.polymarket.provider import MarketFilter, PolymarketProvider, discover
+from adapters.polymarket.registry import Registry
+from adapters.polymarket.rest import CLOB, ClobRest
+from adapters.polymarket.signing import ApiKey, Wallet
+from adapters.polymarket.sockets import (
+    MARKET_URL,
+    USER_URL,
+    MarketSockets,
+    OnEvent,
+    OnState,
+    Socket,
+)
+from core.domain.errors import ConfigError, MissingData
+from core.domain.market import Market, MarketStatus
+
+
+class PolymarketSettings(BaseModel):
+    """Where and what to trade on Polymarket.
+
+    Attributes
+    ----------
+    conditions, slugs, events, tags : tuple of str
+        Markets by condition id or slug, all markets of an event, open markets of a tag id.
+    private_key, api_key, api_secret, passphrase : SecretStr, optional
+        Needed for orders only. Without an API key the wallet's own is derived at the first private call.
+    signature_type, funder
+        Kind and address of the wallet that holds the money (0 = the key's own address).
+    state_dir : Path, optional
+        Where ids of sent orders are kept; default ``$XDG_STATE_HOME/beta-trader``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    conditions: tuple[str, ...] = ()
+    slugs: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    limit: int = 20
+    clob_url: str = CLOB
+    gamma_url: str = GAMMA
+    data_url: str = DATA
+    geoblock_url: str = GEOBLOCK
+    market_ws_url: str = MARKET_URL
+    user_ws_url: str = USER_URL
+    private_key: SecretStr | None = None
+    api_key: SecretStr | None = None
+    api_secret: SecretStr | None = None
+    passphrase: SecretStr | None = None
+    signature_type: int = 0
+    funder: str = ""
+    builder: str = "0x" + "00" * 32
+    heartbeat_s: float = 4.0
+    settle_s: float = 5.0
+    poll_result_s: float = 30.0
+    timeout_s: float = 5.0
+    state_dir: Path | None = None
+
+
+class PolymarketLive:
+    """One Polymarket for one node."""
+
+    code = "POLYMARKET"
+    currency = "USD"
+
+    def __init__(self, settings: PolymarketSettings) -> None:
+        self.settings = settings
+        self.registry = Registry()
+        self.wallet: Wallet | None = None
+        self.api_key: ApiKey | None = None
+        if settings.private_key is not None:
+            self.wallet = Wallet.from_key(
+                settings.private_key, settings.signature_type, settings.funder
+            )
+        parts = (settings.api_key, settings.api_secret, settings.passphrase)
+        key, secret, phrase = parts
+        if key is not None and secret is not None and phrase is not None:
+            self.api_key = ApiKey(key, secret, phrase)
+        elif any(p is not None for p in parts):
+            raise ConfigError(
+                "a Polymarket API key has three parts",
+                f"{sum(p is not None for p in parts)} of 3",
+                "set POLYMARKET_API_KEY, POLYMARKET_API_SECRET and POLYMARKET_PASSPHRASE, or none",
+            )
+        self._session: aiohttp.ClientSession | None = None
+        self._rest: ClobRest | None = None
+        self._catalogue: Catalogue | None = None
+        self._ids: OrderIds | None = None
+
+    @property
+    def rest(self) -> ClobRest:
+        """The order book client of an opened venue."""
+        if self._rest is None:
+            raise ConfigError("Polymarket is not open yet", self.settings.clob_url)
+        return self._rest
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue client of an opened venue."""
+        if self._catalogue is None:
+            raise ConfigError("Polymarket is not open yet", self.settings.gamma_url)
+        return self._catalogue
+
+    async def open(self) -> list[Market]:
+        """Open the session and load the markets.
+
+        Raises
+        ------
+        MissingData
+            If the settings name no market that can be traded.
+        """
+        s = self.settings
+        self._session = aiohttp.ClientSession()
+        self._rest = ClobRest(
+            self._session, s.clob_url, self.wallet, self.api_key, timeout_s=s.timeout_s
+        )
+        self._catalogue = Catalogue(self._session, s.gamma_url, s.data_url, s.geoblock_url)
+        wanted = MarketFilter(s.conditions, s.slugs, s.events, s.tags, s.limit)
+        found = await discover(self.catalogue, self.registry, wanted)
+        if not found:
+            reasons = "; ".join(f"{slug}: {why}" for slug, why in self.registry.refused[:3])
+            raise MissingData(
+                "Polymarket has none of these markets open",
+                wanted,
+                reasons or "name other conditions, slugs, events or tags",
+            )
+        return found
+
+    def _session_of(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise ConfigError("Polymarket is not open yet", self.settings.clob_url)
+        return self._session
+
+    def _market_sockets(self, on_event: OnEvent, on_state: Any) -> MarketSockets:
+        return MarketSockets(self._session_of(), self.settings.market_ws_url, on_event, on_state)
+
+    def _user_socket(self, on_event: OnEvent, on_state: OnState) -> Socket:
+        def hello() -> list[dict[str, Any]]:
+            key = self.rest.api_key
+            if key is None:
+                raise ConfigError("the user channel needs an API key", None)
+            auth = {
+                "apiKey": key.key.get_secret_value(),
+                "secret": key.secret.get_secret_value(),
+                "passphrase": key.passphrase.get_secret_value(),
+            }
+            return [{"auth": auth, "type": "user"}]
+
+        return Socket(self._session_of(), self.settings.user_ws_url, hello, on_event, on_state)
+
+    def provider(
+        self, on_market: Callable[[Market], None], clock: Callable[[], int]
+    ) -> PolymarketProvider:
+        """Return a provider of the same markets."""
+        return PolymarketProvider(self.registry, on_market, clock)
+
+    def data_client(
+        self,
+        *,
+        name: str,
+        config: Any,
+        cache: Any,
+        clock: Any,
+        on_market: Callable[[Market], None],
+        on_status: Callable[[str, MarketStatus], None],
+        on_settled: Callable[[str, Decimal], None],
+    ) -> PolymarketData:
+        """Return the data client."""
+        return PolymarketData(
+            name=name,
+            config=config,
+            cache=cache,
+            clock=clock,
+            provider=self.provider(on_market, clock.timestamp_ns),
+            rest=self.rest,
+            catalogue=self.catalogue,
+            sockets_of=self._market_sockets,
+            on_status=on_status,
+            on_settled=on_settled,
+            poll_result_s=self.settings.poll_result_s,
+        )
+
+    def port(self, outcomes: Mapping[str, str]) -> PolymarketPort:
+        """Return the private side. Which order has which id is read from disk, not from `outcomes`."""
+        if self.wallet is None:
+            raise ConfigError(
+                "Polymarket needs a key for orders",
+                None,
+                "set POLYMARKET_PK, and POLYMARKET_FUNDER for a proxy, safe or deposit wallet",
+            )
+        folder = self.settings.state_dir or state_home()
+        self._ids = OrderIds(folder / f"polymarket-{self.wallet.funder.lower()}.jsonl")
+        return PolymarketPort(
+            self.rest,
+            self.catalogue,
+            self.registry,
+            self._ids,
+            self._user_socket,
+            builder=self.settings.builder,
+            heartbeat_s=self.settings.heartbeat_s,
+            settle_s=self.settings.settle_s,
+        )
+
+    async def close(self) -> None:
+        """Close the session and the file of order ids."""
+        if self._session is not None:
+            await self._session.close()
+        if self._ids is not None:
+            self._ids.close()
+
+
+def state_home() -> Path:
+    """Return the folder for state that belongs to a wallet, not to a run."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "beta-trader"
+
+
+def live_venue(settings: Mapping[str, Any]) -> PolymarketLive:
+    """Return Polymarket for a node; unknown settings are refused."""
+    from pydantic import ValidationError
+
+    try:
+        return PolymarketLive(PolymarketSettings(**settings))
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        raise ConfigError(
+            f"Polymarket setting {'.'.join(str(p) for p in first['loc'])}: {first['msg']}",
+            None,
+            "see docs/polymarket.md",
+        ) from None

@@ -1,0 +1,334 @@
+"""Polymarket's order book service over REST: signed, paced, and a plain line between "no" and "perhaps".
+
+Reads are repeated; a write is sent once. A timeout, a lost connection, a 425 or a 5xx on a write raises
+`VenueUncertain`: the order id was known before sending, so the caller looks it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+from pydantic import SecretStr
+
+from adapters.polymarket import schemas
+from adapters.polymarket.errors import code_of, error_of, pause_of
+from adapters.polymarket.signing import ApiKey, Wallet
+from adapters.token_bucket import Lane, TokenBucket
+from core.domain.errors import ConfigError, VenueRefused, VenueUncertain
+
+T = TypeVar("T")
+
+CLOB = "https://clob.polymarket.com"
+FIRST_CURSOR, LAST_CURSOR = "MA==", "LTE="
+MAX_PAGES = 1_000
+BATCH_CANCELS = 1_000
+#: Per address and ten seconds (documentation of 2026-09-17): the smallest of the groups that we use.
+IP_RATE, IP_BURST = 50.0, 100.0
+#: Per signer, standard tier: orders 40/s (burst 60), cancels 80/s (burst 120).
+ORDER_RATE, ORDER_BURST = 40.0, 60.0
+CANCEL_RATE, CANCEL_BURST = 80.0, 120.0
+
+
+class Limits:
+    """Token buckets of one address and one signer."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self.reads = TokenBucket(IP_RATE * scale, IP_BURST * scale)
+        self.orders = TokenBucket(ORDER_RATE * scale, ORDER_BURST * scale)
+        self.cancels = TokenBucket(CANCEL_RATE * scale, CANCEL_BURST * scale)
+
+    def of(self, method: str, path: str) -> TokenBucket:
+        """Return the bucket that a request draws from."""
+        if method == "DELETE":
+            return self.cancels
+        return self.orders if path in ("/order", "/orders") else self.reads
+
+
+class ClobRest:
+    """One session against one order book service.
+
+    Parameters
+    ----------
+    session : aiohttp.ClientSession
+        Shared; closed by its owner.
+    wallet : Wallet, optional
+        None for public reads only.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str = CLOB,
+        wallet: Wallet | None = None,
+        api_key: ApiKey | None = None,
+        *,
+        limits: Limits | None = None,
+        timeout_s: float = 5.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.session, self.base_url = session, base_url.removesuffix("/")
+        self.wallet, self.api_key = wallet, api_key
+        self.limits = limits or Limits()
+        self.timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self.clock = clock
+        self.tier = ""
+        self._login = asyncio.Lock()
+
+    # -- one request ------------------------------------------------------------------------
+    async def keys(self) -> tuple[Wallet, ApiKey]:
+        """Return the wallet and its API key, which is asked for once when it was not given.
+
+        Raises
+        ------
+        ConfigError
+            If there are none.
+        """
+        if self.wallet is None:
+            raise ConfigError(
+                "Polymarket needs a key for this",
+                None,
+                "set POLYMARKET_PK, and POLYMARKET_FUNDER for a proxy, safe or deposit wallet",
+            )
+        if self.api_key is None:
+            async with self._login:
+                if self.api_key is None:
+                    await self.login()
+        assert self.api_key is not None
+        return self.wallet, self.api_key
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        body: bytes = b"",
+        private: bool = False,
+        login: bool = False,
+        cost: float = 1.0,
+        lane: Lane = Lane.READ,
+        accept: frozenset[int] = frozenset(),
+    ) -> bytes:
+        """Send once; raise `VenueRefused` on a clear no and `VenueUncertain` on anything unclear."""
+        signer = await self.keys() if private else None
+        bucket = self.limits.of(method, path)
+        await bucket.take(cost, lane)
+        headers: dict[str, str] = {}
+        now = int(self.clock())  # after the wait: the signed time must be fresh
+        if login:
+            assert self.wallet is not None
+            headers = await asyncio.to_thread(self.wallet.login_headers, now)
+        elif signer is not None:
+            wallet, key = signer
+            headers = key.headers(wallet.address, method, path, now, body)
+        if body:
+            headers["Content-Type"] = "application/json"
+        what = f"{method} {path}"
+        try:
+            async with self.session.request(
+                method,
+                self.base_url + path,
+                params=params,
+                data=body or None,
+                headers=headers,
+                timeout=self.timeout,
+            ) as response:
+                data, status, back = await response.read(), response.status, response.headers
+                self.tier = back.get("Poly-RateLimit-Tier", self.tier)
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise VenueUncertain(
+                f"no answer from Polymarket to {what}", type(exc).__name__
+            ) from exc
+        if status == 429:
+            bucket.penalise(pause_of(dict(back), data))
+        if status >= 400 and status not in accept:
+            raise error_of(status, data, what, method != "GET")
+        return data
+
+    async def get(
+        self,
+        path: str,
+        kind: type[T],
+        params: dict[str, str] | None = None,
+        *,
+        private: bool = False,
+        tries: int = 4,
+    ) -> T:
+        """Read with retries; reads are safe to repeat."""
+        for attempt in range(tries):
+            try:
+                data = await self.send("GET", path, params=params, private=private)
+                return msgspec.json.decode(data, type=kind)
+            except msgspec.DecodeError as exc:
+                raise VenueUncertain(
+                    f"Polymarket answered {path} with a body we cannot read", str(exc)[:200]
+                ) from exc
+            except (VenueUncertain, VenueRefused) as exc:
+                if isinstance(exc, VenueRefused) and exc.code != "rate_limited":
+                    raise
+                if attempt == tries - 1:
+                    raise
+                await asyncio.sleep(0.05 * 4**attempt)
+        raise AssertionError("unreachable")
+
+    async def _pages(self, path: str, kind: type[T], params: dict[str, str]) -> list[Any]:
+        """Read all pages; a cursor that repeats or never ends raises."""
+        rows: list[Any] = []
+        cursor, seen = FIRST_CURSOR, set[str]()
+        for _ in range(MAX_PAGES):
+            page: Any = await self.get(path, kind, params | {"next_cursor": cursor}, private=True)
+            rows.extend(page.data or ())
+            cursor = page.next_cursor or LAST_CURSOR
+            if cursor == LAST_CURSOR:
+                return rows
+            if cursor in seen:
+                break
+            seen.add(cursor)
+        raise VenueUncertain(f"Polymarket's pages of {path} do not end", cursor)
+
+    # -- public -----------------------------------------------------------------------------
+    async def time_s(self) -> float:
+        """Return the venue's clock, seconds."""
+        return float(schemas.number(await self.get("/time", schemas.Number), "time"))  # type: ignore[arg-type]
+
+    async def version(self) -> str:
+        """Return the order version that the venue takes."""
+        found = await self.get("/version", dict[str, schemas.Number])
+        return str(found.get("version", ""))
+
+    async def book(self, token_id: str) -> schemas.BookMsg:
+        """Return the book of one token."""
+        return await self.get("/book", schemas.BookMsg, {"token_id": token_id})
+
+    # -- keys -------------------------------------------------------------------------------
+    async def login(self) -> ApiKey:
+        """Return this wallet's API key: the existing one, or a new one."""
+        try:
+            data = await self.send("GET", "/auth/derive-api-key", login=True)
+        except VenueRefused as exc:
+            if exc.status not in (400, 404):
+                raise
+            data = await self.send("POST", "/auth/api-key", login=True)
+        try:
+            found = msgspec.json.decode(data, type=schemas.ApiKeyMsg)
+        except msgspec.DecodeError:
+            raise VenueUncertain("Polymarket answered a login with a body we cannot read") from None
+        self.api_key = ApiKey(
+            SecretStr(found.apiKey), SecretStr(found.secret), SecretStr(found.passphrase)
+        )
+        return self.api_key
+
+    async def closed_only(self) -> bool:
+        """Return whether this account may only close positions."""
+        found = await self.get("/auth/ban-status/closed-only", schemas.ClosedOnlyMsg, private=True)
+        return found.closed_only
+
+    # -- own state --------------------------------------------------------------------------
+    async def balance(self, token_id: str = "", v2: bool = False) -> int:
+        """Return millionths of a dollar, or of a share of one token."""
+        wallet, _ = await self.keys()
+        params = {"asset_type": "COLLATERAL", "signature_type": str(int(wallet.signature_type))}
+        if token_id:
+            params |= {
+                "asset_type": "CONDITIONAL-V2" if v2 else "CONDITIONAL",
+                "token_id": token_id,
+            }
+        found = await self.get("/balance-allowance", schemas.BalanceMsg, params, private=True)
+        return int(schemas.number(found.balance, "balance"))
+
+    async def order(self, order_id: str) -> schemas.OrderMsg | None:
+        """Return a live order; None when it is not live (ended, or never there)."""
+        try:
+            return await self.get(f"/data/order/{order_id}", schemas.OrderMsg | None, private=True)  # type: ignore[arg-type]
+        except VenueRefused as exc:
+            if exc.status == 404:
+                return None
+            raise
+
+    async def orders(self, **params: str) -> list[schemas.OrderMsg]:
+        """Return live orders."""
+        return await self._pages("/data/orders", schemas.OrdersPage, params)
+
+    async def trades(self, **params: str) -> list[schemas.TradeMsg]:
+        """Return own trades by ``after``, ``market``, ``asset_id`` or ``id``."""
+        return await self._pages("/data/trades", schemas.TradesPage, params)
+
+    # -- writes: sent once ------------------------------------------------------------------
+    async def create(self, body: bytes) -> schemas.OrderAnswer:
+        """Send one signed order.
+
+        Raises
+        ------
+        VenueRefused
+            A clear no, also where it comes with status 200.
+        VenueUncertain
+            Anything else: the order may be there.
+        """
+        data = await self.send("POST", "/order", body=body, private=True, lane=Lane.ORDER)
+        try:
+            answer = msgspec.json.decode(data, type=schemas.OrderAnswer)
+        except msgspec.DecodeError as exc:
+            raise VenueUncertain(
+                "Polymarket answered an order with a body we cannot read", str(exc)[:200]
+            ) from exc
+        if not answer.success or not answer.orderID:
+            words = answer.errorMsg or "no order id"
+            raise VenueRefused(code_of(words), f"Polymarket refused: {words}", 200)
+        return answer
+
+    async def cancel(self, order_ids: Sequence[str]) -> dict[str, str]:
+        """Cancel orders; return those that were not cancelled, with the venue's reason."""
+        left: dict[str, str] = {}
+        for start in range(0, len(order_ids), BATCH_CANCELS):
+            part = list(order_ids[start : start + BATCH_CANCELS])
+            if len(part) == 1:
+                path, body = "/order", msgspec.json.encode({"orderID": part[0]})
+            else:
+                path, body = "/orders", msgspec.json.encode(part)
+            data = await self.send(
+                "DELETE", path, body=body, private=True, cost=len(part), lane=Lane.CANCEL
+            )
+            left |= self._not_canceled(data, part)
+        return left
+
+    async def cancel_all(self) -> dict[str, str]:
+        """Cancel every order of this key; return those that were not cancelled."""
+        data = await self.send("DELETE", "/cancel-all", private=True, lane=Lane.CANCEL)
+        return self._not_canceled(data, ())
+
+    def _not_canceled(self, data: bytes, asked: Sequence[str]) -> dict[str, str]:
+        try:
+            answer = msgspec.json.decode(data, type=schemas.CancelAnswer)
+        except msgspec.DecodeError as exc:
+            raise VenueUncertain(
+                "Polymarket answered a cancel with a body we cannot read", str(exc)[:200]
+            ) from exc
+        said = set(answer.canceled or ()) | set(answer.not_canceled or {})
+        unsaid = {oid: "not mentioned in the answer" for oid in asked if oid not in said}
+        return dict(answer.not_canceled or {}) | unsaid
+
+    async def heartbeat(self, heartbeat_id: str) -> str:
+        """Say that we live; return the id of the next beat. Without beats the venue cancels everything.
+
+        A stale id is answered with the expected one, which is sent at once.
+        """
+        for attempt in range(2):
+            body = msgspec.json.encode({"heartbeat_id": heartbeat_id})
+            data = await self.send(
+                "POST", "/v1/heartbeats", body=body, private=True, accept=frozenset({400})
+            )
+            try:
+                answer = msgspec.json.decode(data, type=schemas.HeartbeatMsg)
+            except msgspec.DecodeError as exc:
+                raise VenueUncertain("Polymarket's heartbeat answer cannot be read") from exc
+            heartbeat_id = answer.heartbeat_id or ""
+            if not answer.error_msg:
+                return heartbeat_id
+            if attempt or not heartbeat_id:
+                raise VenueRefused("heartbeat", f"Polymarket refused: {answer.error_msg}", 400)
+        raise AssertionError("unreachable")
