@@ -199,7 +199,7 @@ class PolymarketData(MarketDataClient):
                 self.resyncs += 1
                 try:
                     msg = await self.rest.book(token)
-                    if book.state is BookState.GOOD:
+                    if self.books[token].state is BookState.GOOD:
                         return  # the socket was faster
                     book.load(msg)
                 except VenueRefused as exc:
