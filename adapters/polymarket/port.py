@@ -44,6 +44,7 @@ from core.engine.live.port import (
 SHARE_MICRO = Decimal(1_000_000)
 LOT = Decimal("0.01")
 MARGIN_S = 60
+PRIME_NS = 3600 * NS_PER_SECOND
 UserSocket = Callable[[OnEvent, OnState], Socket]
 
 
@@ -92,6 +93,7 @@ class PolymarketPort:
         self._news: VenueNews | None = None
         self._accepted: set[str] = set()
         self._ended: dict[str, VenueOrder] = {}
+        self._primed = False
 
     # -- life -------------------------------------------------------------------------------
     async def connect(self, news: VenueNews) -> None:
@@ -335,6 +337,9 @@ class PolymarketPort:
 
         Trades that are matched but not mined are not in the venue's balance yet, so they are added.
         """
+        if not self._primed:  # what is matched but not mined yet is only known from the trades
+            await self.fills(self.clock() - PRIME_NS)
+            self._primed = True
         averages: dict[str, Decimal] = {}
         wallet, _ = await self.rest.keys()
         for row in await self.catalogue.positions(wallet.funder):

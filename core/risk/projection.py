@@ -15,6 +15,7 @@ from core.domain.decision import OrderIntent, TimeInForce
 from core.domain.errors import LedgerCorrupt
 from core.ledger.kinds import (
     AccountState,
+    FillConfirmed,
     FillVoided,
     Halted,
     OrderAbsent,
@@ -147,6 +148,10 @@ class Fold:
             strategy_id=row.strategy_id,
             side=row.side,
         )
+
+    @_on.register
+    def _(self, row: FillConfirmed, ts_ns: int) -> None:
+        self.gate.on_confirmed(row.trade_id)
 
     @_on.register
     def _(self, row: FillVoided, ts_ns: int) -> None:

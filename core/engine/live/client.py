@@ -361,9 +361,12 @@ class VenueClient(ReportHooks, ExecutionClient):
     def on_fill(self, fill: VenueFill) -> None:
         """Book an execution once: gate, ledger, engine, in this order."""
         self._assert_thread()
-        if fill.trade_id in self.seen:
-            return
         cid = self.client_id_of(fill)
+        if fill.trade_id in self.seen:
+            if not fill.provisional and fill.trade_id in self.gate.book.provisional:
+                self.gate.on_confirmed(fill.trade_id)
+                self.journal.confirmed(fill, cid)
+            return
         ours = self.cache.order(ClientOrderId(cid)) if cid else None
         if ours is None:
             if len(self._early) < 10_000:  # the fill may overtake the answer to its order

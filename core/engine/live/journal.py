@@ -12,6 +12,7 @@ from core.engine.results import FillRow
 from core.ledger import Ledger, Payload
 from core.ledger.kinds import DataSnapshot, VerdictGiven
 from core.ledger.kinds.orders import (
+    FillConfirmed,
     FillVoided,
     OrderAbsent,
     OrderAccepted,
@@ -198,6 +199,15 @@ class OrderJournal:
                 currency=self.currency,
                 liquidity=fill.role.value,
                 provisional=fill.provisional,
+            ),
+        )
+
+    def confirmed(self, fill: VenueFill, client_order_id: str) -> int:
+        """Write that a provisional execution is final."""
+        return self._write(
+            client_order_id,
+            FillConfirmed(
+                client_order_id=client_order_id, trade_id=fill.trade_id, venue=self.venue
             ),
         )
 

@@ -32,6 +32,7 @@ from core.ledger.kinds.money import (
     Transferred,
 )
 from core.ledger.kinds.orders import (
+    FillConfirmed,
     FillVoided,
     OrderAbsent,
     OrderAccepted,
@@ -67,6 +68,7 @@ __all__ = [
     "FeeKind",
     "FeedState",
     "FileDigest",
+    "FillConfirmed",
     "FillVoided",
     "ForecastMade",
     "Genesis",

@@ -132,6 +132,15 @@ class OrderFilled(Payload, frozen=True, kw_only=True):
     provisional: bool = False
 
 
+@kind("order.confirmed")
+class FillConfirmed(Payload, frozen=True, kw_only=True):
+    """A provisional fill that became final."""
+
+    client_order_id: str
+    trade_id: str
+    venue: str
+
+
 @kind("order.voided")
 class FillVoided(Payload, frozen=True, kw_only=True):
     """A fill that the venue took back (a trade that failed on chain)."""

@@ -1,0 +1,1 @@
+"""The fake Polymarket: catalogue, order book service, indexer and WebSockets over one truth."""

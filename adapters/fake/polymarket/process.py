@@ -1,0 +1,116 @@
+"""The fake Polymarket as a process of its own: replays a catalog, listens on loopback, says where on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+from adapters.fake.faults import Fault, FaultKind, FaultSchedule
+from adapters.fake.player import Player
+from adapters.fake.polymarket.server import FakePolymarket
+from adapters.fake.polymarket.wire import FakeInfo
+from adapters.fake.replay import load_tape
+from adapters.polymarket.fees import PolymarketFeeBook
+from core.engine.catalog import Catalog
+from core.engine.paper.account import TokenAccount
+from core.engine.paper.exchange import Exchange
+
+
+def arguments() -> argparse.Namespace:
+    """Parse the command line of the process."""
+    parser = argparse.ArgumentParser(prog="python -m adapters.fake.polymarket.process")
+    parser.add_argument("--catalog", required=True, type=Path)
+    parser.add_argument(
+        "--markets", default="", help="comma list; default: the ones with most data"
+    )
+    parser.add_argument("--max-markets", type=int, default=20)
+    parser.add_argument("--speed", type=float, default=1.0)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--cash", type=float, default=100.0)
+    parser.add_argument("--faults", default="", help="JSON list of faults")
+    parser.add_argument(
+        "--fail", type=float, default=0.0, help="share of trades that fail on chain"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+async def serve(args: argparse.Namespace) -> None:
+    """Serve until the process is stopped."""
+    catalog = Catalog.open(args.catalog)
+    wanted = [m for m in args.markets.split(",") if m] or None
+    tape = load_tape(catalog, wanted, args.max_markets)
+    exchange = Exchange(TokenAccount(int(args.cash * 1_000_000)), PolymarketFeeBook(), "fp")
+    faults = [Fault(FaultKind(f.pop("kind")), **f) for f in json.loads(args.faults or "[]")]
+    rng = random.Random(args.seed)
+    infos: dict[str, FakeInfo] = {}
+    fake = FakePolymarket(
+        exchange,
+        infos,
+        faults=FaultSchedule(tuple(faults)),
+        fail=lambda number: rng.random() < args.fail,
+        seed=args.seed,
+    )
+    player = Player(tape, exchange, fake.streams, speed=args.speed)
+    for market in tape.markets:
+        end = player.shift.wall(market.close_ns) if market.close_ns else 0
+        infos[market.market_id] = FakeInfo.of(market, end)
+    app = fake.app()
+
+    async def truth(request: web.Request) -> web.Response:
+        """What the venue itself knows, for comparison after a run."""
+        trades = [t.status for t in fake.settlement.trades.values()]
+        return web.json_response(
+            {
+                "cash_micros": exchange.account.cash,
+                "positions": [[m, o, q] for (m, o), q in exchange.account.positions().items()],
+                "orders": len(exchange.orders),
+                "working": len(exchange.working()),
+                "executions": len(exchange.executions),
+                "trades": {s: trades.count(s) for s in sorted(set(trades))},
+                "heartbeats": fake.heartbeats,
+                "played": player.played,
+                "of": len(tape),
+                "finished": player.finished.is_set(),
+                "faults": len(fake.faults.fired),
+            }
+        )
+
+    app.router.add_get("/_truth", truth)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", args.port)
+    await site.start()
+    root = f"127.0.0.1:{runner.addresses[0][1]}"
+    urls = dict.fromkeys(("clob_url", "gamma_url", "data_url"), f"http://{root}")
+    print(
+        json.dumps(
+            urls
+            | {
+                "geoblock_url": f"http://{root}/api/geoblock",
+                "market_ws_url": f"ws://{root}/ws/market",
+                "user_ws_url": f"ws://{root}/ws/user",
+                "truth_url": f"http://{root}/_truth",
+                "catalog": catalog.meta.name,
+                "synthetic": catalog.meta.synthetic,
+                "markets": [m.market_id for m in tape.markets],
+                "steps": len(tape),
+            }
+        ),
+        flush=True,
+    )
+    await player.run()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(serve(arguments()))
+    except KeyboardInterrupt:
+        sys.exit(0)
