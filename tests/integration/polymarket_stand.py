@@ -5,7 +5,6 @@ import time
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
-import aiohttp
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr

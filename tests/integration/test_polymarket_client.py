@@ -35,7 +35,7 @@ async def test_a_resting_order_is_placed_found_by_its_hash_and_cancelled(tmp_pat
         assert order.status is VenueOrderStatus.WORKING
         assert order.venue_order_id in fake.exchange.orders
         found = await port.find("o-1", IYES, 0)
-        assert found == order.__class__(**{**_fields(found)}) and found.client_order_id == "o-1"
+        assert (found.venue_order_id, found.client_order_id) == (order.venue_order_id, "o-1")
         cash = await port.cash()
         assert cash.total == D(100) and cash.locked >= D("4.1")
         await port.cancel(order.venue_order_id, IYES)
@@ -46,19 +46,17 @@ async def test_a_resting_order_is_placed_found_by_its_hash_and_cancelled(tmp_pat
         await eventually(lambda: news.orders[-1].status is VenueOrderStatus.CANCELED)
 
 
-def _fields(order):
-    return {name: getattr(order, name) for name in order.__slots__}
-
-
 async def test_a_fill_is_provisional_until_it_is_confirmed(tmp_path):
-    async with stand(tmp_path) as (fake, _, port, news):
+    async with stand(tmp_path) as (_fake, _, port, news):
         order = await send(port, intent(price="0.42", tif=TimeInForce.IOC))
         assert (order.status, order.filled) == (VenueOrderStatus.FILLED, D(10))
         await eventually(lambda: news.fills)
         first = news.fills[0]
         assert (first.provisional, first.role) == (True, Role.TAKER)
         assert (first.price, first.fee) == (D("0.42"), D("0.1218"))
-        assert (await port.cash()).locked >= D("4.32")  # matched, not mined: spent but still on chain
+        assert (await port.cash()).locked >= D(
+            "4.32"
+        )  # matched, not mined: spent but still on chain
         await eventually(lambda: not news.fills[-1].provisional)
         assert {f.trade_id for f in news.fills} == {first.trade_id}
         assert (await port.cash()).total == D(100) - D("4.2") - D("0.1218")
@@ -124,7 +122,7 @@ async def test_an_unanswered_order_is_uncertain_and_then_found_or_proven_absent(
 
 async def test_a_lost_answer_to_a_filled_order_is_found_through_its_trades(tmp_path):
     fault = Fault(FaultKind.DROP_RESPONSE, match="POST /order")
-    async with stand(tmp_path, fault) as (fake, _, port, _):
+    async with stand(tmp_path, fault) as (_fake, _, port, _):
         with pytest.raises(VenueUncertain):
             await send(port, intent(price="0.42", tif=TimeInForce.FOK))
         found = await port.find("o-1", IYES, 0)
@@ -165,9 +163,11 @@ async def test_after_a_restart_the_same_ids_are_known(tmp_path):
 
 async def test_a_lost_cancel_answer_still_ends_the_order(tmp_path):
     fault = Fault(FaultKind.DROP_RESPONSE, match="DELETE /order")
-    async with stand(tmp_path, fault) as (fake, _, port, _):
+    async with stand(tmp_path, fault) as (_fake, _, port, _):
         order = await send(port, intent())
-        with pytest.raises(VenueUncertain):
+        with pytest.raises(
+            (VenueUncertain, VenueRefused)
+        ):  # a DELETE may be repeated by the session
             await port.cancel(order.venue_order_id, IYES)
         await asyncio.sleep(0.35)
         assert (await port.find("o-1", IYES, 0)).status is VenueOrderStatus.CANCELED
@@ -203,12 +203,10 @@ async def test_a_storm_of_statuses_books_each_trade_once(tmp_path, kind):
 
 
 async def test_a_market_of_protocol_version_2_trades_on_its_own_exchange(tmp_path):
-    async with stand(tmp_path) as (fake, venue, port, news):
+    async with stand(tmp_path) as (_fake, venue, port, news):
         iid = f"{C2}-{YES2}.POLYMARKET"
         assert venue.registry.terms[C2].exchange.version == "3"
-        await send(
-            port, intent(instrument_id=iid, market_id=C2, price="0.42", tif=TimeInForce.IOC)
-        )
+        await send(port, intent(instrument_id=iid, market_id=C2, price="0.42", tif=TimeInForce.IOC))
         await eventually(lambda: news.position(iid) == D(10))
         assert [p.instrument_id for p in await port.positions()] == [iid]
         assert venue.registry.versions == {"v1": 1, "v2": 1}
@@ -236,16 +234,14 @@ async def test_heartbeats_keep_orders_alive_and_their_end_cancels_them(tmp_path)
 
 async def test_a_gtd_order_ends_at_its_own_time_although_the_venue_wants_three_minutes(tmp_path):
     async with stand(tmp_path) as (fake, _, port, news):
-        await send(
-            port, intent(tif=TimeInForce.GTD, expire_ns=time.time_ns() + 600_000_000)
-        )
+        await send(port, intent(tif=TimeInForce.GTD, expire_ns=time.time_ns() + 600_000_000))
         assert fake.exchange.working()[0].expire_ns > time.time_ns() + 100 * 10**9
         await eventually(lambda: not fake.exchange.working())
         await eventually(lambda: news.orders[-1].status is VenueOrderStatus.CANCELED)
 
 
 async def test_an_order_held_back_is_neither_absent_nor_done(tmp_path):
-    async with stand(tmp_path) as (fake, venue, port, news):
+    async with stand(tmp_path) as (fake, _venue, port, news):
         fake.delayed_s = 0.3
         order = await send(port, intent(price="0.42", tif=TimeInForce.IOC))
         assert (order.status, order.filled) == (VenueOrderStatus.WORKING, D(0))
@@ -257,7 +253,9 @@ async def test_a_fok_killed_after_a_delay_ends_with_its_free_text(tmp_path):
         fake.delayed_s = 0.2
         await send(port, intent(price="0.42", tif=TimeInForce.FOK))
         fake.exchange.markets[C1].book.clear()
-        await eventually(lambda: news.orders and news.orders[-1].status is VenueOrderStatus.CANCELED)
+        await eventually(
+            lambda: news.orders and news.orders[-1].status is VenueOrderStatus.CANCELED
+        )
         assert "FOK orders are fully filled or killed" in news.orders[-1].reason
 
 
@@ -306,7 +304,8 @@ async def test_secrets_never_show(tmp_path):
     async with stand(tmp_path) as (_, venue, port, _):
         await send(port, intent())
         shown = " ".join(
-            repr(x) for x in (venue.settings, venue.wallet, port.rest.api_key, port.rest, port.errors)
+            repr(x)
+            for x in (venue.settings, venue.wallet, port.rest.api_key, port.rest, port.errors)
         )
         assert "0101010101" not in shown and "AAAAAAAA" not in shown
         on_disk = b"".join(p.read_bytes() for p in tmp_path.iterdir())

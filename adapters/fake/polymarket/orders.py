@@ -155,7 +155,9 @@ def _price(struct: OrderStruct, market: FakeMarket, *, market_buy: bool) -> tupl
     return price, 0
 
 
-def affordable(book: FakeBook, side: BookSide, limit: int, outcome: str, dollars: int) -> tuple[int, int]:
+def affordable(
+    book: FakeBook, side: BookSide, limit: int, outcome: str, dollars: int
+) -> tuple[int, int]:
     """Return the hundredths of a share that millionths of dollars buy within `limit`, and what is left of them."""
     lots = 0
     for price, shown in book.depth(other(side)):

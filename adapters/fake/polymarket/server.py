@@ -162,7 +162,10 @@ class FakePolymarket:
             if fault.kind is FaultKind.DROP_REQUEST:
                 return self._hang_up(request)
             if fault.kind is FaultKind.DELAY:
-                await asyncio.sleep(fault.seconds)
+                # It has arrived and is worked on, late, although the caller may give up waiting.
+                await request.read()
+                late = asyncio.create_task(self._late(request, handler, fault.seconds))
+                return await asyncio.shield(late)
             early = {
                 FaultKind.HTTP_429: (
                     429,
@@ -173,17 +176,26 @@ class FakePolymarket:
             }.get(fault.kind)
             if early is not None:
                 return web.json_response(early[1], status=early[0])
+        response = await self._answered(request, handler)
+        if fault is not None and fault.kind is FaultKind.DROP_RESPONSE:
+            return self._hang_up(request)
+        return response
+
+    async def _late(
+        self, request: web.Request, handler: Handler, seconds: float
+    ) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return await self._answered(request, handler)
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         problem = self._check(request)
         if problem is not None:
             return problem
         try:
-            response = await handler(request)
+            return await handler(request)
         except VenueRefusal as exc:
             status = 404 if exc.code == "not_found" else 400
-            response = web.json_response({"error": WORDS.get(exc.code, str(exc))}, status=status)
-        if fault is not None and fault.kind is FaultKind.DROP_RESPONSE:
-            return self._hang_up(request)
-        return response
+            return web.json_response({"error": WORDS.get(exc.code, str(exc))}, status=status)
 
     def _hang_up(self, request: web.Request) -> web.Response:
         if request.transport is not None:
@@ -192,7 +204,7 @@ class FakePolymarket:
 
     def _check(self, request: web.Request) -> web.Response | None:
         path = request.path
-        if path.startswith(PUBLIC) and path != "/_private":
+        if path.startswith(PUBLIC):
             return None
         if self.restarting:
             return web.json_response({"error": "engine is restarting"}, status=425)
@@ -419,7 +431,7 @@ class FakePolymarket:
         try:
             self._take(posted, self.clock())
         except VenueRefusal as exc:
-            self.streams.killed(posted.order, f"CANCELED_{exc}")
+            self.streams.killed(posted.order, f"CANCELED_{WORDS.get(exc.code, str(exc))}")
 
     def _take(self, posted: Posted, now: int) -> dict[str, Any]:
         order = posted.order
