@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import Enum
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import astuple
 
 from core.domain.errors import LedgerCorrupt, LedgerError, LedgerTooNew
+from core.ledger.fieldtypes import fits, is_plain, refuse_float
 
-_finite = Decimal.is_finite
+Numbers = Callable[[tuple[Any, ...]], tuple[Decimal, ...]]
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -47,43 +47,41 @@ class KindSpec:
     tag: str
     upcasters: dict[int, Upcaster] = field(default_factory=dict)
     _hints: dict[str, Any] = field(default_factory=dict)
-    _known: set[tuple[type, ...]] = field(default_factory=set)
-    _decimals: Callable[[Any], tuple[Any, ...]] | None = None
-    _maybe: Callable[[Any], tuple[Any, ...]] | None = None
+    _known: dict[tuple[type, ...], Numbers] = field(default_factory=dict)
     _nested: tuple[str, ...] = ()
 
     def check(self, payload: Payload) -> None:
         """Refuse a payload whose values are not of the declared types, or not finite.
 
         A float in a Decimal field would be encoded without complaint and would not replay, so types
-        are checked at run time. The tuple of field types is checked once and remembered.
+        are checked at run time: field by field for a combination of types never seen before, and by
+        looking the combination up after that.
 
         Raises
         ------
         LedgerError
             Naming kind, field and value.
         """
-        values = msgspec.structs.astuple(payload)
+        values = astuple(payload)
         signature = tuple(map(type, values))
-        if signature not in self._known:
+        numbers = self._known.get(signature)
+        if numbers is None:
             for (name, hint), value in zip(self._hints.items(), values, strict=True):
-                if not _fits(value, hint):
-                    raise LedgerError(
-                        f"row {self.name}: field {name} has a value of the wrong type", repr(value)
-                    )
-            self._known.add(signature)
-        if self._decimals is not None and not all(map(_finite, self._decimals(payload))):
-            raise LedgerError(f"row {self.name}: a number is not finite", str(payload))
-        if self._maybe is not None:
-            for number in self._maybe(payload):
-                if number is not None and not number.is_finite():
-                    raise LedgerError(f"row {self.name}: a number is not finite", str(number))
+                if not fits(value, hint):
+                    raise self._wrong(name, value)
+            numbers = self._known[signature] = _numbers(signature)
+        for number in numbers(values):
+            if not number.is_finite():
+                raise LedgerError(f"row {self.name}: a number is not finite", str(number))
         for name in self._nested:
-            if not _fits(getattr(payload, name), self._hints[name]):
-                raise LedgerError(
-                    f"row {self.name}: field {name} has a value of the wrong type",
-                    repr(getattr(payload, name)),
-                )
+            if not fits(getattr(payload, name), self._hints[name]):
+                raise self._wrong(name, getattr(payload, name))
+
+    def _wrong(self, name: str, value: object) -> LedgerError:
+        """Return the error for a value of another type than declared."""
+        return LedgerError(
+            f"row {self.name}: field {name} has a value of the wrong type", repr(value)
+        )
 
 
 _BY_TYPE: dict[type, KindSpec] = {}
@@ -106,12 +104,10 @@ def kind[P: type[Payload]](name: str, version: int = 1) -> Callable[[P], P]:
         hints = {k: v for k, v in typing.get_type_hints(cls).items() if k in cls.__struct_fields__}
         hints = {k: hints[k] for k in cls.__struct_fields__}
         for field_name, hint in hints.items():
-            _refuse_float(hint, f"{name}.{field_name}")
+            refuse_float(hint, f"{name}.{field_name}")
         spec = KindSpec(name, version, cls, f"{name}@{version}")
         spec._hints = hints
-        spec._decimals = _getter([k for k, v in hints.items() if v is Decimal])
-        spec._maybe = _getter([k for k, v in hints.items() if v == Decimal | None])
-        spec._nested = tuple(k for k, v in hints.items() if typing.get_origin(v) in (tuple, dict))
+        spec._nested = tuple(k for k, v in hints.items() if not is_plain(v))
         _BY_TYPE[cls] = _BY_NAME[name] = spec
         return cls
 
@@ -172,60 +168,9 @@ def decode(tag: str, data: bytes) -> Payload:
         raise LedgerCorrupt("a row payload does not decode", f"{tag}: {exc}") from exc
 
 
-def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]] | None:
-    """Return a getter that always gives a tuple, or None when there is nothing to get."""
-    if not names:
-        return None
-    if len(names) > 1:
-        return attrgetter(*names)
-    one = attrgetter(names[0])
-    return lambda payload: (one(payload),)
-
-
-def _refuse_float(hint: Any, where: str) -> None:
-    """Refuse a declared type in which a float could hide."""
-    if hint in (float, complex, Any, object):
-        raise LedgerError("a row kind declares a field that could hold a float", f"{where}: {hint}")
-    for inner in typing.get_args(hint):
-        if isinstance(inner, type) or typing.get_origin(inner) is not None:
-            _refuse_float(inner, where)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether `value` is exactly of the declared type (a bool is not an int, a float is nothing)."""
-    origin = typing.get_origin(hint)
-    if origin is tuple:
-        inner = typing.get_args(hint)[0]
-        return type(value) is tuple and all(_fits(v, inner) for v in value)
-    if origin is dict:
-        key, inner = typing.get_args(hint)
-        return type(value) is dict and all(
-            _fits(k, key) and _fits(v, inner) for k, v in value.items()
-        )
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, inner) for inner in typing.get_args(hint))
-    if hint is type(None) or hint is None:
-        return value is None
-    if hint is Decimal:
-        return type(value) is Decimal and value.is_finite()
-    if hint is str:
-        return isinstance(value, str)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if isinstance(hint, type) and issubclass(hint, (msgspec.Struct, Enum)):
-        return type(value) is hint and (
-            not isinstance(value, msgspec.Struct)
-            or all(_fits(getattr(value, k), v) for k, v in _struct_hints(hint).items())
-        )
-    return type(value) is hint
-
-
-_STRUCT_HINTS: dict[type, dict[str, Any]] = {}
-
-
-def _struct_hints(struct: type) -> dict[str, Any]:
-    """Return the field types of a nested struct, worked out once."""
-    if struct not in _STRUCT_HINTS:
-        hints = typing.get_type_hints(struct)
-        _STRUCT_HINTS[struct] = {k: hints[k] for k in struct.__struct_fields__}  # type: ignore[attr-defined]
-    return _STRUCT_HINTS[struct]
+def _numbers(signature: tuple[type, ...]) -> Numbers:
+    """Return what takes the decimals out of a payload's values."""
+    at = [i for i, kind_of in enumerate(signature) if kind_of is Decimal]
+    if len(at) > 1:
+        return itemgetter(*at)
+    return lambda values: tuple(values[i] for i in at)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from core.domain.errors import LedgerCorrupt, LedgerError, LedgerTooNew
+from core.ledger.kinds import Check
 from core.ledger.kinds import __all__ as exported
 from core.ledger.registry import Payload, decode, kind, kinds, spec_of, upcaster
 from tests.unit.core.ledger import rows_for_tests as make
@@ -96,3 +97,49 @@ def test_payloads_of_any_kind_come_back_as_they_went_in() -> None:
         spec = spec_of(payload)
         spec.check(payload)
         assert decode(spec.tag, encode_payload(payload)) == payload
+
+
+@kind("test.nested")
+class Nested(Payload, frozen=True, kw_only=True):
+    """Everything that can hide a float."""
+
+    checks: tuple[Check, ...] = ()
+    names: tuple[str, ...] = ()
+    amounts: tuple[Decimal, ...] = ()
+    words: dict[str, str] = msgspec.field(default_factory=dict)
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+    perhaps: tuple[Decimal, ...] | None = None
+    one: Check | None = None
+
+
+GOOD = Check("a", "1", "2", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("checks", (GOOD, GOOD), (GOOD, Check("a", 1.5, "2", True))),
+        ("checks", (GOOD,), (GOOD, "x")),
+        ("checks", (GOOD,), (GOOD, Check("a", "1", "2", 1))),
+        ("checks", (), [GOOD]),
+        ("names", ("a",), ("a", None)),
+        ("amounts", (Decimal(1),), (Decimal(1), 1.0)),
+        ("amounts", (Decimal(1),), (Decimal(1), Decimal("NaN"))),
+        ("words", {"a": "b"}, {"a": 1}),
+        ("words", {"a": "b"}, {1: "b"}),
+        ("counts", {"a": 1}, {"a": 1.0}),
+        ("counts", {"a": 1}, {"a": True}),
+        ("perhaps", (Decimal(1),), (0.1,)),
+        ("perhaps", None, (Decimal("Infinity"),)),
+        ("one", GOOD, Check("a", 0.5, "2", True)),
+        ("one", None, 1.5),
+    ],
+)
+def test_a_float_hides_nowhere_not_even_after_good_rows(
+    name: str, good: object, bad: object
+) -> None:
+    spec = spec_of(Nested())
+    for _ in range(3):
+        spec.check(Nested(**{name: good}))  # type: ignore[arg-type]
+        with pytest.raises(LedgerError, match="wrong type"):
+            spec.check(Nested(**{name: bad}))  # type: ignore[arg-type]
