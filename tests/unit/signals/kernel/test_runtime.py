@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from signals import kernel as kernel_module
+from signals.calls import Unchecked
 from signals.errors import (
     FuelExhausted,
     InputShape,
@@ -20,7 +21,7 @@ from signals.errors import (
 from signals.kernel import Kernel, load_kernel
 from signals.plan import PlanBuilder
 from signals.plan.assembly import GEMM
-from signals.runtime import FUEL_FACTOR, Runtime, Unchecked
+from signals.runtime import FUEL_FACTOR, Runtime
 from tests.unit.signals.kernel.cases import Numbers, plan_of
 
 X = {"x": Numbers(3)(9, 11)}

@@ -1,0 +1,125 @@
+"""Two ways of calling the kernel's ``run(i32) -> i32``: wasmtime's public call, and its unchecked one."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Final, Protocol
+
+import wasmtime
+
+
+class Status:
+    """Negative results of a call; positive ones are the kernel's."""
+
+    TRAP: Final = -1
+    OUT_OF_FUEL: Final = -2
+
+
+class Call(Protocol):
+    """One way of calling ``run(i32) -> i32``."""
+
+    message: str
+
+    def __call__(self, address: int, fuel: int) -> int:
+        """Run and return the kernel's status, or a negative `Status`."""
+
+    def fuel_left(self) -> int:
+        """Return the fuel that the last call left."""
+
+
+class Checked:
+    """The public call of wasmtime: types are checked at each call."""
+
+    def __init__(self, store: wasmtime.Store, run: Any) -> None:
+        self._store, self._run = store, run
+        self.message = ""
+
+    def __call__(self, address: int, fuel: int) -> int:
+        """Run the program at `address`."""
+        self._store.set_fuel(fuel)
+        try:
+            return int(self._run(self._store, address))
+        except wasmtime.Trap as trap:
+            self.message = trap.message.splitlines()[0]
+            out = trap.trap_code == wasmtime.TrapCode.OUT_OF_FUEL
+            return Status.OUT_OF_FUEL if out else Status.TRAP
+        except wasmtime.WasmtimeError as error:
+            self.message = str(error).splitlines()[0]
+            return Status.OUT_OF_FUEL if "fuel" in str(error) else Status.TRAP
+
+    def fuel_left(self) -> int:
+        """Return the fuel that the last call left."""
+        return int(self._store.get_fuel())
+
+
+class Unchecked:
+    """The unchecked call of wasmtime's C interface, with everything allocated beforehand.
+
+    It skips the check of types, so the type of `run` is checked once here. It stands on private
+    names of the pinned wasmtime; `available` says whether all of them are there, and without one
+    the runtime uses `Checked`.
+    """
+
+    def __init__(self, store: wasmtime.Store, run: Any) -> None:
+        from wasmtime import _bindings as bindings
+
+        pointer = ctypes.c_void_p
+        self._bindings = bindings
+        self._store, self._run = store, run  # kept alive: the pointers below point into them
+        self._context = ctypes.cast(store._context(), pointer).value
+        self._func = ctypes.addressof(run._func)
+        self._value = (bindings.wasmtime_val_raw_t * 1)()
+        self._value_at = ctypes.addressof(self._value)
+        self._trap = ctypes.POINTER(bindings.wasm_trap_t)()
+        self._trap_at = ctypes.addressof(self._trap)
+        # PYFUNCTYPE keeps the GIL: giving it up for microseconds could cost this thread the five
+        # milliseconds until another one hands it back. Fuel bounds how long it is held.
+        call = ctypes.PYFUNCTYPE(pointer, pointer, pointer, pointer, ctypes.c_size_t, pointer)
+        self._invoke = call(("wasmtime_func_call_unchecked", bindings.dll))
+        refuel = ctypes.PYFUNCTYPE(pointer, pointer, ctypes.c_uint64)
+        self._refuel = refuel(("wasmtime_context_set_fuel", bindings.dll))
+        self.message = ""
+
+    @staticmethod
+    def available(store: wasmtime.Store, run: Any) -> bool:
+        """Return whether this wasmtime has every private name that is used, and run's type fits."""
+        try:
+            from wasmtime import _bindings as bindings
+
+            kind = run.type(store)
+            fits = [str(t) for t in kind.params] == ["i32"] == [str(t) for t in kind.results]
+            names = ("wasmtime_val_raw_t", "wasm_trap_t", "wasmtime_error_t", "dll")
+            known = all(hasattr(bindings, name) for name in names)
+            calls = ("wasmtime_func_call_unchecked", "wasmtime_context_set_fuel")
+            symbols = known and all(hasattr(bindings.dll, name) for name in calls)
+            return fits and symbols and hasattr(run, "_func") and hasattr(store, "_context")
+        except (ImportError, AttributeError):
+            return False
+
+    def __call__(self, address: int, fuel: int) -> int:
+        """Run the program at `address`."""
+        error = self._refuel(self._context, fuel)
+        value = self._value[0]
+        value.i32 = address
+        error = error or self._invoke(self._context, self._func, self._value_at, 1, self._trap_at)
+        if error or self._trap:
+            return self._failed(error)
+        return int(value.i32)
+
+    def fuel_left(self) -> int:
+        """Return the fuel that the last call left."""
+        return int(self._store.get_fuel())
+
+    def _failed(self, error: int | None) -> int:
+        """Read and free what wasmtime returned instead of a value."""
+        if error:
+            kind = ctypes.POINTER(self._bindings.wasmtime_error_t)
+            failure = wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, kind))
+            self.message = str(failure).splitlines()[0]
+            return Status.OUT_OF_FUEL if "fuel" in self.message else Status.TRAP
+        trap = wasmtime.Trap._from_ptr(self._trap)
+        self._trap = ctypes.POINTER(self._bindings.wasm_trap_t)()
+        self._trap_at = ctypes.addressof(self._trap)
+        self.message = trap.message.splitlines()[0]
+        out = trap.trap_code == wasmtime.TrapCode.OUT_OF_FUEL
+        return Status.OUT_OF_FUEL if out else Status.TRAP
