@@ -37,9 +37,9 @@ def canonical(
     bytes. `reason` decides nothing at a venue and is left out.
     """
     return (
-        f"{intent.client_order_id!r}{intent.strategy_id!r}{place}|{intent.side is Side.BUY}|"
-        f"{intent.quantity}|{intent.price}|{intent.tif._value_}|{intent.ts_ns}|{intent.post_only}|"
-        f"{intent.reduces}|{intent.expire_ns}|{worst_price}|{nonce}|{expires_ns}"
+        f"{intent.client_order_id!r}{intent.strategy_id!r}{place}|{intent.side is Side.BUY!s}|"
+        f"{intent.quantity!s}|{intent.price!s}|{intent.tif._value_}|{intent.ts_ns}|"
+        f"{intent.post_only!s}|{intent.reduces!s}|{intent.expire_ns}|{worst_price}|{nonce}|{expires_ns}"
     ).encode()
 
 

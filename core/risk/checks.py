@@ -262,20 +262,20 @@ def worst_case(gate: Intake, d: Draft) -> str:
 
 def exposure(gate: Intake, d: Draft) -> str:
     """Check the order's worst case against order, market, event, venue, total and family limits."""
-    if not d.buy or not d.cost:
+    cost = d.cost
+    if not d.buy or not cost:
         return ""
-    whole = d.cost if d.order is None else d.cost + d.order.reserved
+    raw = d.raw
+    whole = cost if d.order is None else cost + d.order.reserved
     base = _base(gate, d.rules)
     most = order_ceiling(gate, base)
-    good = whole <= most
-    d.raw += ("order", whole, most, good)
-    if not good:
+    raw += ("order", whole, most, whole <= most)
+    if whole > most:
         return Code.ORDER_LIMIT
     for name, code, used, most in ceilings(gate, d.rules, d.intent.strategy_id, base):
-        value = used + d.cost
-        good = value <= most
-        d.raw += (name, value, most, good)
-        if not good:
+        used += cost
+        raw += (name, used, most, used <= most)
+        if used > most:
             return code
     return ""
 
@@ -284,9 +284,14 @@ def _base(gate: Intake, rules: InstrumentRules) -> int:
     """Return the equity that shares are taken of, in billionths of a dollar (so that times a share in
     billionths is money): what posture, volatility and phase leave of it.
     """
-    governor, equity = gate.governor, gate.book.cash_total + gate.book.marked
-    factor = governor.factor(*rules.labels) if governor.volatile else governor.factor()
-    return max(0, equity // NANO) * factor // NANO * gate.phase.factor // NANO
+    governor, book = gate.governor, gate.book
+    factor = governor.factor(*rules.labels) if governor.volatile else governor.left
+    base = (book.cash_total + book.marked) // NANO
+    if base <= 0:
+        return 0
+    if factor != NANO:
+        base = base * factor // NANO
+    return base if gate.phase.factor == NANO else base * gate.phase.factor // NANO
 
 
 def order_ceiling(gate: Intake, base: int) -> int:

@@ -176,9 +176,14 @@ class Governor:
             if hold.state is TradingState.LIQUIDATING:
                 self._holds.put(source, TradingState.HALTED, "liquidated", now_ns)
 
+    @property
+    def left(self) -> int:
+        """What the posture leaves of a limit, in billionths."""
+        return self._factors[self.posture]
+
     def factor(self, *scopes: str) -> int:
         """Return what posture and volatility leave of a limit, in billionths."""
-        factor = self._factors[self.posture]
+        factor = self.left
         if self.volatile and not self.volatile.isdisjoint((*scopes, "*")):
             factor = factor * self._volatility // NANO
         return factor

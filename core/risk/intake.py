@@ -106,6 +106,9 @@ class Intake:
         self.governor.set_limits(limits)
         self.breaker.set_limits(limits)
         self.throttle.set_limits(limits.rate)
+        if limits.phases != self.phase.phases:
+            self.phase = FundPhase(limits.phases)
+            self.phase.observe(self.book.equity)
 
     def set_budget(self, shares: Mapping[str, Decimal]) -> None:
         """Bound strategy families to shares of the total limit (`core.risk.budget.allocate`)."""

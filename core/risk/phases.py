@@ -20,22 +20,19 @@ class FundPhase:
         Ascending by `from_usd`, the first from 0.
     """
 
-    __slots__ = ("_starts", "index", "phases")
+    __slots__ = ("_starts", "factor", "index", "phases")
 
     def __init__(self, phases: Sequence[Phase]) -> None:
         self.phases = tuple(phases)
         self._starts = [attos_down(p.from_usd) for p in self.phases]
         self.index = 0
+        #: What the phase leaves of the limits, in billionths.
+        self.factor = nanos_of(self.phase.factor) or 0
 
     @property
     def phase(self) -> Phase:
         """The phase in force."""
         return self.phases[self.index]
-
-    @property
-    def factor(self) -> int:
-        """What the phase leaves of the limits, in billionths."""
-        return nanos_of(self.phase.factor) or 0
 
     def allows(self, family: str) -> bool:
         """Return whether a strategy family may open positions; an unnamed family may."""
@@ -50,4 +47,6 @@ class FundPhase:
         while index and equity * NANO < self._starts[index] * KEEP:
             index -= 1
         changed, self.index = index != self.index, index
+        if changed:
+            self.factor = nanos_of(self.phase.factor) or 0
         return changed

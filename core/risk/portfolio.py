@@ -299,13 +299,19 @@ class Portfolio:
             self._commit(order.rules, order.strategy_id, delta)
 
     def _commit(self, rules: InstrumentRules, strategy_id: str, delta: int) -> None:
-        _add(self.by_market, rules.market_id, delta)
-        if rules.event_id:
-            _add(self.by_event, rules.event_id, delta)
-        _add(self.by_venue, rules.venue.code, delta)
-        _add(self.by_strategy, strategy_id, delta)
-        if family := self.families.get(strategy_id):
-            _add(self.by_family, family, delta)
+        """Move the committed money of every scope (written out: this is the hot path)."""
+        totals, key = self.by_market, rules.market_id
+        totals[key] = totals.get(key, 0) + delta
+        totals, key = self.by_venue, rules.venue.code
+        totals[key] = totals.get(key, 0) + delta
+        totals = self.by_strategy
+        totals[strategy_id] = totals.get(strategy_id, 0) + delta
+        if key := rules.event_id:
+            totals = self.by_event
+            totals[key] = totals.get(key, 0) + delta
+        if key := self.families.get(strategy_id, ""):
+            totals = self.by_family
+            totals[key] = totals.get(key, 0) + delta
         self.committed += delta
 
     # -- money and shares ---------------------------------------------------------------------------
