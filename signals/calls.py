@@ -70,6 +70,7 @@ class Unchecked:
         self._func = ctypes.addressof(run._func)
         self._value = (bindings.wasmtime_val_raw_t * 1)()
         self._value_at = ctypes.addressof(self._value)
+        self._first = self._value[0]  # argument and result share these bytes
         self._trap = ctypes.POINTER(bindings.wasm_trap_t)()
         self._trap_at = ctypes.addressof(self._trap)
         # PYFUNCTYPE keeps the GIL: giving it up for microseconds could cost this thread the five
@@ -99,7 +100,7 @@ class Unchecked:
     def __call__(self, address: int, fuel: int) -> int:
         """Run the program at `address`."""
         error = self._refuel(self._context, fuel)
-        value = self._value[0]
+        value = self._first
         value.i32 = address
         error = error or self._invoke(self._context, self._func, self._value_at, 1, self._trap_at)
         if error or self._trap:
