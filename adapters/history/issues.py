@@ -32,6 +32,9 @@ class Issue(StrEnum):
     AFTER_BREAK = "after_break"
     OVERLAP = "overlap"
     UNKNOWN_MARKET = "unknown_market"
+    NO_DATA = "no_data"
+    ONE_SIDED = "one_sided"
+    AFTER_CLOSE = "after_close"
     UNRESOLVED = "unresolved"
     UNOFFICIAL_LABEL = "unofficial_label"
     CONFLICT = "conflict"
@@ -55,6 +58,9 @@ MEANING: dict[Issue, str] = {
     Issue.AFTER_BREAK: "rows after a break and before the next snapshot",
     Issue.OVERLAP: "a second recording of the same time: the longer one is used",
     Issue.UNKNOWN_MARKET: "rows of a market that has no description",
+    Issue.NO_DATA: "a market without a single usable row",
+    Issue.ONE_SIDED: "market never quoted on both sides: left out of this part",
+    Issue.AFTER_CLOSE: "row after the close of trading",
     Issue.UNRESOLVED: "no official settlement: positions stay open and are flagged",
     Issue.UNOFFICIAL_LABEL: "an outcome inferred from prices: not used as a settlement",
     Issue.CONFLICT: "two sources contradict each other",

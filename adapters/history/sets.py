@@ -57,6 +57,34 @@ SETS: dict[str, RecordedSet] = {
             _NO_LICENCE,
             {},
         ),
+        RecordedSet(
+            "polymarket_bbo_2026",
+            "Polymarket top of book of thousands of markets (July and August 2026)",
+            "adapters.polymarket.loaders.bbo:load",
+            "CC BY 4.0, Polymarket Order Book Dataset (2026), Dinesh Gopalakrishnan",
+            {"assumed_size": ASSUMED_SIZE},
+        ),
+        RecordedSet(
+            "kalshi_trades_2025-11",
+            "Kalshi public trades of settled markets (November 2025)",
+            "adapters.kalshi.loaders.trades:load",
+            _NO_LICENCE,
+            {},
+        ),
+        RecordedSet(
+            "kalshi_tape_2026-07",
+            "Kalshi polls of crypto brackets, sports and economic strikes, with results (July 2026)",
+            "adapters.kalshi.loaders.tape:load",
+            _NO_LICENCE,
+            {"part": "crypto", "assumed_size": ASSUMED_SIZE, "hold_s": 60},
+        ),
+        RecordedSet(
+            "crypto_ohlcv",
+            "Bars of BTC, ETH and SOL from a minute to a day, 2020 to 2026, and polled spot",
+            "adapters.crypto.loaders.ohlcv:load",
+            "MIT (Binance public data) and files without a licence: internal testing only",
+            {},
+        ),
     )
 }
 

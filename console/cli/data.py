@@ -46,6 +46,9 @@ def ingest(
     assumed_size: Annotated[
         str, typer.Option(help="Contracts per side where the set recorded no size.")
     ] = "",
+    hold_s: Annotated[
+        float, typer.Option(help="Seconds a polled price stays valid (0 = the set's default).")
+    ] = 0.0,
     official_only: Annotated[
         bool, typer.Option("--official-only", help="Settle on recorded results only.")
     ] = False,
@@ -64,6 +67,8 @@ def ingest(
         options["part"] = part
     if assumed_size:
         options["assumed_size"] = decimal_of(assumed_size, "--assumed-size")
+    if hold_s > 0:
+        options["hold_s"] = hold_s
     if official_only:
         options["official_only"] = True
     with progress_bar(f"ingest {name}", quiet=as_json) as progress:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -24,10 +26,9 @@ def from_numpy(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
 def from_text(values: Sequence[str | None]) -> pa.Array:
     """Return texts (None = null) as an Arrow string array."""
     blobs = [b"" if v is None else v.encode() for v in values]
-    ends = np.zeros(len(blobs) + 1, dtype=np.int32)
-    np.cumsum([len(b) for b in blobs], out=ends[1:])
+    ends = array("i", accumulate(map(len, blobs), initial=0))
     valid = None
-    if any(v is None for v in values):
+    if None in values:
         present = np.array([v is not None for v in values], dtype=bool)
         valid = pa.py_buffer(np.packbits(present, bitorder="little"))
     data = pa.py_buffer(b"".join(blobs))

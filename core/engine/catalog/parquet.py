@@ -19,6 +19,8 @@ from core.engine.catalog.meta import FileEntry
 
 #: Rows per row group: what a streaming reader holds per instrument.
 ROWS_PER_GROUP = 1 << 16
+#: Tables up to this size are written plain.
+FEW_ROWS = 32
 
 _GROWING = frozenset({"ts_event", "ts_init", "sequence"})
 _PLAIN = frozenset({"trade_id"})
@@ -26,6 +28,13 @@ _PLAIN = frozenset({"trade_id"})
 
 def encode(table: pa.Table) -> pa.Buffer:
     """Return `table` as the bytes of a Parquet file; equal tables give equal bytes."""
+    if table.num_rows <= FEW_ROWS:
+        # Setting up a compressor and a dictionary per column costs more than the rows.
+        sink = pa.BufferOutputStream()
+        pq.write_table(
+            table, sink, compression="none", use_dictionary=False, write_statistics=False
+        )
+        return sink.getvalue()
     names = table.schema.names
     growing = [n for n in names if n in _GROWING]
     repeating = [n for n in names if n not in _GROWING | _PLAIN]
