@@ -16,6 +16,7 @@ import numpy.typing as npt
 class Issue(StrEnum):
     """Classes of trouble in imported data."""
 
+    RAGGED = "ragged"
     NOT_A_NUMBER = "not_a_number"
     BAD_PRICE = "bad_price"
     BAD_SIZE = "bad_size"
@@ -31,6 +32,7 @@ class Issue(StrEnum):
     CROSSED = "crossed"
     AFTER_BREAK = "after_break"
     OVERLAP = "overlap"
+    BAD_MARKET = "bad_market"
     UNKNOWN_MARKET = "unknown_market"
     NO_DATA = "no_data"
     ONE_SIDED = "one_sided"
@@ -42,6 +44,7 @@ class Issue(StrEnum):
 
 
 MEANING: dict[Issue, str] = {
+    Issue.RAGGED: "line with another number of fields than the header",
     Issue.NOT_A_NUMBER: "empty, NaN or infinite where a number is needed",
     Issue.BAD_PRICE: "price outside what the instrument can have",
     Issue.BAD_SIZE: "size negative, or zero where something must be there",
@@ -58,6 +61,7 @@ MEANING: dict[Issue, str] = {
     Issue.AFTER_BREAK: "rows after a break and before the next snapshot",
     Issue.OVERLAP: "a second recording of the same time: the longer one is used",
     Issue.UNKNOWN_MARKET: "rows of a market that has no description",
+    Issue.BAD_MARKET: "market description that cannot be used",
     Issue.NO_DATA: "a market without a single usable row",
     Issue.ONE_SIDED: "market never quoted on both sides: left out of this part",
     Issue.AFTER_CLOSE: "row after the close of trading",

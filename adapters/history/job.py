@@ -54,6 +54,7 @@ class IngestJob:
         origin: str = "",
         licence: str = "",
         mode: Mode = "create",
+        synthetic: bool = False,
         options: Mapping[str, Any] | None = None,
         progress: Progress = silent,
     ) -> None:
@@ -61,7 +62,12 @@ class IngestJob:
         self.options = dict(options or {})
         self.progress = progress
         self.writer = CatalogWriter(
-            target, name=target.name, source=origin or name, licence=licence, mode=mode
+            target,
+            name=target.name,
+            synthetic=synthetic,
+            source=origin or name,
+            licence=licence,
+            mode=mode,
         )
         self.issues = IssueLog(target.with_name(f"{target.name}.issues.jsonl"))
         self.report = IngestReport(set=name, source=str(source), catalog=str(target))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -38,7 +38,7 @@ def sample(
 @app.command()
 def ingest(
     name: Annotated[str, typer.Argument(help="Recorded set, or csv for your own tables.")],
-    source: Annotated[Path, typer.Option("--from", help="Folder (csv: file or folder).")],
+    source: Annotated[Path, typer.Option("--from", help="Folder of the set; csv: the table.")],
     to: Annotated[str, typer.Option(help="Catalog name or folder; default: the set's name.")] = "",
     extend: Annotated[bool, typer.Option(help="Add to a catalog that exists.")] = False,
     replace: Annotated[bool, typer.Option(help="Replace a catalog that exists.")] = False,
@@ -52,35 +52,61 @@ def ingest(
     official_only: Annotated[
         bool, typer.Option("--official-only", help="Settle on recorded results only.")
     ] = False,
+    fmt: Annotated[str, typer.Option("--format", help="csv: trades, quotes, deltas or bars.")] = "",
+    venue: Annotated[str, typer.Option(help="csv: venue code.")] = "POLYMARKET",
+    markets: Annotated[Path | None, typer.Option(help="csv: table of markets.")] = None,
+    bar: Annotated[str, typer.Option(help="csv bars: step, for example 1-HOUR.")] = "",
+    synthetic: Annotated[bool, typer.Option("--synthetic", help="csv: generated data.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import a recorded set into a catalog and print what can be trusted."""
-    from adapters.history.sets import ingest as run
+    """Import a recorded set or a table into a catalog and print what can be trusted."""
+    from adapters.history.sets import ingest as ingest_set
+    from adapters.history.tabular import TableOptions, ingest_table
     from console.cli.data_view import progress_bar, show_report
     from core.domain.errors import UsageError
     from core.domain.money import decimal_of
 
     if extend and replace:
         raise UsageError("--extend and --replace exclude each other", "both", "give one of them")
-    options: dict[str, Any] = {}
-    if part:
-        options["part"] = part
-    if assumed_size:
-        options["assumed_size"] = decimal_of(assumed_size, "--assumed-size")
-    if hold_s > 0:
-        options["hold_s"] = hold_s
-    if official_only:
-        options["official_only"] = True
+    mode: Literal["create", "extend", "replace"] = (
+        "extend" if extend else "replace" if replace else "create"
+    )
+    options: dict[str, Any] = {
+        "part": part,
+        "assumed_size": decimal_of(assumed_size, "--assumed-size") if assumed_size else None,
+        "hold_s": hold_s,
+        "official_only": official_only,
+    }
     with progress_bar(f"ingest {name}", quiet=as_json) as progress:
-        report = run(
-            name,
-            source,
-            to or None,
-            mode="extend" if extend else "replace" if replace else "create",
-            options=options,
-            progress=progress,
-        )
+        if name == "csv":
+            table = TableOptions(venue=venue, markets=markets, bar=bar, synthetic=synthetic)
+            report = ingest_table(source, fmt, to or None, table, mode=mode, progress=progress)
+        else:
+            given = {key: value for key, value in options.items() if value}
+            report = ingest_set(
+                name, source, to or None, mode=mode, options=given, progress=progress
+            )
     show_report(report, as_json)
+
+
+@app.command()
+def export(
+    catalog: CatalogName,
+    out: Annotated[Path, typer.Option("--to", help="File to write: .csv or .parquet.")],
+    key: Annotated[str, typer.Option("--instrument", help="Instrument id; bars: bar type.")],
+    fmt: Annotated[str, typer.Option("--format", help="trades, quotes, deltas or bars.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write one series as a table that `beta data ingest csv` reads back."""
+    from adapters.history.tabular import export_table
+    from console.cli.data_view import print_json
+    from core.engine.catalog import find_catalog
+
+    rows = export_table(find_catalog(catalog), fmt, key, out)
+    if as_json:
+        print_json({"schema_version": 1, "file": str(out), "rows": rows})
+    else:
+        print(f"{rows:,} rows in {out}")
 
 
 @app.command()
