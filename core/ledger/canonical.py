@@ -49,7 +49,7 @@ def encode_payload(payload: msgspec.Struct) -> bytes:
 
 def encode_parents(parents: Sequence[int]) -> str:
     """Return parents as a JSON array without spaces, in the order given."""
-    return f"[{','.join(map(str, parents))}]" if parents else "[]"
+    return _ENCODER.encode(parents).decode()
 
 
 def row_hash(

@@ -19,7 +19,7 @@ Numbers = Callable[[tuple[Any, ...]], tuple[Decimal, ...]]
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Base of every row payload. Fields are str, int, bool, Decimal, None, tuples, string maps.
 
     A released payload never changes: a new field means a new version and an upcaster.

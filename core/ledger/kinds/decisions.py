@@ -78,7 +78,7 @@ class ProposalMade(Payload, frozen=True, kw_only=True):
         )
 
 
-class Check(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True, gc=False):
     """One check of a verdict."""
 
     name: str
