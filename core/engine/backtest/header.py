@@ -75,9 +75,12 @@ class Started:
                 seed=self.spec.seed,
                 strategies=tuple(
                     kinds.StrategyVersion(
-                        strategy_id=p.type.__name__, path=p.path, sha256=p.version
+                        # the engine numbers strategies in the order they are added
+                        strategy_id=f"{p.type.__name__}-{index:03d}",
+                        path=p.path,
+                        sha256=p.version,
                     )
-                    for p in self.plans
+                    for index, p in enumerate(self.plans)
                 ),
                 data=(meta.content_sha,),
                 config=self.config,
@@ -103,6 +106,7 @@ class Started:
 
     def seal(self, ledger: Ledger, result: RunResult, end_ns: int) -> None:
         """Write the row that ends a run."""
+        ledger.flush()
         outcome = kinds.RunOutcome.ENDED
         ledger.end_run(
             kinds.RunEnded(
