@@ -81,6 +81,12 @@ def expiration_of(intent: OrderIntent) -> int:
     return max(wanted, intent.ts_ns // NS_PER_SECOND + GTD_LEAST_S + 1)
 
 
+def needs_own_end(intent: OrderIntent) -> bool:
+    """Return whether a GTD order must end before the venue's shortest life, so that we cancel it ourselves."""
+    exact = intent.expire_ns // NS_PER_SECOND + GTD_EARLY_S
+    return intent.tif is TimeInForce.GTD and expiration_of(intent) > exact
+
+
 def build(
     intent: OrderIntent,
     price: Decimal,

@@ -20,14 +20,14 @@ from adapters.polymarket.executions import Executions
 from adapters.polymarket.fees import PolymarketFeeBook
 from adapters.polymarket.heartbeat import Heartbeat
 from adapters.polymarket.order_ids import OrderIds, SentOrder
-from adapters.polymarket.orders import SignedOrder, build
+from adapters.polymarket.orders import SignedOrder, build, needs_own_end
 from adapters.polymarket.preflight import check
 from adapters.polymarket.registry import Registry
 from adapters.polymarket.rest import ClobRest
 from adapters.polymarket.sockets import OnEvent, OnState, Socket, SocketState
 from adapters.polymarket.trades import TradeState, state_of, venue_time_ns
 from core.domain.clock import NS_PER_SECOND
-from core.domain.decision import OrderIntent, TimeInForce
+from core.domain.decision import OrderIntent
 from core.domain.errors import VenueRefused, VenueUncertain
 from core.domain.fees import Side
 from core.domain.money import ZERO
@@ -200,7 +200,7 @@ class PolymarketPort:
             raise
         if answer.orderID != signed.order_id:
             raise VenueUncertain("Polymarket answered with another order id", str(answer.orderID))
-        if intent.tif is TimeInForce.GTD:
+        if needs_own_end(intent):
             self._spawn(self._cancel_at(signed.order_id, intent.expire_ns), "polymarket-gtd")
         return self._note(self._answered(signed.order_id, answer))
 

@@ -1,0 +1,84 @@
+"""A live node on a fake Polymarket as a process: buys once, rests once, says what it holds each second."""
+
+import asyncio
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from core.domain.decision import TimeInForce
+from core.engine.backtest.strategies import plan_strategies
+from core.engine.live.node import Node, NodeSpec
+from core.engine.live.venue import open_venue
+from core.engine.strategy import BetaStrategy, StrategyConfig
+from core.ledger.kinds import RunMode
+
+D = Decimal
+
+
+class Config(StrategyConfig):
+    """What to buy and where."""
+
+    iid: str
+    quantity: Decimal = D(10)
+    rest_at: Decimal = D("0.38")
+
+
+class BuyOnce(BetaStrategy):
+    """Buys at the ask while it holds less than it wants, then rests a bid below."""
+
+    config_type = Config
+
+    def on_start(self):
+        self.asked = False
+        self.watch_book(self.config.iid)
+
+    def on_book(self, iid):
+        ask = self.best_ask(iid)
+        if ask is None or self.asked:
+            return
+        self.asked = True
+        if self.position(iid) < self.config.quantity:
+            self.buy(iid, self.config.quantity, ask.price, reason="first")
+        self.buy(iid, D(5), self.config.rest_at, tif=TimeInForce.GTC, reason="rest")
+
+    def on_refused(self, intent, refusal):
+        print(json.dumps({"refused": refusal.code}), flush=True)
+
+
+def say(node_status):
+    print(
+        json.dumps(
+            {
+                "positions": {p.instrument_id: str(p.quantity) for p in node_status.positions},
+                "fills": node_status.fills,
+                "cash": str(node_status.cash),
+                "link": node_status.link_up,
+                "unknown": node_status.unknown,
+                "halted": node_status.halted,
+            }
+        ),
+        flush=True,
+    )
+
+
+def main():
+    """Run with ``{"mode", "home", "settings", "params", "run_s"}`` as the only argument."""
+    told = json.loads(sys.argv[1])
+    settings = told["settings"] | {"conditions": tuple(told["settings"]["conditions"])}
+    spec = NodeSpec(
+        mode=RunMode(told["mode"]),
+        venue="POLYMARKET",
+        plans=tuple(plan_strategies("tests.integration.polymarket_node:BuyOnce", told["params"])),
+        home=Path(told["home"]),
+        capital=D(1000),
+        run_s=told.get("run_s", 0.0),
+        keep_orders=told.get("keep_orders", False),
+    )
+    node = Node(spec, open_venue("POLYMARKET", settings), on_status=say)
+    asyncio.run(node.run())
+    print(json.dumps({"ended": True}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""A whole node on a fake Polymarket: it trades, is killed, comes back, and holds what the venue says."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import asynccontextmanager
+
+from aiohttp.test_utils import TestServer
+
+from adapters.fake.polymarket.server import FakePolymarket
+from tests.integration.polymarket_stand import (
+    C1,
+    C2,
+    IYES,
+    KEY,
+    PUBLIC,
+    SECRET,
+    eventually,
+    exchange,
+    infos,
+    settings,
+)
+
+
+@asynccontextmanager
+async def venue(tmp_path, **options):
+    fake = FakePolymarket(
+        exchange(1_000_000_000), infos(), secret=SECRET, public_key=PUBLIC, **options
+    )
+    server = TestServer(fake.app())
+    await server.start_server()
+    told = settings(server, tmp_path) | {
+        "conditions": [C1, C2],
+        "private_key": KEY,
+        "state_dir": str(tmp_path / "state"),
+        "heartbeat_s": 1.0,
+    }
+    yield fake, told
+    await server.close()
+
+
+class NodeProcess:
+    """The node in a process of its own, and what it said."""
+
+    def __init__(self, root, tmp_path, told, mode="live", **more):
+        self.said, self.errors = [], b""
+        self.root, self.proc = root, None
+        self.argument = json.dumps(
+            {
+                "mode": mode,
+                "home": str(tmp_path / "home"),
+                "settings": told,
+                "params": {"iid": IYES},
+                **more,
+            }
+        )
+
+    async def start(self):
+        self.proc = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.integration.polymarket_node",
+            self.argument,
+            cwd=self.root,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(self.root)},
+        )
+        self.tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._err())]
+
+    async def _read(self):
+        async for line in self.proc.stdout:
+            try:
+                self.said.append(json.loads(line))
+            except json.JSONDecodeError:
+                self.errors += line
+
+    async def _err(self):
+        self.errors += await self.proc.stderr.read()
+
+    def held(self):
+        status = [s for s in self.said if "positions" in s]
+        return {i: float(q) for i, q in status[-1]["positions"].items()} if status else None
+
+    async def end(self, sig=signal.SIGTERM):
+        self.proc.send_signal(sig)
+        code = await asyncio.wait_for(self.proc.wait(), 20)
+        await asyncio.gather(*self.tasks)
+        return code
+
+
+async def test_a_node_trades_is_killed_and_comes_back_with_the_same_position(tmp_path, repo_root):
+    async with venue(tmp_path) as (fake, told):
+        node = NodeProcess(repo_root, tmp_path, told)
+        await node.start()
+        await eventually(lambda: node.held() == {IYES: 10.0} or node.proc.returncode, 30)
+        assert node.held() is not None, node.errors.decode()[-3000:]
+        await eventually(lambda: len(fake.exchange.working()) == 1)
+        assert await node.end(signal.SIGKILL) == -signal.SIGKILL
+        held = fake.exchange.account.positions()
+        # While it is dead the resting bid fills.
+        fake.exchange.trade(C1, 3800, 10_500, "ask", time.time_ns())
+        assert fake.exchange.account.positions()[(C1, "YES")] >= held[(C1, "YES")]
+        started = time.monotonic()
+        again = NodeProcess(repo_root, tmp_path, told)
+        await again.start()
+        truth = fake.exchange.account.positions()[(C1, "YES")] / 100
+        await eventually(lambda: again.held() and again.held().get(IYES) == truth, 30)
+        assert time.monotonic() - started < 20
+        await asyncio.sleep(1.5)
+        assert again.held()[IYES] == truth
+        assert await again.end() == 0, again.errors.decode()[-3000:]
+        assert not fake.exchange.working()
+        assert again.said[-1] == {"ended": True}
+        posts = [s for _, s in fake.requests if s == "POST /order"]
+        assert len(posts) == len(fake.exchange.orders)
+
+
+async def test_a_paper_node_trades_the_live_market_without_a_key(tmp_path, repo_root):
+    async with venue(tmp_path) as (fake, told):
+        keyless = {k: v for k, v in told.items() if k != "private_key"}
+        node = NodeProcess(repo_root, tmp_path, keyless, mode="paper")
+        await node.start()
+        await eventually(lambda: node.held() or node.proc.returncode, 30)
+        assert node.held() == {IYES: 10.0}, node.errors.decode()[-3000:]
+        assert await node.end() == 0
+        assert not fake.exchange.orders
+        assert not any("POST" in s for _, s in fake.requests)
+
+
+async def test_a_trade_that_fails_on_chain_leaves_no_position_in_the_node(tmp_path, repo_root):
+    async with venue(tmp_path, fail=lambda n: n == 0, mine_s=1.5) as (fake, told):
+        node = NodeProcess(repo_root, tmp_path, told)
+        await node.start()
+        await eventually(lambda: node.held() or node.proc.returncode, 30)
+        assert node.held() == {IYES: 10.0}, node.errors.decode()[-3000:]
+        await eventually(lambda: node.held() == {}, 15)
+        assert fake.exchange.account.positions() == {}
+        assert await node.end() == 0, node.errors.decode()[-3000:]
+
+
+async def test_a_resolution_pays_the_node_out(tmp_path, repo_root):
+    async with venue(tmp_path) as (fake, told):
+        node = NodeProcess(repo_root, tmp_path, told)
+        await node.start()
+        await eventually(lambda: node.held() or node.proc.returncode, 30)
+        assert node.held() == {IYES: 10.0}, node.errors.decode()[-3000:]
+        await asyncio.sleep(0.8)
+        fake.exchange.settle(C1, 10_000, time.time_ns())
+        await eventually(lambda: node.held() == {}, 15)
+        assert await node.end() == 0, node.errors.decode()[-3000:]
+
+
+async def test_an_answer_that_is_lost_neither_loses_nor_doubles_the_order(tmp_path, repo_root):
+    from adapters.fake.faults import Fault, FaultKind, FaultSchedule
+
+    faults = FaultSchedule((Fault(FaultKind.DROP_RESPONSE, match="POST /order", count=2),))
+    async with venue(tmp_path, faults=faults) as (fake, told):
+        node = NodeProcess(repo_root, tmp_path, told)
+        await node.start()
+        await eventually(lambda: node.held() or node.proc.returncode, 30)
+        assert node.held() == {IYES: 10.0}, node.errors.decode()[-3000:]
+        await eventually(lambda: node.said[-1].get("unknown") == 0, 15)
+        assert len(fake.exchange.orders) == 2
+        assert await node.end() == 0, node.errors.decode()[-3000:]
+        assert not fake.exchange.working()
