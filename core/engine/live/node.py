@@ -421,6 +421,7 @@ def engine_config() -> LiveExecutionEngineConfig:
     """Return the engine's own checks: unknown submits are kept, silent changes are found within seconds."""
     return LiveExecutionEngineConfig(
         reconciliation_startup_delay_secs=1.0,
+        allow_overfills=True,  # a market BUY in dollars can fill more shares than asked (ADR 0056)
         submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
         open_check_interval_secs=5.0,
         open_check_open_only=False,

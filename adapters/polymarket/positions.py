@@ -1,0 +1,228 @@
+"""Split, merge, redeem and convert of Polymarket tokens: calls built and capped here, sent only through a port.
+
+Nothing leaves by default: `Positions` is a dry run unless it is given a sender and ``dry_run=False``. A sender is a
+relayer or a node of the chain; none is part of this module, so that no code path can spend by accident.
+
+======== ===================================== ===========================================================
+call     version 1 (collateral adapters)       version 2 (router)
+======== ===================================== ===========================================================
+split    splitPosition, partition [1, 2]       split(bytes31,uint256)
+merge    mergePositions, partition [1, 2]      merge(bytes31,uint256)
+redeem   redeemPositions, index sets [1, 2]    redeem(bytes31,uint256,uint256)
+convert  convertPositions (neg-risk adapter)   convert(bytes29,uint16,uint256)
+======== ===================================== ===========================================================
+
+Of the router the selectors are known, not the meaning of the last argument of ``redeem``; a version 2 redeem is
+therefore built for a dry run but refused for sending until it has been proven on chain (ADR 0056).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from adapters.polymarket.amounts import MICRO, whole
+from adapters.polymarket.eip712 import address_word, keccak256, word
+from core.domain.errors import GateClosed, UsageError
+from core.domain.market import Market
+
+PUSD = "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB"
+CTF_ADAPTER = "0xAdA100Db00Ca00073811820692005400218FcE1f"
+NEG_RISK_CTF_ADAPTER = "0xadA2005600Dec949baf300f4C6120000bDB6eAab"
+NEG_RISK_ADAPTER = "0xd91E80cF2E7be2e162c6513ceD06f1dD0dA35296"
+ROUTER = "0x12121212006e4CD160D18e3f00711DA5c3372600"
+PARTITION = (1, 2)
+MAX_OUTCOMES = 256
+
+
+class Action(StrEnum):
+    """What is done with tokens."""
+
+    SPLIT = "split"
+    MERGE = "merge"
+    REDEEM = "redeem"
+    CONVERT = "convert"
+
+
+SIGNATURES = {
+    ("v1", Action.SPLIT): "splitPosition(address,bytes32,bytes32,uint256[],uint256)",
+    ("v1", Action.MERGE): "mergePositions(address,bytes32,bytes32,uint256[],uint256)",
+    ("v1", Action.REDEEM): "redeemPositions(address,bytes32,bytes32,uint256[])",
+    ("v1", Action.CONVERT): "convertPositions(bytes32,uint256,uint256)",
+    ("v2", Action.SPLIT): "split(bytes31,uint256)",
+    ("v2", Action.MERGE): "merge(bytes31,uint256)",
+    ("v2", Action.REDEEM): "redeem(bytes31,uint256,uint256)",
+    ("v2", Action.CONVERT): "convert(bytes29,uint16,uint256)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One contract call, ready to send.
+
+    Attributes
+    ----------
+    amount : Decimal
+        Dollars or shares that move; 0 for a version 1 redeem, which takes everything.
+    proven : bool
+        Whether every argument's meaning is documented.
+    """
+
+    action: Action
+    to: str
+    data: str
+    amount: Decimal
+    proven: bool = True
+
+
+class Sender(Protocol):
+    """Where calls go when they are really sent."""
+
+    async def send(self, to: str, data: str) -> str:
+        """Send one call; return its transaction id."""
+        ...
+
+
+def selector(signature: str) -> bytes:
+    """Return the four bytes that name a function."""
+    return keccak256(signature.encode())[:4]
+
+
+def _bytes_word(text: str, size: int) -> bytes:
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raw = b""
+    if len(raw) != size:
+        raise UsageError(f"not an id of {size} bytes", text[:80])
+    return raw.ljust(32, b"\0")
+
+
+def _encoded(signature: str, words: Sequence[bytes]) -> str:
+    return "0x" + (selector(signature) + b"".join(words)).hex()
+
+
+def build(
+    action: Action,
+    market: Market,
+    amount: Decimal,
+    *,
+    outcome: int = 0,
+    index_set: int = 0,
+) -> Call:
+    """Return the call of an action on one market.
+
+    Parameters
+    ----------
+    amount : Decimal
+        Dollars or shares, at most 6 decimals.
+    outcome : int
+        Held outcome of a version 2 redeem.
+    index_set : int
+        NO tokens to convert, one bit for each outcome of the event.
+
+    Raises
+    ------
+    UsageError, VenueRefused
+        If ids or amount cannot be used.
+    """
+    version = "v2" if market.info.get("version") == "v2" else "v1"
+    signature = SIGNATURES[(version, action)]
+    micro = whole(amount, MICRO, "amount")
+    if action is Action.CONVERT:
+        return _convert(version, signature, market, micro, index_set, amount)
+    if version == "v2":
+        condition = _bytes_word(market.market_id, 31)
+        words = [condition, word(micro)]
+        if action is Action.REDEEM:
+            words = [condition, word(outcome), word(micro)]
+        call = _encoded(signature, words)
+        return Call(action, ROUTER, call, amount, proven=action is not Action.REDEEM)
+    adapter = NEG_RISK_CTF_ADAPTER if market.info.get("neg_risk") else CTF_ADAPTER
+    head = [address_word(PUSD), bytes(32), _bytes_word(market.market_id, 32)]
+    array = [word(len(PARTITION)), *(word(p) for p in PARTITION)]
+    if action is Action.REDEEM:
+        words = [*head, word(4 * 32), *array]
+        return Call(action, adapter, _encoded(signature, words), Decimal(0))
+    words = [*head, word(5 * 32), word(micro), *array]
+    return Call(action, adapter, _encoded(signature, words), amount)
+
+
+def _convert(
+    version: str, signature: str, market: Market, micro: int, index_set: int, amount: Decimal
+) -> Call:
+    """Return the conversion of NO tokens; its payout in pUSD is not documented, so it is never proven."""
+    if not market.neg_risk_id:
+        raise UsageError("only neg-risk events convert", market.market_id)
+    if not 0 < index_set < 1 << MAX_OUTCOMES:
+        raise UsageError("no outcome to convert", index_set)
+    if version == "v2":
+        if index_set.bit_count() != 1:
+            raise UsageError("version 2 converts one NO at a time", bin(index_set))
+        event = _bytes_word(market.neg_risk_id, 29)
+        words = [event, word(index_set.bit_length() - 1), word(micro)]
+        return Call(Action.CONVERT, ROUTER, _encoded(signature, words), amount, proven=False)
+    words = [_bytes_word(market.neg_risk_id, 32), word(index_set), word(micro)]
+    return Call(Action.CONVERT, NEG_RISK_ADAPTER, _encoded(signature, words), amount, proven=False)
+
+
+class Positions:
+    """Sends calls within caps, or says what it would send.
+
+    Parameters
+    ----------
+    sender : Sender, optional
+        None makes every call a dry run.
+    cap : Decimal
+        Most dollars or shares of one call.
+    total_cap : Decimal
+        Most of all calls of this process.
+    halted : bool
+        The kill switch: nothing is sent while it is set.
+    """
+
+    def __init__(
+        self,
+        sender: Sender | None = None,
+        *,
+        dry_run: bool = True,
+        cap: Decimal = Decimal(50),
+        total_cap: Decimal = Decimal(200),
+    ) -> None:
+        self.sender, self.dry_run, self.cap, self.total_cap = sender, dry_run, cap, total_cap
+        self.halted = False
+        self.spent = Decimal(0)
+        self.done: list[tuple[Call, str]] = []
+
+    async def run(self, call: Call) -> str:
+        """Send a call; return its transaction id, or ``"dry-run"``.
+
+        Raises
+        ------
+        GateClosed
+            If the call is halted, above a cap, or not proven.
+        """
+        if call.amount > self.cap:
+            raise GateClosed("above the cap of one call", call.amount, f"the cap is {self.cap}")
+        if self.spent + call.amount > self.total_cap:
+            raise GateClosed(
+                "above the cap of all calls",
+                self.spent + call.amount,
+                f"the cap is {self.total_cap}",
+            )
+        if self.dry_run or self.sender is None:
+            self.done.append((call, "dry-run"))
+            return "dry-run"
+        if self.halted:
+            raise GateClosed("position calls are halted", call.action, "beta risk resume")
+        if not call.proven:
+            raise GateClosed(
+                "this call has not been proven on chain", call.action, "use a dry run; see ADR 0056"
+            )
+        self.spent += call.amount  # counted before it leaves: a lost answer may still have spent
+        sent = await self.sender.send(call.to, call.data)
+        self.done.append((call, sent))
+        return sent
