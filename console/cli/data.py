@@ -138,3 +138,34 @@ def verify(catalog: CatalogName, as_json: AsJson = False) -> None:
     show_verification(result, as_json)
     if not result.passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def clean(
+    catalog: Annotated[str, typer.Argument(help="Catalog to thin; none: remove leftovers.")] = "",
+    hot_days: Annotated[float, typer.Option(help="Days of full detail.")] = 30.0,
+    warm_days: Annotated[float, typer.Option(help="Days of top of book by the minute.")] = 180.0,
+    as_of: Annotated[str, typer.Option(help="End of the hot window (ISO 8601); default now.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Thin a catalog to its retention windows, or remove what killed imports left behind."""
+    import time
+
+    from console.cli.data_view import print_json, show_cleaning
+    from core.domain.clock import ns_from_iso
+    from core.engine.catalog import find_catalog
+    from core.engine.catalog.resolve import sweep_catalogs
+    from core.engine.catalog.retention import Windows, clean_catalog
+
+    if not catalog:
+        removed = [str(path) for path in sweep_catalogs()]
+        if as_json:
+            print_json({"schema_version": 1, "removed": removed})
+        else:
+            print("\n".join(f"removed {path}" for path in removed) or "nothing to remove")
+        return
+    now_ns = ns_from_iso(as_of) if as_of else time.time_ns()
+    windows = Windows(hot_days, warm_days)
+    done = clean_catalog(find_catalog(catalog).root, windows, now_ns, dry_run=dry_run)
+    show_cleaning(done, as_json)

@@ -14,6 +14,7 @@ from rich.table import Table
 from adapters.history.report import IngestReport
 from core.domain.clock import iso_from_ns
 from core.engine.catalog import Catalog, catalog_names, find_catalog
+from core.engine.catalog.retention import Cleaning
 from core.engine.catalog.verify import Verification
 
 
@@ -61,13 +62,14 @@ def show_report(report: IngestReport, as_json: bool) -> None:
     out = Console()
     read = ", ".join(f"{name} {rows:,}" for name, rows in report.rows_in.items())
     wrote = ", ".join(f"{kind} {rows:,}" for kind, rows in report.rows_out.items())
-    out.print(f"[bold]{report.set}[/bold] -> {report.catalog}", highlight=False)
-    out.print(f"read    {read}", highlight=False)
-    out.print(f"wrote   {wrote}", highlight=False)
+    out.print(f"[bold]{report.set}[/bold] -> {report.catalog}", highlight=False, soft_wrap=True)
+    out.print(f"read    {read}", highlight=False, soft_wrap=True)
+    out.print(f"wrote   {wrote}", highlight=False, soft_wrap=True)
     out.print(
         f"markets {report.markets:,} ({report.settled:,} settled, {report.unresolved:,} unresolved), "
         f"{report.seconds:.1f} s, {report.rows_per_s:,} rows/s",
         highlight=False,
+        soft_wrap=True,
     )
     if report.checks:
         table = Table("check", "held", "cases", "failed", title="Verified", title_justify="left")
@@ -81,9 +83,9 @@ def show_report(report: IngestReport, as_json: bool) -> None:
             fate = ", ".join(f"{name} {rows:,}" for name, rows in issue["fate"].items())
             table.add_row(code, f"{issue['rows']:,}", fate, issue["meaning"])
         out.print(table)
-        out.print(f"every row: {report.issues_file}", highlight=False)
+        out.print(f"every row: {report.issues_file}", highlight=False, soft_wrap=True)
     for note in report.notes:
-        out.print(f"note: {note}", highlight=False)
+        out.print(f"note: {note}", highlight=False, soft_wrap=True)
 
 
 def show_catalogs(as_json: bool) -> None:
@@ -126,8 +128,10 @@ def show_catalog(catalog: Catalog, limit: int, as_json: bool) -> None:
         return
     out = Console()
     kind = "[yellow]synthetic[/yellow]" if meta.synthetic else "real"
-    out.print(f"[bold]{meta.name}[/bold] ({kind}) {meta.source}", highlight=False)
-    out.print(f"created {meta.created}, content {meta.content_sha[:16]}", highlight=False)
+    out.print(f"[bold]{meta.name}[/bold] ({kind}) {meta.source}", highlight=False, soft_wrap=True)
+    out.print(
+        f"created {meta.created}, content {meta.content_sha[:16]}", highlight=False, soft_wrap=True
+    )
     table = Table("kind", "rows", "instruments", "from", "to")
     for p in meta.periods:
         start, end = iso_from_ns(p.start_ns), iso_from_ns(p.end_ns)
@@ -139,9 +143,11 @@ def show_catalog(catalog: Catalog, limit: int, as_json: bool) -> None:
         table.add_row(m.market_id, m.venue, paid, m.question)
     out.print(table)
     if len(markets) > limit:
-        out.print(f"... {len(markets) - limit:,} more markets (--limit)", highlight=False)
+        out.print(
+            f"... {len(markets) - limit:,} more markets (--limit)", highlight=False, soft_wrap=True
+        )
     for note in meta.notes:
-        out.print(f"note: {note}", highlight=False)
+        out.print(f"note: {note}", highlight=False, soft_wrap=True)
 
 
 def show_verification(result: Verification, as_json: bool) -> None:
@@ -160,6 +166,21 @@ def show_verification(result: Verification, as_json: bool) -> None:
         out.print(
             f"{level} {code} x{len(found):,}: {first.subject}: {first.detail}", highlight=False
         )
+
+
+def show_cleaning(done: Cleaning, as_json: bool) -> None:
+    """Print what a clean-up did."""
+    if as_json:
+        print_json(done.to_dict())
+        return
+    verb = "thinned" if done.applied else "would thin at least"
+    Console().print(
+        f"{done.catalog}: {verb} {done.series:,} instruments, rows {done.rows_before:,} -> "
+        f"{done.rows_after:,}, bytes {done.bytes_before:,} -> {done.bytes_after:,} "
+        f"(full from {done.hot_from}, minutes from {done.warm_from})",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _day(ts_ns: int) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import polars as pl
 
-from adapters.history.crosses import without_crosses
 from adapters.history.issues import Fate, Issue
 from adapters.history.job import IngestJob
 from adapters.history.levels import book_from_sizes, mirrored
@@ -24,6 +23,7 @@ from core.engine.catalog import (
     QuoteColumns,
     TradeColumns,
 )
+from core.engine.catalog.crosses import without_crosses
 from core.engine.catalog.replay import Int64, Mask
 
 Parts = dict[int, pl.DataFrame]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapters.history.crosses import join
 from adapters.history.issues import Fate, Issue
 from adapters.history.job import IngestJob
 from adapters.kalshi.loaders.sessions import Session, off_grid
@@ -12,6 +11,7 @@ from adapters.kalshi.loaders.ticker import TickerCheck
 from core.domain.grid import TickGrid
 from core.domain.market import Market
 from core.engine.catalog import F_LAST, F_SNAPSHOT, BookAction, BookSide, DeltaColumns
+from core.engine.catalog.crosses import join
 from core.engine.catalog.replay import Int64, Replay, batch_ends, replay_increments
 
 _SIDE = 10_001

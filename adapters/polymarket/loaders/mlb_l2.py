@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from adapters.history.crosses import without_crosses
 from adapters.history.frames import floats, read_frame, ticks_of
 from adapters.history.issues import Fate, Issue
 from adapters.history.job import IngestJob
@@ -25,6 +24,7 @@ from core.domain.clock import NS_PER_SECOND
 from core.domain.fees import FeeSchedule
 from core.domain.market import Event, Market, Outcome
 from core.engine.catalog import DeltaColumns, QuoteColumns
+from core.engine.catalog.crosses import without_crosses
 from core.engine.catalog.replay import Int64, Mask
 from core.engine.catalog.tops import tops_of
 

@@ -85,6 +85,9 @@ class CatalogMeta:
         sha256 over all rows, markets and events: equal content, equal value on every machine.
     notes : tuple of str
         Assumptions a reader must know (assumed sizes, inferred times).
+    full_from_ns, minutes_from_ns : int
+        After a clean-up: data before `full_from_ns` is top of book by the minute, before
+        `minutes_from_ns` hourly bars only. 0 = nothing was thinned.
     """
 
     name: str
@@ -95,6 +98,8 @@ class CatalogMeta:
     periods: tuple[Period, ...]
     notes: tuple[str, ...] = ()
     licence: str = ""
+    full_from_ns: int = 0
+    minutes_from_ns: int = 0
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> str:

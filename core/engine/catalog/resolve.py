@@ -12,6 +12,7 @@ from pathlib import Path
 from core.domain.errors import MissingData
 from core.engine.catalog.layout import CATALOG_JSON
 from core.engine.catalog.reader import Catalog
+from core.engine.catalog.staging import sweep
 from core.engine.venues import load_object
 
 #: Name of the embedded synthetic catalog, and the function ``(Path) -> None`` that makes it.
@@ -48,6 +49,15 @@ def find_catalog(name_or_path: str | Path) -> Catalog:
             known = ", ".join([SAMPLE, *(n for n in catalog_names() if n != SAMPLE)])
             raise MissingData("no such catalog", name_or_path, f"known catalogs: {known}")
     return Catalog.open(path)
+
+
+def sweep_catalogs() -> list[Path]:
+    """Remove what killed writers left among the named catalogs; return the folders removed."""
+    root = catalogs_root()
+    if not root.is_dir():
+        return []
+    names = {p.name[1:].rpartition(".")[0] for p in root.iterdir() if p.name.startswith(".")}
+    return [path for name in sorted(names) if name for path in sweep(root / name)]
 
 
 def catalog_names() -> list[str]:

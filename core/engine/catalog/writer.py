@@ -99,6 +99,7 @@ class CatalogWriter:
         self._used: dict[str, Precision] = {}
         self._entries: dict[str, FileEntry] = {}
         self._last: dict[tuple[Kind, str], list[tuple[int, int]]] = {}
+        self._full_from_ns = self._minutes_from_ns = 0
         self._staging: Staging | None = None
         self._sink: FileSink | None = None
 
@@ -146,6 +147,7 @@ class CatalogWriter:
         self._source = "; ".join(dict.fromkeys(s for s in (old.meta.source, self._source) if s))
         self._licence = "; ".join(dict.fromkeys(s for s in (old.meta.licence, self._licence) if s))
         self._notes.extend(old.meta.notes)
+        self.detail(old.meta.full_from_ns, old.meta.minutes_from_ns)
         self._markets.update(old.markets())
         self._events.update(old.events())
         self._precisions.update(old.precisions())
@@ -181,6 +183,21 @@ class CatalogWriter:
     def pairs(self, pairs: Iterable[Pair]) -> None:
         """Add spot pairs, each as a market with one outcome."""
         self.markets(pair.market() for pair in pairs)
+
+    def remove(self, entry: FileEntry) -> None:
+        """Leave a file of the extended catalog out of the new one."""
+        self._entries.pop(entry.path, None)
+        spans = self._last.get((entry.kind, entry.key), [])
+        if (entry.start_ns, entry.end_ns) in spans:
+            spans.remove((entry.start_ns, entry.end_ns))
+        if not spans:
+            self._last.pop((entry.kind, entry.key), None)
+        if self._staging is not None:
+            (self._staging.root / entry.path).unlink(missing_ok=True)
+
+    def detail(self, full_from_ns: int, minutes_from_ns: int) -> None:
+        """State how much detail is left after a clean-up (see `CatalogMeta`)."""
+        self._full_from_ns, self._minutes_from_ns = full_from_ns, minutes_from_ns
 
     def note(self, text: str) -> None:
         """Record an assumption that readers of results must know."""
@@ -316,6 +333,8 @@ class CatalogWriter:
             periods=periods_of(data),
             notes=tuple(self._notes),
             licence=self._licence,
+            full_from_ns=self._full_from_ns,
+            minutes_from_ns=self._minutes_from_ns,
         )
         (root / layout.CATALOG_JSON).write_text(meta.to_json())
 

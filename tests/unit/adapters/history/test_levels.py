@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.history.crosses import without_crosses
 from adapters.history.levels import book_from_sizes, mirrored
 from core.engine.catalog import F_LAST, BookAction, DeltaColumns
+from core.engine.catalog.crosses import without_crosses
 from core.engine.catalog.tops import tops_of
 
 ROW = st.tuples(

@@ -10,8 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from core.engine.catalog import F_LAST, F_SNAPSHOT, BookAction, BookSide, DeltaColumns
-from core.engine.catalog.replay import Int64
+from core.engine.catalog.columns import (
+    F_LAST,
+    F_SNAPSHOT,
+    BookAction,
+    BookSide,
+    DeltaColumns,
+    Int64,
+)
 from core.engine.catalog.tops import tops_of
 
 Episode = tuple[int, int, int]
@@ -42,6 +48,16 @@ def without_crosses(cols: DeltaColumns, subject: str) -> tuple[DeltaColumns, lis
         done = until + 1
     parts.append(cols.take(slice(done, len(cols))))
     return join([p for p in parts if len(p)]), episodes
+
+
+def starting_at(cols: DeltaColumns, row: int) -> DeltaColumns:
+    """Return the rows from `row` on, with the whole book of that moment in front as a snapshot."""
+    rest: DeltaColumns = cols.take(slice(row, len(cols)))
+    if row == 0 or not len(rest) or rest.action[0] == BookAction.CLEAR:
+        return rest
+    opening = _rows(cols, _state(cols, row - 1), rest.ts[0], rest.sequence[0])
+    opening.flags[-1] &= ~np.uint8(F_LAST)  # one batch with the first change
+    return join([opening, rest])
 
 
 def join(parts: list[DeltaColumns]) -> DeltaColumns:
