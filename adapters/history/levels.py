@@ -49,54 +49,47 @@ def book_from_sizes(
     -----
     The removal of a level that is not there changes nothing and is left out.
     """
-    before = _before(np.cumsum(opens), side, price, size)
-    acts = (size > 0) | (before > 0)
+    shift = np.cumsum(opens)
+    before = _before(shift, side, price, size)
     action = np.where(
         size == 0,
         np.uint8(BookAction.DELETE),
         np.where(before == 0, np.uint8(BookAction.ADD), np.uint8(BookAction.UPDATE)),
     )
     # A CLEAR goes in front of every snapshot; `place` spreads the rows to make room for it.
-    shift = np.cumsum(opens)
-    n = len(ts) + int(opens.sum())
-    place = np.arange(len(ts)) + shift
+    n, place = len(ts) + int(opens.sum()), np.arange(len(ts)) + shift
     clear = place[opens] - 1
-    keep = np.ones(n, dtype=bool)
-    keep[place] = acts
-    out_ts = np.empty(n, dtype=np.int64)
-    out_ts[place], out_ts[clear] = ts, ts[opens]
-    out_action = np.full(n, np.uint8(BookAction.CLEAR))
-    out_action[place] = action
-    out_side = np.zeros(n, dtype=np.uint8)
-    out_side[place] = np.where(side == 0, np.uint8(BookSide.BUY), np.uint8(BookSide.SELL))
-    out_price, out_size = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    out_price[place], out_size[place] = price, size
-    out_seq = np.zeros(n, dtype=np.uint64)
-    if seq is not None:
-        out_seq[place], out_seq[clear] = seq.astype(np.uint64), seq[opens].astype(np.uint64)
-    flags = np.zeros(n, dtype=np.uint8)
-    flags[clear] = F_SNAPSHOT
-    if snapshot is not None:
-        flags[place] |= np.where(snapshot, np.uint8(F_SNAPSHOT), np.uint8(0))
-    columns: list[Any] = [
-        c[keep] for c in (out_ts, out_action, out_side, out_price, out_size, flags, out_seq)
-    ]
+
+    def spread(values: Any, kind: Any, at_clear: Any = 0) -> Any:
+        column = np.zeros(n, dtype=kind)
+        column[place], column[clear] = values, at_clear
+        return column
+
+    rows_flag = np.zeros(len(ts)) if snapshot is None else np.where(snapshot, F_SNAPSHOT, 0)
+    numbers = np.zeros(len(ts)) if seq is None else seq
+    keep = spread((size > 0) | (before > 0), bool, True)
+    columns = {
+        "ts_event": spread(ts, np.int64, ts[opens]),
+        "action": spread(action, np.uint8, BookAction.CLEAR),
+        "side": spread(np.where(side == 0, BookSide.BUY, BookSide.SELL), np.uint8, BookSide.NONE),
+        "price": spread(price, np.int64),
+        "size": spread(size, np.int64),
+        "flags": spread(rows_flag, np.uint8, F_SNAPSHOT),
+        "sequence": spread(numbers, np.uint64, numbers[opens]),
+    }
+    columns = {name: column[keep] for name, column in columns.items()}
     if close_ns is not None:
-        ends = (close_ns, BookAction.CLEAR, 0, 0, 0, 0, columns[-1][-1])
-        columns = [
-            np.append(c, np.array([e], dtype=c.dtype)) for c, e in zip(columns, ends, strict=True)
-        ]
-    columns[5] |= np.where(batch_ends(columns[0]), np.uint8(F_LAST), np.uint8(0))
-    return DeltaColumns(
-        ts_event=columns[0],
-        size_precision=size_precision,
-        action=columns[1],
-        side=columns[2],
-        price=columns[3],
-        size=columns[4],
-        flags=columns[5],
-        sequence=columns[6],
-    )
+        last = {
+            "ts_event": close_ns,
+            "action": BookAction.CLEAR,
+            "sequence": columns["sequence"][-1],
+        }
+        columns = {
+            name: np.append(column, np.array([last.get(name, 0)], dtype=column.dtype))
+            for name, column in columns.items()
+        }
+    columns["flags"] |= np.where(batch_ends(columns["ts_event"]), np.uint8(F_LAST), np.uint8(0))
+    return DeltaColumns(size_precision=size_precision, **columns)
 
 
 def mirrored(cols: DeltaColumns) -> DeltaColumns:
