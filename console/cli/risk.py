@@ -237,5 +237,7 @@ def _print_report(report: dict[str, Any]) -> None:
     for title in ("limit", "value", ""):
         table.add_column(title)
     for key, value in report["limits"].items():
+        if key == "phases":
+            value = ", ".join(f"{p['name']} from {p['from_usd']}" for p in report["phases"])
         table.add_row(key, value, "changed" if key in report["changed"] else "")
     console.print(table)

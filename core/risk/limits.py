@@ -6,6 +6,7 @@ No strategy or model holds a reference through which a limit could be written.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from decimal import Decimal
 from itertools import pairwise
@@ -287,13 +288,19 @@ class Limits(Section):
         ]  # fmt: skip
 
     def flat(self) -> dict[str, str]:
-        """Return every scalar limit as ``section.key`` to text (for rows, `beta risk show` and `set`)."""
+        """Return every limit as ``section.key`` to text (for rows, `beta risk show` and `set`)."""
         out: dict[str, str] = {}
         for section, value in self:
             if isinstance(value, Section):
                 out |= {f"{section}.{key}": str(v) for key, v in value}
         out["blacklist"] = ",".join(self.blacklist)
+        out["phases"] = json.dumps([p.model_dump(mode="json") for p in self.phases])
         return out
+
+    @classmethod
+    def of(cls, flat: dict[str, str]) -> Limits:
+        """Return the limits that `flat` described (a run's record)."""
+        return cls().changed(flat)
 
     def changed(self, changes: dict[str, str]) -> Limits:
         """Return these limits with ``section.key`` changes applied and everything checked again.
@@ -309,11 +316,20 @@ class Limits(Section):
             if key not in known:
                 raise ConfigError("no such limit", key, f"did you mean {_nearest(key, known)}?")
             section, _, name = key.partition(".")
-            if not name:
+            if key == "phases":
+                plain[section] = _parsed(text)
+            elif not name:
                 plain[section] = tuple(v.strip() for v in text.split(",") if v.strip())
             else:
                 plain[section][name] = text
         return build(plain, "beta risk show lists the limits in force")
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as exc:
+        raise ConfigError("phases are a JSON list", text[:80], "beta risk show --json") from exc
 
 
 def _nearest(key: str, known: dict[str, str]) -> str:

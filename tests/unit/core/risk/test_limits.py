@@ -101,6 +101,17 @@ def test_a_profile_of_ones_own_is_read_from_a_file(tmp_path):
         load_profile("nosuch")
 
 
+@pytest.mark.parametrize("name", profile_names())
+def test_limits_can_be_rebuilt_from_a_runs_record(name: str):
+    limits = load_profile(name)
+    again = Limits.of(limits.flat())
+    assert again.model_copy(update={"name": name}) == limits
+    with pytest.raises(ConfigError):
+        limits.changed({"phases": "not json"})
+    with pytest.raises(ConfigError):
+        limits.changed({"phases": "[]"})
+
+
 def test_limits_are_frozen():
     limits = load_profile()
     with pytest.raises(Exception, match="frozen"):
