@@ -150,6 +150,8 @@ def open_run(spec: BacktestSpec, universe: Universe, plans: list[StrategyPlan]) 
         "engine": version("nautilus_trader"),
         "platform": version("beta-trader"),
     }
+    if spec.venue_paths:
+        config["venue_paths"] = dict(spec.venue_paths)
     text = json.dumps(config, sort_keys=True, default=_plain)
     digest = hashlib.sha256(text.encode()).hexdigest()
     # The wall clock is only in the name of the run, never in a decision.

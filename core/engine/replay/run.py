@@ -1,0 +1,176 @@
+"""Repeat a recorded run in a process of its own and compare row by row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from core.domain.errors import BetaError, StrategyError
+from core.engine.backtest.spec import Progress
+from core.engine.replay.recorded import RecordedRun, catalog_for, causes, recorded_run
+from core.engine.replay.report import Divergence, ReplayReport
+from core.ledger.compare import NOT_COMPARED, Comparable, Difference, comparable
+from core.ledger.reader import LedgerReader
+from core.ledger.selection import Selection
+
+#: From here the child finds this package, whatever the working directory is.
+ROOT = Path(__file__).resolve().parents[3]
+#: The data set is compared as a cause, so that the first decision it changed is the row that is named.
+LEFT_OUT = NOT_COMPARED | {"data.manifest"}
+#: Compared in this order; the first that differs names the difference.
+FIELDS = ("kind", "ts_event", "payload", "parents")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """What to replay.
+
+    Attributes
+    ----------
+    ledger : Path
+        Ledger folder that holds the run.
+    run_id : str
+        Run; empty = the newest backtest.
+    selection : Selection
+        Which rows count (window or hour). The run is repeated whole: a decision depends on all before.
+    catalog : str or Path, optional
+        Catalog to read; None = the one with the recorded content, else of the recorded name.
+    files : dict
+        Module name to file, for strategies that are files outside the packages.
+    keep : Path, optional
+        Folder that keeps the replay's own ledger.
+    changes : dict
+        Values of the recorded configuration to replace (``params``, ``limits``, ``latency_ms``...), to see
+        from which decision on they matter.
+    """
+
+    ledger: Path
+    run_id: str = ""
+    selection: Selection = field(default_factory=Selection)
+    catalog: str | Path | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    keep: Path | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+def replay(request: ReplayRequest, progress: Progress | None = None) -> ReplayReport:
+    """Repeat the run and return what agrees and what does not.
+
+    Raises
+    ------
+    BetaError
+        If the run cannot be repeated at all: no such run, no catalog, no strategy.
+    """
+    recorded = recorded_run(request.ledger, request.run_id)
+    catalog = catalog_for(recorded, request.catalog)
+    with tempfile.TemporaryDirectory(prefix="beta-replay-") as scratch:
+        out = request.keep or Path(scratch) / "ledger"
+        told = _repeat(request, recorded, str(catalog.root), out, progress)
+        error = _error(told)
+        try:
+            replayed = recorded_run(out)
+        except BetaError as exc:
+            raise StrategyError("the run cannot be repeated", error or exc.what) from exc
+        rows, difference = _compare(request, recorded, replayed, out, stopped=bool(error))
+        return ReplayReport(
+            run_id=recorded.run_id,
+            rows=rows,
+            divergence=Divergence.of(difference) if difference is not None else None,
+            causes=causes(recorded, replayed),
+            findings=told.get("findings", []),
+            error=error,
+            complete=recorded.complete,
+        )
+
+
+def _error(told: dict[str, Any]) -> str:
+    if told.get("kind") == "done":
+        return ""
+    seen = told.get("seen", "")
+    return f"{told.get('what', 'the replay ended without a word')}{f': {seen}' if seen else ''}"
+
+
+def _repeat(
+    request: ReplayRequest,
+    recorded: RecordedRun,
+    catalog: str,
+    out: Path,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Run the child; return its last line."""
+    asked = {
+        "ledger": str(request.ledger.resolve()),
+        "run_id": recorded.run_id,
+        "catalog": str(Path(catalog).resolve()),
+        "out": str(out.resolve()),
+        "files": request.files,
+        "changes": request.changes,
+        "path": [p for p in sys.path if p],
+    }
+    seed = int.from_bytes(hashlib.sha256(recorded.run_id.encode()).digest()[:4])
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": path}
+    told: dict[str, Any] = {}
+    with subprocess.Popen(
+        [sys.executable, "-m", "core.engine.replay.child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(json.dumps(asked))
+        child.stdin.close()
+        for line in child.stdout:
+            told = json.loads(line)
+            if progress is not None and told["kind"] == "progress":
+                progress(told["done"], told["total"], told["at"])
+    return told if told.get("kind") in {"done", "failed"} else {"seen": f"exit {child.returncode}"}
+
+
+def _compare(
+    request: ReplayRequest,
+    recorded: RecordedRun,
+    replayed: RecordedRun,
+    out: Path,
+    *,
+    stopped: bool,
+) -> tuple[int, Difference | None]:
+    """Compare both streams inside the selection.
+
+    A recorded run that crashed or was interrupted is compared as far as it goes; so is a replay that
+    stopped early, unless the record goes on without a difference: then the end is the difference.
+    """
+    old = _rows(request.ledger, recorded.run_id, request.selection)
+    new = _rows(out, replayed.run_id, request.selection)
+    agreed = 0
+    for index, (left, right) in enumerate(zip_longest(old, new)):
+        if left is None and not recorded.complete:
+            break
+        if left is None or right is None:
+            if right is None and stopped and left is None:
+                break
+            return agreed, Difference(index, "missing row", left, right)
+        name = next((f for f in FIELDS if getattr(left, f) != getattr(right, f)), "")
+        if name:
+            return agreed, Difference(index, name, left, right)
+        agreed += 1
+    return agreed, None
+
+
+def _rows(ledger: Path, run_id: str, selection: Selection) -> Iterator[Comparable]:
+    """Yield the rows that count. Parents are named before the window is cut, so that they agree."""
+    start, end = selection.start_ns, selection.end_ns
+    for row in comparable(LedgerReader(ledger).rows(Selection(run=run_id)), LEFT_OUT):
+        if (start is None or row.ts_event >= start) and (end is None or row.ts_event < end):
+            yield row
