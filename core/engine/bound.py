@@ -119,15 +119,17 @@ class BoundStrategy(Strategy):
 
     # -- watch ------------------------------------------------------------------------------
     def watch_quotes(self, iid: str) -> None:
-        """Subscribe to top-of-book changes (recorded quotes, or derived from the book)."""
+        """Subscribe to top-of-book changes: recorded quotes, or moves of the top of a recorded book."""
         ref = self._bt_refs[iid]
         self.delivery.quotes.add(iid)
         if not self._bt_direct and self.session.feed is not None:
             self.session.feed.watch_quotes(ref, self.delivery)
             return
         if ref.source is PriceSource.BOOK:
+            ref.tracked = True
             self.subscribe_book_deltas(ref.native, BookType.L2_MBP, managed=True)
-        self.subscribe_quotes(ref.native)
+        else:
+            self.subscribe_quotes(ref.native)
 
     def watch_book(self, iid: str) -> None:
         """Subscribe to book changes; ``on_book(iid)`` follows each complete batch of deltas.
@@ -139,6 +141,7 @@ class BoundStrategy(Strategy):
         if not self._bt_direct and self.session.feed is not None:
             self.session.feed.watch_book(ref, self.delivery)
         elif ref.source is PriceSource.BOOK:
+            ref.tracked = True
             self.subscribe_book_deltas(ref.native, BookType.L2_MBP, managed=True)
         else:
             self.delivery.quote_books = True

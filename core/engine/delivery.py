@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from nautilus_trader.model import Bar, OrderBookDeltas, QuoteTick, TradeTick
 
+from core.domain.money import ZERO
 from core.engine.guard import guarded
-from core.engine.references import PriceSource
-from core.engine.units import exact
+from core.engine.references import InstrumentRef
+from core.engine.units import exact, price_of, quantity_of
 
 if TYPE_CHECKING:
     from core.engine.bound import BoundStrategy
+    from core.engine.session import Level
 
 #: Callbacks that are wrapped as they are.
 _GUARDED = (
@@ -61,6 +63,7 @@ class Delivery:
         self.quotes: set[str] = set()
         self.books: set[str] = set()
         self.quote_books = False
+        self._tops: dict[str, tuple[Level | None, Level | None]] = {}
         self.on_quote: Callable[[QuoteTick], None]
         self.on_book_deltas: Callable[[OrderBookDeltas], None]
         self.on_book: Callable[[str], None]
@@ -104,18 +107,26 @@ class Delivery:
         strategy.on_quote = self.on_quote = self._quote_entry()
 
     def _deltas_entry(self) -> Callable[[OrderBookDeltas], None]:
-        """Return the entry for deltas: one dictionary look-up, then the author's ``on_book``."""
-        strategy, books = self.strategy, self.books
+        """Return the entry for deltas: the author's ``on_book``, and ``on_quote`` when the top moved."""
+        strategy, books, quotes = self.strategy, self.books, self.quotes
         author: Callable[[str], None] = strategy.on_book
-        iid_of = {native: ref.iid for native, ref in strategy._bt_refs.by_native.items()}
-        fail, liquidity = strategy.fail, strategy.session.liquidity
-        taken = liquidity.iids
+        author_quote: Callable[[QuoteTick], None] = guarded(strategy.on_quote, strategy.fail)
+        refs, session = strategy._bt_refs.by_native, strategy.session
+        fail = strategy.fail
+        taken, tops = session.liquidity.iids, self._tops
 
         def on_book_deltas(deltas: OrderBookDeltas) -> None:
             try:
-                iid = iid_of[deltas.instrument_id]
-                if iid in taken:
-                    liquidity.seen_deltas(iid, deltas)
+                ref = refs[deltas.instrument_id]
+                ref.current = False
+                iid = ref.iid
+                if taken and iid in taken:
+                    session.top(ref)
+                if quotes and iid in quotes:
+                    levels = session.top(ref)
+                    if levels is not tops.get(iid):
+                        tops[iid] = levels
+                        author_quote(quote_of(ref, levels, deltas.ts_event, deltas.ts_init))
                 if iid in books:
                     author(iid)
             except BaseException as exc:
@@ -129,25 +140,41 @@ class Delivery:
         strategy, quotes, books = self.strategy, self.quotes, self.books
         author: Callable[[QuoteTick], None] = strategy.on_quote
         author_book: Callable[[str], None] = strategy.on_book
-        refs, fail = strategy._bt_refs.by_native, strategy.fail
-        liquidity = strategy.session.liquidity
-        taken = liquidity.iids
+        refs, session, fail = strategy._bt_refs.by_native, strategy.session, strategy.fail
+        taken = session.liquidity.iids
 
         def on_quote(quote: QuoteTick) -> None:
             try:
                 if taken or self.quote_books:
                     ref = refs[quote.instrument_id]
                     iid = ref.iid
-                    if iid in taken and ref.source is not PriceSource.BOOK:
-                        liquidity.seen_quote(iid, quote)
-                if self.quote_books:
-                    if iid in books:
-                        author_book(iid)
-                    if iid not in quotes:
-                        return
+                    if iid in taken:
+                        session.top(ref)
+                    if self.quote_books:
+                        if iid in books:
+                            author_book(iid)
+                        if iid not in quotes:
+                            return
                 author(quote)
             except BaseException as exc:
                 fail(exc, "on_quote")
                 raise
 
         return on_quote
+
+
+def quote_of(
+    ref: InstrumentRef, levels: tuple[Level | None, Level | None], ts_event: int, ts_init: int
+) -> QuoteTick:
+    """Return the top of a book as a quote; a missing bid is price 0, a missing ask the highest price, size 0."""
+    bid, ask = levels
+    price, size = ref.price_precision, ref.size_precision
+    return QuoteTick(
+        ref.native,
+        ref.low_price if bid is None else price_of(bid.price, price),
+        ref.top_price if ask is None else price_of(ask.price, price),
+        quantity_of(ZERO if bid is None else bid.size, size),
+        quantity_of(ZERO if ask is None else ask.size, size),
+        ts_event,
+        ts_init,
+    )

@@ -106,7 +106,8 @@ class Feed(DataActor):
     def on_start(self) -> None:
         """Subscribe to settlements and states, start the grid, hand the clock to the session."""
         session = self.session
-        session.clock, session.cache, session.feed = self.clock, self.cache, self
+        session.attach(self.clock, self.cache)
+        session.feed = self
         session.wake = self.wake
         session.liquidity.watch = self._observe
         for ref in self._close_refs:
@@ -202,6 +203,8 @@ class Feed(DataActor):
         """Hand quotes of `ref` on to a strategy."""
         if ref.source is PriceSource.BOOK:
             self._subscribe_book(ref)
+            _join(self._books, ref.native, to, self.session)
+            return
         if self._first("quotes", ref.native):
             self.subscribe_quotes(ref.native)
         _join(self._quotes, ref.native, to, self.session)
@@ -255,6 +258,7 @@ class Feed(DataActor):
 
     def _subscribe_book(self, ref: InstrumentRef) -> None:
         if self._first("book", ref.native):
+            ref.tracked = True
             self.subscribe_book_deltas(ref.native, BookType.L2_MBP, managed=True)
 
     def _first(self, kind: str, key: Any) -> bool:
@@ -265,23 +269,24 @@ class Feed(DataActor):
 
     def on_quote(self, quote: QuoteTick) -> None:
         """Hand a quote on in registration order."""
-        liquidity = self.session.liquidity
-        if liquidity.iids:
-            ref = self.session.references.by_native[quote.instrument_id]
-            if ref.iid in liquidity.iids and ref.source is not PriceSource.BOOK:
-                liquidity.seen_quote(ref.iid, quote)
+        self._see_top(quote.instrument_id)
         for to in self._quotes.get(quote.instrument_id, ()):
             to.on_quote(quote)
 
     def on_book_deltas(self, deltas: OrderBookDeltas) -> None:
         """Hand a book change on in registration order."""
-        liquidity = self.session.liquidity
-        if liquidity.iids:
-            iid = self.session.references.by_native[deltas.instrument_id].iid
-            if iid in liquidity.iids:
-                liquidity.seen_deltas(iid, deltas)
+        self.session.references.by_native[deltas.instrument_id].current = False
+        self._see_top(deltas.instrument_id)
         for to in self._books.get(deltas.instrument_id, ()):
             to.on_book_deltas(deltas)
+
+    def _see_top(self, native: Any) -> None:
+        """Let the session notice what became of levels that we took from."""
+        taken = self.session.liquidity.iids
+        if taken:
+            ref = self.session.references.by_native[native]
+            if ref.iid in taken:
+                self.session.top(ref)
 
     def on_trade(self, trade: TradeTick) -> None:
         """Hand a trade on in registration order."""

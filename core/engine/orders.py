@@ -175,7 +175,7 @@ class SendingStrategy(ViewingStrategy):
             seen = ("forecast", f"expires {forecast.expires_ns}", f"now {now}", False)
             self._bt_refuse(Refusal(intent, FORECAST_EXPIRED, (seen,), now))
             return None
-        if ref.iid in session.gate.book.held:
+        if ref.iid in session.gate.book.held and session.top(ref) is not ref.marked:
             session.mark(ref)
         answer = session.gate.review(intent, self._bt_view(intent, ref))
         if isinstance(answer, Refusal):
@@ -218,10 +218,14 @@ class SendingStrategy(ViewingStrategy):
 
     def _bt_reach(self, intent: OrderIntent, ref: InstrumentRef) -> list[Level]:
         """Return the shown levels that the order can reach."""
-        levels, price = self.depth(ref.iid, intent.side, REACH), intent.price
+        price, buy = intent.price, intent.side is Side.BUY
+        bid, ask = self.session.top(ref)
+        best = ask if buy else bid
+        if best is not None and price == best.price:
+            return [best]
+        levels = self.depth(ref.iid, intent.side, REACH)
         if price is None:
             return levels
-        buy = intent.side is Side.BUY
         return [x for x in levels if (x.price <= price if buy else x.price >= price)]
 
     def _bt_fillable(self, intent: OrderIntent, ref: InstrumentRef) -> tuple[Decimal, str]:

@@ -37,8 +37,16 @@ class InstrumentRef:
         The other outcome of a binary market.
     price_precision, size_precision : int
         Decimals of the engine's instrument.
-    max_price : Price
-        Highest price of the instrument, for reading whole book sides.
+    top_price, low_price : Price
+        Highest and lowest price of the instrument, for reading whole book sides.
+    venue : str
+        Venue code.
+    last_top, levels, marked
+        Top of book as the engine gave it last, the same as our levels, and the levels that the gate has
+        been told (kept by the session).
+    tracked, current
+        Whether every change of the book reaches a callback of ours, and whether `levels` are from after
+        the last one: within one event the engine is asked once.
     """
 
     iid: str
@@ -52,12 +60,16 @@ class InstrumentRef:
     low_price: Any
     bar_types: tuple[str, ...] = ()
     opposite: InstrumentRef | None = field(default=None, repr=False)
-    seen_ns: int = -1
+    venue: str = ""
+    last_top: Any = field(default=None, repr=False)
+    levels: tuple[Any, Any] = field(default=(None, None), repr=False)
+    marked: Any = field(default=None, repr=False)
+    tracked: bool = False
+    current: bool = False
 
-    @property
-    def venue(self) -> str:
-        """Venue code."""
-        return self.market.venue
+    def __post_init__(self) -> None:
+        """Take the venue from the market."""
+        self.venue = self.market.venue
 
 
 class References:

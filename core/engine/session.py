@@ -94,6 +94,11 @@ class Session:
         self.universe = tuple(sorted(self.references.by_iid))
         self.wake: Callable[[int], None] = lambda ts_ns: None
 
+    def attach(self, clock: Any, cache: Any) -> None:
+        """Take the engine's clock and cache once it has started."""
+        self.clock, self.cache = clock, cache
+        self._top_of_book = cache.top_of_book
+
     def now_ns(self) -> int:
         """Return the time of the engine, nanoseconds since 1970 UTC."""
         return int(self.clock.timestamp_ns())
@@ -107,26 +112,42 @@ class Session:
 
     # -- prices -----------------------------------------------------------------------------
     def top(self, ref: InstrumentRef) -> tuple[Level | None, Level | None]:
-        """Return best bid and ask; None where a side is empty or nothing was seen yet."""
+        """Return best bid and ask; None where a side is empty or nothing was seen yet.
+
+        The engine is asked once per event, and what it says is converted only when it has changed.
+        """
+        if ref.current:
+            return ref.levels
         if ref.source is PriceSource.BOOK:
-            found = self.cache.top_of_book(ref.native)
+            found = self._top_of_book(ref.native)
+            ref.current = ref.tracked
+            if found == ref.last_top:
+                return ref.levels
+            ref.last_top = found
             if found is None:
-                return None, None
-            bid, bid_size, ask, ask_size = found
-            return (
-                None if bid is None else Level(exact(bid), exact(bid_size)),
-                None if ask is None else Level(exact(ask), exact(ask_size)),
-            )
-        if ref.source is PriceSource.QUOTES:
+                ref.levels = (None, None)
+            else:
+                bid, bid_size, ask, ask_size = found
+                ref.levels = (
+                    None if bid is None else Level(exact(bid), exact(bid_size)),
+                    None if ask is None else Level(exact(ask), exact(ask_size)),
+                )
+        elif ref.source is PriceSource.QUOTES:
             quote = self.cache.quote(ref.native)
+            if quote == ref.last_top:
+                return ref.levels
+            ref.last_top = quote
             if quote is None:
-                return None, None
-            bid_size, ask_size = exact(quote.bid_size), exact(quote.ask_size)
-            return (
-                Level(exact(quote.bid_price), bid_size) if bid_size else None,
-                Level(exact(quote.ask_price), ask_size) if ask_size else None,
-            )
-        return None, None
+                ref.levels = (None, None)
+            else:
+                bid_size, ask_size = exact(quote.bid_size), exact(quote.ask_size)
+                ref.levels = (
+                    Level(exact(quote.bid_price), bid_size) if bid_size else None,
+                    Level(exact(quote.ask_price), ask_size) if ask_size else None,
+                )
+        if ref.iid in self.liquidity.iids:
+            self.liquidity.seen_top(ref.iid, *ref.levels)
+        return ref.levels
 
     def mark_price(self, ref: InstrumentRef) -> Decimal | None:
         """Return what a share is worth now: the bid; 0 when only asks are left; else the last price."""
@@ -142,6 +163,7 @@ class Session:
     def mark(self, ref: InstrumentRef) -> None:
         """Tell the gate what the market of a held instrument looks like."""
         bid, ask = self.reference(ref)
+        ref.marked = ref.levels
         if bid is not None or ask is not None:
             self.gate.on_mark(ref.iid, bid, ask, self.now_ns())
 
@@ -208,6 +230,8 @@ class Session:
     def watch_holds(self) -> None:
         """Keep what the risk layer has moved; sell everything when it says so."""
         gate = self.gate
+        if not gate.stirred:
+            return
         for event in gate.drain():
             self.journal.risk(event)
         if gate.holds.state is TradingState.LIQUIDATING:
@@ -231,14 +255,12 @@ class Session:
 
     def filled(self, ref: InstrumentRef, ts_ns: int) -> None:
         """Take a point of the equity curve at a fill; only the traded instrument is valued anew."""
-        self.mark(ref)
+        if self.top(ref) is not ref.marked:
+            self.mark(ref)
         self.revalue(ref)
         if ref.opposite is not None and ref.opposite.iid in self.values:
             self.revalue(ref.opposite)
         self.curve.add(ts_ns, self.equity_at_bid, self.gate.book.cash_total)
-        sampler = self.prices.get(ref.iid)
-        if sampler is not None:
-            self.sample_price(sampler, ref, ts_ns)
 
     def total_cash(self) -> Decimal:
         """Return the cash of all venues."""

@@ -54,19 +54,20 @@ class ViewingStrategy(BoundStrategy):
 
     def best_bid(self, iid: str) -> Level | None:
         """Best bid, or None when the side is empty or nothing was seen yet."""
-        return self.session.top(self._bt_refs[iid])[0]
+        return self.top(iid)[0]
 
     def best_ask(self, iid: str) -> Level | None:
         """Best ask, or None when the side is empty or nothing was seen yet."""
-        return self.session.top(self._bt_refs[iid])[1]
+        return self.top(iid)[1]
 
     def top(self, iid: str) -> tuple[Level | None, Level | None]:
         """Best bid and ask in one call."""
-        return self.session.top(self._bt_refs[iid])
+        ref = self._bt_refs.by_iid.get(iid) or self._bt_refs[iid]
+        return ref.levels if ref.current else self.session.top(ref)
 
     def mid(self, iid: str) -> Decimal | None:
         """Middle of bid and ask, or None without both sides."""
-        bid, ask = self.session.top(self._bt_refs[iid])
+        bid, ask = self.top(iid)
         return None if bid is None or ask is None else (bid.price + ask.price) / 2
 
     def depth(self, iid: str, side: Side, levels: int = 10) -> list[Level]:

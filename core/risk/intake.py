@@ -50,7 +50,7 @@ class Intake:
         self.phase = FundPhase(limits.phases)
         self.stopped: dict[str, str] = {}
         self.budget: dict[str, int] = {}
-        self.results: dict[str, FamilyResult] = {}
+        self._results: dict[str, list[int]] = {}
         self._rounds: dict[tuple[str, str], int] = {}
         self._venues = {v.code: v for v in venues}
         self.rules: dict[str, InstrumentRules] = {}
@@ -61,6 +61,11 @@ class Intake:
     def knows_venue(self, code: str) -> bool:
         """Return whether this venue may be traded at all."""
         return code in self._venues
+
+    @property
+    def stirred(self) -> bool:
+        """Whether `drain` has something to tell, or everything is to be sold."""
+        return bool(self._events) or self.holds.state is TradingState.LIQUIDATING
 
     def drain(self) -> list[RiskEvent]:
         """Return the moves since the last call, for the ledger, and forget them."""
@@ -350,12 +355,20 @@ class Intake:
 
     # -- results ------------------------------------------------------------------------------------
 
+    @property
+    def results(self) -> dict[str, FamilyResult]:
+        """What each strategy family has earned and risked so far."""
+        return {
+            family: FamilyResult(dollars(profit), dollars(risked), trades)
+            for family, (profit, risked, trades) in self._results.items()
+        }
+
     def _count(self, strategy_id: str, risked: int, profit: int = 0, trades: int = 0) -> None:
         family = self.book.families.get(strategy_id, "")
-        old = self.results.get(family) or FamilyResult()
-        self.results[family] = FamilyResult(
-            old.profit + dollars(profit), old.risked + dollars(risked), old.trades + trades
-        )
+        sums = self._results.setdefault(family, [0, 0, 0])
+        sums[0] += profit
+        sums[1] += risked
+        sums[2] += trades
 
     def _realised(
         self, strategy_id: str, rules: InstrumentRules, profit: int, *, stop: bool = False

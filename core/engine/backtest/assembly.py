@@ -106,14 +106,15 @@ def assemble(
 
 
 def engine_config() -> BacktestEngineConfig:
-    """Return the engine's settings: no analysis, no logging, small caches, quotes derived from books."""
+    """Return the engine's settings: no analysis, no logging, small caches."""
     return BacktestEngineConfig(
         run_analysis=False,
         cache=CacheConfig(tick_capacity=TICK_CAPACITY, bar_capacity=TICK_CAPACITY),
         risk_engine=RiskEngineConfig(
             max_order_submit_rate=NO_THROTTLE, max_order_modify_rate=NO_THROTTLE
         ),
-        data_engine=DataEngineConfig(emit_quotes_from_book=True, buffer_deltas=True),
+        # Quotes of books are derived by `core.engine.delivery`, only where somebody watches them.
+        data_engine=DataEngineConfig(emit_quotes_from_book=False, buffer_deltas=True),
         logging=LoggerConfig(bypass_logging=True),
     )
 

@@ -1,0 +1,201 @@
+"""Backtest speed: the whole run with its report, our layer against the bare engine, and twenty million events."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+from statistics import median
+
+from nautilus_trader.backtest import (
+    BacktestDataConfig,
+    BacktestNode,
+    BacktestRunConfig,
+    BacktestVenueConfig,
+)
+from nautilus_trader.execution import ProbabilityPriceFeeModel, StaticLatencyModel
+from nautilus_trader.model import InstrumentId, NautilusDataType
+from nautilus_trader.trading import Strategy, StrategyConfig
+
+from core.engine.backtest import BacktestSpec, run_backtest
+from core.engine.backtest.assembly import CHUNK_ROWS, engine_config
+from core.engine.backtest.quiet_imports import without_unneeded
+from core.engine.currency import currency
+from core.engine.report import summarise, write_report
+from tests.benchmarks.backtest_strategies import Bare, BareLooks
+from tests.benchmarks.backtest_workload import IID, write_catalog, write_streams
+
+RECORDS = 100_000
+EVENTS = 20_000_000
+LATENCY_MS = 75.0
+CAPITAL = Decimal(1_000_000)
+AGAIN = "make bench ONLY=backtest"
+
+
+def spec_of(catalog: Path, strategy: str = "Ours") -> BacktestSpec:
+    """Return the benchmark's run; limits of size, rate and loss are off, everything else is on."""
+    return BacktestSpec(
+        strategy=f"tests.benchmarks.backtest_strategies:{strategy}",
+        catalog=catalog,
+        capital=CAPITAL,
+        latency_ms=LATENCY_MS,
+        limits="research",
+    )
+
+
+def end_to_end(catalog: Path, folder: Path, times: int) -> tuple[float, int, int]:
+    """Return the best wall seconds of a run with its report written, the records and the orders."""
+    best, records, orders = float("inf"), 0, 0
+    for n in range(times):
+        gc.collect()
+        began = time.perf_counter()
+        result = run_backtest(spec_of(catalog))
+        write_report(summarise(result), folder / f"report-{n}")
+        best = min(best, time.perf_counter() - began)
+        records, orders = result.header.records, len(result.orders)
+    return best, records, orders
+
+
+def bare_seconds(catalog: Path, strategy: type[Strategy]) -> float:
+    """Return wall seconds inside the engine of the same logic on the engine's own strategy class."""
+    ids = [InstrumentId.from_str(IID)]
+    path = str(catalog)
+    data = [
+        BacktestDataConfig(NautilusDataType.TradeTick, path, instrument_ids=ids),
+        BacktestDataConfig(
+            NautilusDataType.OrderBookDelta, path, instrument_ids=ids, batch_deltas=True
+        ),
+        BacktestDataConfig(NautilusDataType.InstrumentClose, path, instrument_ids=ids),
+    ]
+    venue = BacktestVenueConfig(
+        "KALSHI",
+        "NETTING",
+        "CASH",
+        [f"{CAPITAL} USD"],
+        book_type="L2_MBP",
+        base_currency=currency("USD"),
+        fee_model=ProbabilityPriceFeeModel(Decimal(0), Decimal("0.07")),
+        latency_model=StaticLatencyModel(int(LATENCY_MS * 1e6)),
+        liquidity_consumption=True,
+        queue_position=True,
+    )
+    with without_unneeded():
+        run = BacktestRunConfig(
+            [venue],
+            data,
+            engine=engine_config(),
+            id="bare",
+            chunk_size=CHUNK_ROWS,
+            raise_exception=True,
+            dispose_on_completion=False,
+        )
+        node = BacktestNode([run])
+        node.build()
+    node.add_strategy("bare", strategy(StrategyConfig(order_id_tag="001")))
+    gc.collect()
+    began = time.perf_counter()
+    node.run()
+    seconds = time.perf_counter() - began
+    node.dispose()
+    return seconds
+
+
+def overhead(catalog: Path, times: int, ours: str, bare: type[Strategy]) -> tuple[float, str]:
+    """Return our engine seconds over the bare engine's, turn about, and what they were."""
+    pairs = []
+    for _ in range(times):
+        alone = bare_seconds(catalog, bare)
+        gc.collect()
+        pairs.append((run_backtest(spec_of(catalog, ours)).header.engine_seconds, alone))
+    ratio = median(a / b for a, b in pairs)
+    best = (min(p[0] for p in pairs), min(p[1] for p in pairs))
+    return ratio, f"ours {best[0]:.3f} s, bare {best[1]:.3f} s (best); median of {times} pairs"
+
+
+STREAM = """
+import json, resource, sys, time
+from pathlib import Path
+from tests.benchmarks.bench_backtest import spec_of
+from core.engine.backtest import run_backtest
+began = time.perf_counter()
+result = run_backtest(spec_of(Path(sys.argv[1]), "Looks"))
+seconds = time.perf_counter() - began
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps([seconds, peak, result.header.records]))
+"""
+
+
+def streaming(events: int, folder: Path) -> tuple[float, float, int]:
+    """Return wall seconds, peak resident MB and records of a cold process that streams `events` rows."""
+    catalog = write_streams(folder / "streams", events)
+    out = subprocess.run(
+        [sys.executable, "-c", STREAM, str(catalog)], capture_output=True, text=True, check=True
+    )
+    seconds, peak, records = json.loads(out.stdout.splitlines()[-1])
+    return float(seconds), float(peak), int(records)
+
+
+def rows(quick: bool = False) -> list[dict[str, object]]:
+    """Measure; `quick` runs a tenth of the events."""
+    times = 2 if quick else 7
+    events = EVENTS // 10 if quick else EVENTS
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        catalog = write_catalog(folder / "workload", RECORDS)
+        end_to_end(catalog, folder, 1)  # warm the imports and the file cache, for both sides
+        bare_seconds(catalog, Bare)
+        seconds, records, orders = end_to_end(catalog, folder, times)
+        with_orders, told = overhead(catalog, times, "Ours", Bare)
+        looking, told_looking = overhead(catalog, times, "LooksAtTop", BareLooks)
+        wall, peak, streamed = streaming(events, folder)
+    return [
+        {
+            "id": "backtest.e2e_records_per_s",
+            "value": round(records / seconds),
+            "unit": "records/s",
+            "bar": 100_000,
+            "better": "higher",
+            "against": f"{records} records, {orders} orders, report written, {seconds:.3f} s; peer 6,600-7,200",
+            "command": AGAIN,
+        },
+        {
+            "id": "backtest.overhead_ratio",
+            "value": round(with_orders, 3),
+            "unit": "x bare",
+            "bar": 1.3,
+            "better": "lower",
+            "against": f"{orders} orders through the gate; {told}",
+            "command": AGAIN,
+        },
+        {
+            "id": "backtest.overhead_ratio_data",
+            "value": round(looking, 3),
+            "unit": "x bare",
+            "bar": 1.3,
+            "better": "lower",
+            "against": f"the same callbacks without orders; {told_looking}",
+            "command": AGAIN,
+        },
+        {
+            "id": "backtest.events20m_s",
+            "value": round(wall * EVENTS / streamed, 1),
+            "unit": "s",
+            "bar": 60.0,
+            "better": "lower",
+            "against": f"{streamed} events in {wall:.1f} s, cold process, every event in a callback",
+            "command": AGAIN,
+        },
+        {
+            "id": "backtest.events20m_peak_mb",
+            "value": round(peak),
+            "unit": "MB",
+            "bar": 500,
+            "better": "lower",
+            "command": AGAIN,
+        },
+    ]
