@@ -27,17 +27,21 @@ from core.engine.currency import currency, money
 from core.engine.guard import Failure
 from core.engine.merging import MergeBook
 from core.engine.references import InstrumentRef, References
-from core.engine.units import exact
+from core.engine.units import MEMORY, exact
 
 #: Prefix of the client order id of the engine's own settlement orders.
 SETTLEMENT_PREFIX = "EXPIRATION-"
 
 
 class Charged(NamedTuple):
-    """What the fee model decided about one fill, to be booked when the fill event arrives."""
+    """One fill with its fee and the pairs it merges, to be booked when its event arrives."""
 
     charge: FeeCharge
     merged: Decimal
+    side: Side
+    role: Role
+    price: Decimal
+    quantity: Decimal
 
 
 class VenueFeeModel(FeeModel):
@@ -45,6 +49,8 @@ class VenueFeeModel(FeeModel):
 
     Parameters
     ----------
+    currency_code : str
+        Currency that the venue charges in.
     fees : FeeBook
         Fresh fee book of the venue.
     references : References
@@ -64,6 +70,7 @@ class VenueFeeModel(FeeModel):
     def __init__(
         self,
         code: str,
+        currency_code: str,
         fees: FeeBook,
         references: References,
         merges: MergeBook | None,
@@ -71,6 +78,8 @@ class VenueFeeModel(FeeModel):
         failure: Failure,
     ) -> None:
         self.code = code
+        self._currency = currency(currency_code)
+        self._amounts: dict[Decimal, Money] = {}
         self.fees = fees
         self.merges = merges
         self.on_trade: Callable[[InstrumentRef, FeeFill], None] | None = None
@@ -82,11 +91,19 @@ class VenueFeeModel(FeeModel):
     def get_commission(self, order: Any, quantity: Any, price: Any, instrument: Any) -> Money:
         """Return what the account pays for this fill: the fee less the merge credit."""
         try:
-            paid = self._paid(order, exact(quantity), exact(price))
-            return money(paid, instrument.quote_currency.code)
+            return self._money(self._paid(order, exact(quantity), exact(price)))
         except BaseException as exc:
             self._failure.keep(exc, f"fee model of {self.code}")
-            return Money.zero(currency(instrument.quote_currency.code))
+            return Money.zero(self._currency)
+
+    def _money(self, amount: Decimal) -> Money:
+        """Return an amount as engine money; amounts repeat (most fills merge nothing), so they are kept."""
+        found = self._amounts.get(amount)
+        if found is None:
+            found = money(amount, self._currency.code)
+            if len(self._amounts) < MEMORY:
+                self._amounts[amount] = found
+        return found
 
     def _paid(self, order: Any, quantity: Decimal, price: Decimal) -> Decimal:
         ref = self._references.by_native[order.instrument_id]
@@ -106,7 +123,9 @@ class VenueFeeModel(FeeModel):
         merged = ZERO
         if self.merges is not None:
             merged = self.merges.fill(strategy_id, ref, quantity if buy else -quantity)
-        self.pending.setdefault(order_id, deque()).append(Charged(charge, merged))
+        self.pending.setdefault(order_id, deque()).append(
+            Charged(charge, merged, fill.side, role, price, quantity)
+        )
         return charge.fee - merged
 
     def take(self, order_id: str) -> Charged:
@@ -128,6 +147,7 @@ class VenueFeeModel(FeeModel):
 
 def fee_models(
     books: Mapping[str, FeeBook],
+    currencies: Mapping[str, str],
     references: References,
     merging: Mapping[str, MergeBook],
     now_ns: Callable[[], int],
@@ -135,6 +155,8 @@ def fee_models(
 ) -> dict[str, VenueFeeModel]:
     """Return one fee model per venue code."""
     return {
-        code: VenueFeeModel(code, book, references, merging.get(code), now_ns, failure)
+        code: VenueFeeModel(
+            code, currencies[code], book, references, merging.get(code), now_ns, failure
+        )
         for code, book in books.items()
     }

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from core.domain.decision import Forecast, OrderIntent, Proposal, Verdict
 from core.domain.fees import Side
 from core.domain.money import ZERO
-from core.engine.decision_hash import DecisionHash
+from core.engine.decision_hash import DecisionHash, Part, number
 from core.engine.references import InstrumentRef
 from core.engine.results import FillRow, ForecastRow, OrderRow, SettlementRow
-from core.engine.units import plain
 from core.ledger import Ledger, kinds
 from core.risk.states import RiskEvent, TradingState
 
@@ -135,7 +135,7 @@ class Journal:
                 )
             )
         self.hash.add(
-            f"forecast|{now_ns}|{strategy_id}|{ref.iid}|{plain(made.probability)}|{made.model_id}"
+            "forecast", now_ns, strategy_id, ref.iid, number(made.probability), made.model_id
         )
         if self.ledger is None:
             return 0
@@ -145,8 +145,15 @@ class Journal:
     def proposal(self, made: Proposal, now_ns: int) -> int:
         """Keep a proposal; return its ledger row."""
         self.hash.add(
-            f"proposal|{now_ns}|{made.strategy_id}|{made.instrument_id}|{made.side.value}|"
-            f"{plain(made.quantity)}|{plain(made.price)}|{plain(made.edge)}|{made.reason}"
+            "proposal",
+            now_ns,
+            made.strategy_id,
+            made.instrument_id,
+            made.side.value,
+            number(made.quantity),
+            number(made.price),
+            number(made.edge),
+            made.reason,
         )
         if self.ledger is None:
             return 0
@@ -159,7 +166,7 @@ class Journal:
     def refusal(self, intent: OrderIntent, code: str, verdict: Verdict | None) -> None:
         """Keep a refused intent."""
         self.refusals[code] = self.refusals.get(code, 0) + 1
-        self.hash.add(f"refused|{_line(intent)}|{code}")
+        self.hash.add("refused", code, *_parts(intent))
         self._refused += 1
         if self._refused <= MAX_REFUSALS:
             self.arrivals.append(
@@ -194,7 +201,7 @@ class Journal:
         intent = record.intent
         self.orders[intent.client_order_id] = record
         self.arrivals.append(record)
-        self.hash.add(f"order|{_line(intent)}")
+        self.hash.add("order", *_parts(intent))
         if self.ledger is None or verdict is None:
             return
         now = intent.ts_ns
@@ -219,7 +226,7 @@ class Journal:
         record.status = status
         if reason:
             record.code = reason
-        self.hash.add(f"{status.lower()}|{ts_ns}|{record.intent.client_order_id}|{reason}")
+        self.hash.add(status, ts_ns, record.intent.client_order_id, reason)
         kind = _EVENT_KINDS.get(status)
         if self.ledger is not None and kind is not None:
             row = kind(client_order_id=record.intent.client_order_id, reason=reason)
@@ -230,7 +237,7 @@ class Journal:
 
     def modifying(self, record: OrderRecord, intent: OrderIntent) -> None:
         """Keep an approved change that is about to be sent."""
-        self.hash.add(f"modify|{_line(intent)}")
+        self.hash.add("modify", *_parts(intent))
         if self.ledger is not None:
             row = kinds.OrderModified(
                 client_order_id=record.intent.client_order_id,
@@ -241,22 +248,33 @@ class Journal:
             parents = (record.row_seq,) if record.row_seq else ()
             self.ledger.append(row, ts_event=intent.ts_ns, parents=parents)
 
-    def fill(
-        self, record: OrderRecord, fill: FillRow, trade_id: str, venue_order_id: str
-    ) -> FillRow:
-        """Keep a fill; return it with its ledger row."""
+    def fill(self, record: OrderRecord, fill: FillRow, trade_id: str, event: Any) -> FillRow:
+        """Keep a fill; return it with its ledger row.
+
+        Parameters
+        ----------
+        event : OrderFilled
+            The engine's event, for the venue's own order id.
+        """
         record.filled += fill.quantity
         record.notional += fill.quantity * fill.price
         self.hash.add(
-            f"fill|{fill.ts_ns}|{fill.order_id}|{fill.side}|{fill.role}|{plain(fill.price)}|"
-            f"{plain(fill.quantity)}|{plain(fill.fee)}|{fill.fee_rule}"
+            "fill",
+            fill.ts_ns,
+            fill.order_id,
+            fill.side,
+            fill.role,
+            number(fill.price),
+            number(fill.quantity),
+            number(fill.fee),
+            fill.fee_rule,
         )
         if self.ledger is None:
             self.fills.append(fill)
             return fill
         row = kinds.OrderFilled(
             client_order_id=fill.order_id,
-            venue_order_id=venue_order_id,
+            venue_order_id=event.venue_order_id.value,
             trade_id=trade_id,
             strategy_id=fill.strategy_id,
             venue=fill.venue,
@@ -279,7 +297,7 @@ class Journal:
         """Keep a merge of `pairs` YES and NO into dollars."""
         market = ref.market
         self.merges.append((ts_ns, strategy_id, market.market_id, pairs))
-        self.hash.add(f"merge|{ts_ns}|{strategy_id}|{market.market_id}|{plain(pairs)}")
+        self.hash.add("merge", ts_ns, strategy_id, market.market_id, number(pairs))
         if self.ledger is not None:
             ids = tuple(o.instrument_id for o in market.outcomes)
             row = kinds.PositionsMerged(
@@ -297,9 +315,7 @@ class Journal:
         """Keep the payout of one strategy's holding."""
         self.settlements.append(row)
         self.hash.add_leg(
-            row.ts_ns,
-            f"settled|{row.ts_ns}|{row.instrument_id}|{row.strategy_id}|{plain(row.payout)}|"
-            f"{plain(row.quantity)}",
+            row.ts_ns, row.instrument_id, row.strategy_id, number(row.payout), number(row.quantity)
         )
         self.fills.append(
             FillRow(
@@ -324,7 +340,7 @@ class Journal:
         """Keep a move of the risk layer: a halt, a posture, a cool-down, an anomaly."""
         self.risks.append(event)
         self.hash.add(
-            f"risk|{event.ts_ns}|{event.machine}|{event.subject}|{event.before}|{event.after}"
+            "risk", event.ts_ns, event.machine, event.subject, str(event.before), str(event.after)
         )
         if self.ledger is None:
             return
@@ -367,11 +383,18 @@ _EVENT_KINDS: dict[str, type[kinds.orders.OrderEvent]] = {
 }
 
 
-def _line(intent: OrderIntent) -> str:
+def _parts(intent: OrderIntent) -> tuple[Part, ...]:
     """Return every field of an intent that the venue or the gate can tell apart."""
-    price = "" if intent.price is None else plain(intent.price)
     return (
-        f"{intent.ts_ns}|{intent.client_order_id}|{intent.strategy_id}|{intent.instrument_id}|"
-        f"{intent.side.value}|{plain(intent.quantity)}|{price}|{intent.tif.value}|"
-        f"{intent.post_only:d}|{intent.expire_ns}|{intent.reason}"
+        intent.ts_ns,
+        intent.client_order_id,
+        intent.strategy_id,
+        intent.instrument_id,
+        intent.side.value,
+        number(intent.quantity),
+        None if intent.price is None else number(intent.price),
+        intent.tif.value,
+        intent.post_only,
+        intent.expire_ns,
+        intent.reason,
     )

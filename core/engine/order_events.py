@@ -5,8 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from nautilus_trader.model import LiquiditySide, OrderSide
-
 from core.engine.fees import SETTLEMENT_PREFIX
 from core.engine.journal import OrderRecord
 from core.engine.orders import SendingStrategy
@@ -78,9 +76,13 @@ class AnsweringStrategy(SendingStrategy):
         session = self.session
         record = session.journal.orders[order_id]
         ref = record.ref
-        charged = session.charged(ref.venue, event)
-        price, quantity, ts_ns = exact(event.last_px), exact(event.last_qty), event.ts_event
-        maker = event.liquidity_side == LiquiditySide.MAKER
+        charged = session.charged(ref.venue, order_id, event)
+        charge, price, quantity, ts_ns = (
+            charged.charge,
+            charged.price,
+            charged.quantity,
+            event.ts_event,
+        )
         trade_id = f"{order_id}#{record.fills + 1}"
         record.fills += 1
         fill = FillRow(
@@ -90,19 +92,19 @@ class AnsweringStrategy(SendingStrategy):
             ref.venue,
             ref.market.market_id,
             ref.iid,
-            "BUY" if event.order_side == OrderSide.BUY else "SELL",
-            "maker" if maker else "taker",
+            charged.side.value,
+            charged.role.value,
             price,
             quantity,
-            charged.charge.fee,
-            charged.charge.rule,
+            charge.fee,
+            charge.rule,
             record.intent.reason,
         )
         if session.redeem_on_submit:  # paper and live: the execution client has booked it already
-            session.gate.on_fill(order_id, trade_id, quantity, price, charged.charge.fee, ts_ns)
+            session.gate.on_fill(order_id, trade_id, quantity, price, charge.fee, ts_ns)
         if charged.merged:
             session.gate.on_merge(self._bt_sid, ref.market.market_id, charged.merged, ts_ns)
-        fill = session.journal.fill(record, fill, trade_id, event.venue_order_id.value)
+        fill = session.journal.fill(record, fill, trade_id, event)
         if charged.merged:
             session.journal.merge(self._bt_sid, ref, charged.merged, ts_ns)
         session.filled(ref, ts_ns)

@@ -51,6 +51,7 @@ class SendingStrategy(ViewingStrategy):
         super().start_bound()
         self._bt_working: dict[str, dict[str, OrderRecord]] = {}
         self._bt_exits: dict[str, str] = {}
+        self._bt_factory = self.order_factory
 
     # -- act --------------------------------------------------------------------------------
     def buy(
@@ -140,7 +141,7 @@ class SendingStrategy(ViewingStrategy):
         self.on_engine_thread()
         ref = self._bt_refs[iid]
         now = self.now_ns
-        cid = client_order_id or self.order_factory.generate_client_order_id().value
+        cid = client_order_id or self._bt_factory.generate_client_order_id().value
         market = ref.market
         if tif is TimeInForce.GTC and market.close_ns > now:
             # A venue takes resting orders away when it closes; the engine does so only at expiry.
@@ -194,7 +195,8 @@ class SendingStrategy(ViewingStrategy):
         if session.journal.ledger is not None:
             snapshot, verdict = _snapshot(ref, *session.top(ref)), answer.verdict()
         session.journal.sent(record, verdict, snapshot)
-        session.traded(ref)
+        if ref.iid not in session.prices:
+            session.traded(ref)
         self._bt_send(record, answer.worst_price)
         return intent.client_order_id
 
@@ -264,7 +266,7 @@ class SendingStrategy(ViewingStrategy):
         self._bt_working.setdefault(ref.iid, {})[intent.client_order_id] = record
         if self.session.mirror is not None:
             self.session.mirror.opened(ref.iid, intent.side)
-        order = self.order_factory.limit(
+        order = self._bt_factory.limit(
             ref.native,
             _SIDES[intent.side],
             quantity_of(record.sent, ref.size_precision),
@@ -281,7 +283,7 @@ class SendingStrategy(ViewingStrategy):
         """Let the engine match an order at its arrival, not at the next data event."""
         latency = self.session.latency_ns.get(venue, 0)
         if latency:
-            self.session.wake(self.now_ns + latency)
+            self.session.wake(self._bt_clock.timestamp_ns() + latency)
 
     def _bt_refuse(self, refusal: Refusal) -> None:
         self.session.journal.refusal(

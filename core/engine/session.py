@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nautilus_trader.model import LiquiditySide, OrderSide
+
 from core.domain.fees import FeeBook, FeeCharge, FeeFill, Role, Side
 from core.domain.market import Event, Market
 from core.domain.money import ZERO
@@ -103,12 +105,19 @@ class Session:
         """Return the time of the engine, nanoseconds since 1970 UTC."""
         return int(self.clock.timestamp_ns())
 
-    def charged(self, venue: str, event: Any) -> Charged:
-        """Return the fee of a fill event: what our fee model asked, or in paper and live what the venue took."""
+    def charged(self, venue: str, order_id: str, event: Any) -> Charged:
+        """Return a fill with its fee: what our fee model asked, or in paper and live what the venue took."""
         if self.redeem_on_submit:
-            return self.fee_models[venue].take(event.client_order_id.value)
+            return self.fee_models[venue].take(order_id)
         fee = event.commission.as_decimal() if event.commission is not None else ZERO
-        return Charged(FeeCharge(fee, f"{venue.lower()}.as_charged"), ZERO)
+        return Charged(
+            FeeCharge(fee, f"{venue.lower()}.as_charged"),
+            ZERO,
+            Side.BUY if event.order_side == OrderSide.BUY else Side.SELL,
+            Role.MAKER if event.liquidity_side == LiquiditySide.MAKER else Role.TAKER,
+            exact(event.last_px),
+            exact(event.last_qty),
+        )
 
     # -- prices -----------------------------------------------------------------------------
     def top(self, ref: InstrumentRef) -> tuple[Level | None, Level | None]:

@@ -140,13 +140,14 @@ def new_session(
     for code, amount in universe.capital.items():
         gate.on_cash(code, amount)
     failure = Failure()
+    currencies = {code: venue.currency for code, venue in universe.venues.items()}
     session = Session(
         references=universe.references,
         markets={iid: at_start(m) for iid, m in universe.markets.items()},
         events=universe.events,
         gate=gate,
         fee_books=books,
-        journal=Journal(ledger, {c: v.currency for c, v in universe.venues.items()}),
+        journal=Journal(ledger, currencies),
         failure=failure,
         latency_ns={c: _latency_ns(c, universe, spec) for c in universe.all_venues},
         fan_out=strategies > 1,
@@ -161,7 +162,7 @@ def new_session(
         begin_ns=universe.start_ns if universe.data_start_ns < universe.start_ns else 0,
     )
     session.fee_models = fee_models(
-        books, universe.references, session.merging, session.now_ns, failure
+        books, currencies, universe.references, session.merging, session.now_ns, failure
     )
     for model in session.fee_models.values():
         model.on_trade = session.took
