@@ -17,6 +17,7 @@ from core.engine.decision_hash import DecisionHash, Part, number
 from core.engine.references import InstrumentRef
 from core.engine.results import FillRow, ForecastRow, OrderRow, SettlementRow
 from core.ledger import Ledger, kinds
+from core.risk.gate import Gate
 from core.risk.states import RiskEvent, TradingState
 
 #: Refused orders kept as rows; more are only counted (a strategy can be refused at every quote).
@@ -335,6 +336,22 @@ class Journal:
                 ledger_seq=self._settled(row, ref),
             )
         )
+
+    def account(self, gate: Gate, equity: Decimal, ts_ns: int) -> None:
+        """Keep the balances of every venue (start, settlements, end)."""
+        if self.ledger is None:
+            return
+        for venue, code in self._currency_of.items():
+            total, free = gate.cash(venue), gate.free_cash(venue)
+            row = kinds.AccountState(
+                venue=venue,
+                currency=code,
+                total=total,
+                free=free,
+                locked=total - free,
+                equity=equity if len(self._currency_of) == 1 else None,
+            )
+            self.ledger.append(row, ts_event=ts_ns)
 
     def risk(self, event: RiskEvent) -> None:
         """Keep a move of the risk layer: a halt, a posture, a cool-down, an anomaly."""

@@ -24,7 +24,7 @@ from core.engine.references import InstrumentRef, PriceSource, References
 from core.engine.units import exact
 from core.risk.gate import Gate
 from core.risk.states import TradingState
-from core.risk.units import nanos_of
+from core.risk.units import dollars, nanos_of
 
 if TYPE_CHECKING:
     from core.engine.feed import Feed
@@ -270,6 +270,11 @@ class Session:
         if ref.opposite is not None and ref.opposite.iid in self.values:
             self.revalue(ref.opposite)
         self.curve.add(ts_ns, self.equity_at_bid, self.gate.book.cash_total)
+
+    def keep_account(self, ts_ns: int) -> None:
+        """Write the balances to the ledger."""
+        if self.journal.ledger is not None:
+            self.journal.account(self.gate, dollars(self.equity_at_bid), ts_ns)
 
     def total_cash(self) -> Decimal:
         """Return the cash of all venues."""

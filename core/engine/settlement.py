@@ -57,6 +57,7 @@ def settle(session: Session, ref: InstrumentRef, payout: Decimal, ts_ns: int) ->
         session.journal.settlement(row, ref)
     if held:
         session.sample(ts_ns)
+        session.keep_account(ts_ns)
     if ts_ns < session.begin_ns:
         return  # books are still being built up: no author has started, and nothing is held
     for strategy in session.strategies:

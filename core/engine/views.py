@@ -48,7 +48,11 @@ class ViewingStrategy(BoundStrategy):
         return self.session.gate.room(self._bt_sid, iid)
 
     def equity(self) -> Decimal:
-        """Dollars: cash of all venues plus all positions marked at the bid."""
+        """Dollars: cash of all venues plus all positions as the risk layer values them.
+
+        The middle of a tight book; a wide or one-sided book only bounds the last value. (Result rows and
+        the equity curve value at the bid.)
+        """
         self.session.mark_all()
         return self.session.gate.equity()
 

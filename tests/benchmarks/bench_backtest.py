@@ -118,14 +118,16 @@ def overhead(catalog: Path, times: int, ours: str, bare: type[Strategy]) -> tupl
 
 
 STREAM = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from tests.benchmarks.bench_backtest import spec_of
 from core.engine.backtest import run_backtest
 began = time.perf_counter()
 result = run_backtest(spec_of(Path(sys.argv[1]), "Looks"))
 seconds = time.perf_counter() - began
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# VmHWM, not ru_maxrss: the latter starts from what the parent process held.
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+peak = int(status["VmHWM"].split()[0]) / 1024
 print(json.dumps([seconds, peak, result.header.records]))
 """
 

@@ -166,6 +166,7 @@ def new_session(
     )
     for model in session.fee_models.values():
         model.on_trade = session.took
+    session.keep_account(universe.start_ns)
     for ref in list(universe.references)[:SAMPLED_FROM_START]:
         session.traded(ref)
     return session

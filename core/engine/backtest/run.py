@@ -143,7 +143,9 @@ def _no_collection() -> Iterator[None]:
 def _finish(assembly: Assembly, universe: Universe, seconds: float, records: int) -> Finished:
     """Take the last marks and check that our money is the engine's, to the micro-dollar."""
     session = assembly.session
-    session.sample(max(session.now_ns(), universe.start_ns), keep=True)
+    end_ns = max(session.now_ns(), universe.start_ns)
+    session.sample(end_ns, keep=True)
+    session.keep_account(end_ns)
     cache = assembly.node.get_engine_cache(RUN_ID)
     for code, venue in universe.venues.items():
         account = cache.account_for_venue(EngineVenue(code))

@@ -62,6 +62,19 @@ class RaisingFees(FlatFees):
         raise RuntimeError("fee rule missing")
 
 
+class DatedFees(FlatFees):
+    """One cent a fill before 3 seconds after the start, two cents from then on."""
+
+    def charge(self, schedule: FeeSchedule, fill: FeeFill) -> FeeCharge:
+        old = fill.ts_ns < ns(3)
+        return FeeCharge(D("0.01") if old else D("0.02"), "old" if old else "new")
+
+    def worst_case(
+        self, schedule: FeeSchedule, price: Decimal, quantity: Decimal, ts_ns: int
+    ) -> Decimal:
+        return D("0.10")
+
+
 @dataclass
 class TestVenue:
     """A venue without its own quirks."""
@@ -83,6 +96,7 @@ PLAIN = TestVenue()
 CHARGING = TestVenue(rate=D("0.07"))
 MERGING = TestVenue(rate=D("0.07"), merge_pairs=True)
 NETTING = TestVenue(nets_outcomes=True, merge_pairs=True)
+DATED = TestVenue(book=DatedFees)
 RAISING = TestVenue(book=RaisingFees)
 SLOW = TestVenue(default_latency_ms=75.0)
 

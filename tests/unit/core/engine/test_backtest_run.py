@@ -251,6 +251,59 @@ def test_a_spot_pair_is_traded_on_bars_to_the_micro_dollar(tmp_path: Path) -> No
     assert result.header.currency == "USDT"
 
 
+# -- fees and other data ----------------------------------------------------------------------------
+class RestsThenFills(BetaStrategy):
+    """Rests a bid that is filled much later, and takes at once."""
+
+    def on_start(self) -> None:
+        self.n = 0
+        self.watch_book(YES)
+
+    def on_book(self, iid: str) -> None:
+        self.n += 1
+        if self.n == 1:
+            self.buy(iid, D(5), D("0.41"), reason="take")
+            self.buy(iid, D(5), D("0.39"), tif=TimeInForce.GTC, reason="rest")
+
+
+def test_a_fill_is_charged_by_the_rule_in_force_at_its_own_time(tmp_path: Path) -> None:
+    rows = snapshot(1, [("0.38", "50")], [("0.41", "40")]) + level(9, BID, "0.30", "1")
+    trades = [(5.0, "0.39", "50", 2)]
+    path = write(
+        tmp_path / "c", [market()], {YES: Tape(books=rows, trades=trades, close=(20, "1"))}
+    )
+    result = run(path, RestsThenFills, venue="DATED")
+    assert [(f.role, f.fee_rule, f.fee) for f in result.fills if f.role != "settlement"] == [
+        ("taker", "old", D("0.01")),
+        ("maker", "new", D("0.02")),
+    ]
+    assert result.header.fee_rules == ("new", "old")
+
+
+class TakesTrades(BetaStrategy):
+    """Buys at the traded price where there is no book."""
+
+    def on_start(self) -> None:
+        self.n = 0
+        self.watch_trades(YES)
+
+    def on_trade(self, trade) -> None:
+        self.n += 1
+        assert self.best_bid(YES) is None
+        if self.n == 2:
+            self.buy(YES, D(5), D(str(trade.price)), reason="in")
+            assert self.equity() == 100
+
+
+def test_an_instrument_with_trades_only_is_filled_at_traded_prices(tmp_path: Path) -> None:
+    trades = [(float(t), p, "40", 1) for t, p in ((1, "0.40"), (2, "0.42"), (3, "0.44"))]
+    path = write(tmp_path / "c", [market()], {YES: Tape(trades=trades, close=(20, "1"))})
+    result = run(path, TakesTrades)
+    assert [(f.price, f.quantity) for f in result.fills if f.role == "taker"] == [(D("0.42"), D(5))]
+    assert result.final_cash == 100 - 5 * D("0.42") + 5
+    assert any("trades only" in w for w in result.warnings)
+
+
 # -- rows -------------------------------------------------------------------------------------------
 def test_forecasts_are_joined_to_market_and_outcome(tmp_path: Path) -> None:
     result = run(catalog(tmp_path / "c"), Trader)
@@ -303,7 +356,7 @@ def test_a_ledger_holds_the_chain_from_data_to_settlement(tmp_path: Path) -> Non
     needed = {"order.accepted", "order.intent", "verdict", "proposal", "forecast", "data.snapshot"}
     assert needed <= set(chain)
     kinds = {row.kind.split("@")[0] for row in reader.rows()}
-    assert {"run.started", "data.manifest", "settlement", "run.ended"} <= kinds
+    assert {"run.started", "data.manifest", "account", "settlement", "run.ended"} <= kinds
 
 
 # -- bad input --------------------------------------------------------------------------------------
