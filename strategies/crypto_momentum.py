@@ -86,6 +86,7 @@ class CryptoMomentum(BetaStrategy):
 
     family: ClassVar[str] = "momentum"
     config_type: ClassVar[type[StrategyConfig]] = CryptoMomentumConfig
+    trades_spot: ClassVar[bool] = True
     config: CryptoMomentumConfig
 
     def on_start(self) -> None:

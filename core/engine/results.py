@@ -131,6 +131,16 @@ class SettlementRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeRow:
+    """Pairs of one strategy's YES and NO turned back into a dollar each."""
+
+    ts_ns: int
+    strategy_id: str
+    market_id: str
+    pairs: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class MarketRow:
     """What one market did to the account.
 
@@ -281,3 +291,4 @@ class RunResult:
     fees_paid: Decimal
     unresolved: list[MarketRow]
     merged: Decimal = ZERO
+    merges: list[MergeRow] = field(default_factory=list)

@@ -52,9 +52,13 @@ class BetaStrategy(AnsweringStrategy):
         Instrument ids of this run, sorted.
     rng : random.Random
         Seeded source of randomness; use no other.
+    trades_spot : bool
+        Set it on a strategy of spot pairs: in data that also holds prediction markets these are left
+        out. Without it, spot prices beside prediction markets are only read.
     """
 
     config_type: ClassVar[type[StrategyConfig]] = StrategyConfig
+    trades_spot: ClassVar[bool] = False
 
     # -- what an author overrides -----------------------------------------------------------
     def on_start(self) -> None:

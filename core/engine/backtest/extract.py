@@ -10,7 +10,7 @@ from core.domain.errors import StrategyError
 from core.domain.money import ZERO
 from core.engine.backtest.header import Started
 from core.engine.backtest.universe import Universe
-from core.engine.results import FillRow, ForecastRow, MarketRow, OrderRow, RunResult
+from core.engine.results import FillRow, ForecastRow, MarketRow, MergeRow, OrderRow, RunResult
 from core.engine.session import Session
 from core.risk.units import dollars, shares
 
@@ -79,6 +79,7 @@ def extract(started: Started, finished: Finished) -> RunResult:
         fees_paid=sum((f.fee for f in fills), ZERO),
         unresolved=unresolved,
         merged=sum((book.total for book in session.merging.values()), ZERO),
+        merges=[MergeRow(*merge) for merge in journal.merges],
     )
 
 

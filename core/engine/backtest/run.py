@@ -12,12 +12,12 @@ from pathlib import Path
 
 from nautilus_trader.model import Venue as EngineVenue
 
-from core.domain.errors import BetaError, StrategyError
+from core.domain.errors import BetaError, StrategyError, UsageError
 from core.engine.backtest.assembly import RUN_ID, Assembly, assemble
 from core.engine.backtest.extract import Finished, extract
 from core.engine.backtest.header import Started, open_run
 from core.engine.backtest.spec import BacktestSpec, Progress
-from core.engine.backtest.strategies import plan_strategies
+from core.engine.backtest.strategies import StrategyPlan, plan_strategies
 from core.engine.backtest.universe import Universe, load_universe
 from core.engine.catalog import find_catalog
 from core.engine.catalog.presence import require_whole
@@ -44,7 +44,7 @@ def run_backtest(spec: BacktestSpec, progress: Progress | None = None) -> RunRes
     plans = plan_strategies(spec.strategy, spec.params)
     catalog = find_catalog(spec.catalog)
     require_whole(catalog)
-    universe = load_universe(catalog, spec)
+    universe = load_universe(catalog, spec, spot_only=_spot_only(plans))
     started = open_run(spec, universe, plans)
     with contextlib.ExitStack() as stack:
         ledger = None
@@ -64,6 +64,22 @@ def run_backtest(spec: BacktestSpec, progress: Progress | None = None) -> RunRes
             return result
         finally:
             assembly.node.dispose()
+
+
+def _spot_only(plans: list[StrategyPlan]) -> bool:
+    """Return whether this is a run of spot strategies.
+
+    Raises
+    ------
+    UsageError
+        If spot and prediction strategies are named together: they have no account in common.
+    """
+    spot = [p.type.__name__ for p in plans if p.type.trades_spot]
+    if spot and len(spot) < len(plans):
+        raise UsageError(
+            "spot and prediction strategies cannot share a run", ", ".join(spot), "run them apart"
+        )
+    return bool(spot)
 
 
 def _progress(progress: Progress, universe: Universe) -> Callable[[int], None]:

@@ -64,8 +64,14 @@ class Universe:
     records: int
 
 
-def load_universe(catalog: Catalog, spec: BacktestSpec) -> Universe:
+def load_universe(catalog: Catalog, spec: BacktestSpec, spot_only: bool = False) -> Universe:
     """Return what `spec` asks of `catalog`.
+
+    Parameters
+    ----------
+    spot_only : bool
+        Leave prediction markets out, so that the spot pairs are traded. With prediction markets in the
+        run, spot prices are only read.
 
     Raises
     ------
@@ -80,6 +86,8 @@ def load_universe(catalog: Catalog, spec: BacktestSpec) -> Universe:
     by_instrument = {o.instrument_id: m for m in by_market.values() for o in m.outcomes}
     spot, quotes_in = _spot_markets(catalog)
     by_instrument.update(spot)
+    if spot_only:
+        by_market, by_instrument = {}, dict(spot)
     ids = _chosen(catalog, spec, by_market, by_instrument)
     markets = {iid: by_instrument[iid] for iid in ids}
     kinds = {iid: catalog.kinds(iid) for iid in ids}
@@ -161,17 +169,20 @@ def _chosen(
         return have
     wanted: set[str] = set()
     for market_id in spec.markets or ():
-        market = by_market.get(market_id)
+        market = by_market.get(market_id) or by_instrument.get(market_id)
         if market is None:
             raise UsageError(
-                "no such market in the catalog", market_id, _near(market_id, by_market)
+                "no such market in the catalog",
+                market_id,
+                _near(market_id, [*by_market, *by_instrument]),
             )
         wanted |= {o.instrument_id for o in market.outcomes} & known
     for iid in spec.instruments or ():
         if iid not in known:
             raise UsageError("no data of this instrument in the catalog", iid, _near(iid, have))
         wanted.add(iid)
-    if spec.instruments is None:  # markets were named: keep the spot prices behind them
+    if spec.instruments is None and any(len(by_instrument[i].outcomes) > 1 for i in wanted):
+        # Prediction markets were named: keep the spot prices behind them.
         wanted |= {iid for iid in have if len(by_instrument[iid].outcomes) == 1}
     return sorted(wanted)
 

@@ -136,7 +136,7 @@ def _unresolved(result: RunResult) -> list[Caution]:
         Caution(
             Severity.REVIEW,
             "UNRESOLVED",
-            f"{len(result.unresolved)} markets ended with an open position and no resolution in the "
+            f"open positions in {len(result.unresolved)} market(s) without a resolution in the "
             f"data (marked at ${value:,.2f}): {names}{more}; P&L counts them at the bid",
         )
     ]
@@ -184,9 +184,7 @@ def _thin(totals: Totals) -> list[Caution]:
         )
     if totals.markets_traded < FEW_MARKETS:
         out.append(
-            Caution(
-                Severity.NOTE, "FEW_MARKETS", f"only {totals.markets_traded} markets were traded"
-            )
+            Caution(Severity.NOTE, "FEW_MARKETS", f"markets traded: only {totals.markets_traded}")
         )
     return out
 

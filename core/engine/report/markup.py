@@ -262,7 +262,7 @@ def _markets(heading: str, markets: Sequence[MarketRow]) -> str:
             f"{m.fills:,}",
             w.money(m.pnl, True),
             w.money(m.fees),
-            f"paid {w.plain(m.payout)}" if m.payout is not None else "unresolved",
+            w.outcome(m),
             f"{w.plain(m.open_quantity)} ({w.money(m.open_value)})" if m.open_quantity else "",
             ", ".join(f"{k} {n}" for k, n in sorted(m.exit_reasons.items())),
         ]

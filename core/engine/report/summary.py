@@ -44,7 +44,7 @@ class Summary:
 def summarise(result: RunResult) -> Summary:
     """Return every figure of `result`; pure, no clock, no file."""
     header = result.header
-    trades = closed_trades(result.fills)
+    trades = closed_trades(result.fills, result.merges)
     daily = daily_returns(result.equity, float(header.capital), header.start_ns, header.end_ns)
     totals = totals_of(result, trades, daily)
     scores = score_forecasts(result.forecasts, header.seed)

@@ -1,7 +1,7 @@
 """Closed trades from fills: a position of one strategy in one market, from flat to flat.
 
 Both outcomes of a market belong to the same trade, so a YES+NO pair is one trade with one result and
-not a winner beside a loser.
+not a winner beside a loser. A merge of pairs takes a share of each outcome and brings a dollar.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from core.domain.money import ZERO
-from core.engine.results import FillRow
+from core.engine.results import FillRow, MergeRow
 
 #: Reason shown for a fill whose strategy gave none.
 UNNAMED = "(none given)"
+MERGED = "merge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,26 @@ class _Open:
             self.positions.pop(fill.instrument_id, None)
         return not self.positions
 
-    def close(self, last: FillRow) -> Trade:
+    def merge(self, pairs: Decimal) -> bool:
+        """Turn `pairs` of the held outcomes into dollars; return whether the market is flat now."""
+        self.proceeds += pairs
+        for instrument_id, held in list(self.positions.items()):
+            left = held - pairs
+            if left:
+                self.positions[instrument_id] = left
+            else:
+                del self.positions[instrument_id]
+        return not self.positions
+
+    def close(self, last: FillRow | MergeRow) -> Trade:
         """Return the trade that `last` closed."""
+        reason, settled = MERGED, False
+        if isinstance(last, FillRow):
+            reason, settled = last.reason or UNNAMED, last.role == "settlement"
         return Trade(
-            strategy_id=last.strategy_id,
-            venue=last.venue,
-            market_id=last.market_id,
+            strategy_id=self.first.strategy_id,
+            venue=self.first.venue,
+            market_id=self.first.market_id,
             opened_ns=self.first.ts_ns,
             closed_ns=last.ts_ns,
             fills=self.fills,
@@ -107,25 +122,36 @@ class _Open:
             fees=self.fees,
             pnl=self.proceeds - self.cost - self.fees,
             entry_reason=self.first.reason or UNNAMED,
-            exit_reason=last.reason or UNNAMED,
-            settled=last.role == "settlement",
+            exit_reason=reason,
+            settled=settled,
         )
 
 
-def closed_trades(fills: Iterable[FillRow]) -> list[Trade]:
-    """Return the closed trades of `fills` (in time order), by closing time.
+def closed_trades(fills: Iterable[FillRow], merges: Iterable[MergeRow] = ()) -> list[Trade]:
+    """Return the closed trades of `fills` and `merges` (each in time order), by closing time.
 
-    A settlement of both outcomes arrives as two legs of the same market and time; the trade closes
-    with the second.
+    A merge follows the fill that completed its pairs; settlement comes last of its moment. The trade of
+    a market settled in two legs closes with the second.
     """
     trades: list[Trade] = []
     still_open: dict[tuple[str, str], _Open] = {}
-    for fill in fills:
-        key = (fill.strategy_id, fill.market_id or fill.instrument_id)
+    rows: list[FillRow | MergeRow] = [*fills, *merges]
+    for row in sorted(rows, key=_order):
+        key = (row.strategy_id, row.market_id)
         trade = still_open.get(key)
-        if trade is None:
-            trade = still_open[key] = _Open(fill)
-        if trade.add(fill):
-            trades.append(trade.close(fill))
+        if isinstance(row, MergeRow):
+            flat = trade is not None and trade.merge(row.pairs)
+        else:
+            if trade is None:
+                trade = still_open[key] = _Open(row)
+            flat = trade.add(row)
+        if flat and trade is not None:
+            trades.append(trade.close(row))
             del still_open[key]
     return trades
+
+
+def _order(row: FillRow | MergeRow) -> tuple[int, int]:
+    if isinstance(row, MergeRow):
+        return row.ts_ns, 1
+    return row.ts_ns, 2 if row.role == "settlement" else 0

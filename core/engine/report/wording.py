@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 
 from core.domain.clock import iso_from_ns
+from core.engine.results import MarketRow
 
 NONE = "–"
 
@@ -32,6 +33,13 @@ def plain(value: Decimal) -> str:
     """Return a number without padding zeros."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def outcome(market: MarketRow) -> str:
+    """Return how a market ended; a spot pair does not end."""
+    if len(market.instruments) == 1:
+        return ""
+    return "unresolved" if market.payout is None else f"paid {plain(market.payout)}"
 
 
 def percent(value: float | None, places: int = 1, signed: bool = False) -> str:

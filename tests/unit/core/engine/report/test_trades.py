@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.engine.report.trades import closed_trades
+from core.engine.results import MergeRow
 from tests.unit.core.engine.report.samples import fill
 
 
@@ -48,6 +49,26 @@ def test_a_yes_no_pair_is_one_winning_trade_and_not_a_winner_beside_a_loser():
     (trade,) = trades
     assert trade.pnl == D("0.50")
     assert trade.settled
+
+
+def test_merged_pairs_close_their_trade_with_a_dollar_each():
+    fills = [fill(0, "BUY", "0.45", "10"), fill(1, "BUY", "0.50", "10", outcome="NO")]
+    merge = MergeRow(fills[1].ts_ns, "Demo-001", "M1", D(10))
+    (trade,) = closed_trades(fills, [merge])
+    assert trade.pnl == D("0.50")
+    assert trade.exit_reason == "merge"
+    assert not trade.settled
+
+
+def test_what_a_merge_leaves_stays_open_until_it_is_settled():
+    fills = [
+        fill(0, "BUY", "0.45", "12"),
+        fill(1, "BUY", "0.50", "10", outcome="NO"),
+        fill(5, "SELL", "1", "2", role="settlement"),
+    ]
+    (trade,) = closed_trades(fills, [MergeRow(fills[1].ts_ns, "Demo-001", "M1", D(10))])
+    assert trade.pnl == D(10) + D(2) - D("5.40") - D("5.00")
+    assert trade.exit_reason == "settlement"
 
 
 def test_an_open_position_is_no_closed_trade():
