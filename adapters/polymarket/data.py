@@ -77,6 +77,19 @@ class PolymarketData(MarketDataClient):
             venue=Venue("POLYMARKET"),
             instrument_provider=provider,
         )
+        self._wire(provider, rest, catalogue, sockets_of, on_status, on_settled, poll_result_s)
+
+    def _wire(
+        self,
+        provider: PolymarketProvider,
+        rest: ClobRest,
+        catalogue: Catalogue,
+        sockets_of: SocketsFactory,
+        on_status: Callable[[str, MarketStatus], None],
+        on_settled: Callable[[str, Decimal], None],
+        poll_result_s: float = POLL_RESULT_S,
+    ) -> None:
+        """Set everything that is ours and not the engine's."""
         self.provider, self.registry = provider, provider.registry
         self.rest, self.catalogue = rest, catalogue
         self.on_status, self.on_settled = on_status, on_settled

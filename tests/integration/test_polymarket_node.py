@@ -8,9 +8,12 @@ import sys
 import time
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp.test_utils import TestServer
 
 from adapters.fake.polymarket.server import FakePolymarket
+from core.ledger.reader import LedgerReader
+from core.ledger.selection import Selection
 from tests.integration.polymarket_stand import (
     C1,
     C2,
@@ -23,6 +26,8 @@ from tests.integration.polymarket_stand import (
     infos,
     settings,
 )
+
+pytestmark = pytest.mark.slow
 
 
 @asynccontextmanager
@@ -99,6 +104,12 @@ async def test_a_node_trades_is_killed_and_comes_back_with_the_same_position(tmp
         await eventually(lambda: node.held() == {IYES: 10.0} or node.proc.returncode, 30)
         assert node.held() is not None, node.errors.decode()[-3000:]
         await eventually(lambda: len(fake.exchange.working()) == 1)
+        await eventually(
+            lambda: (
+                fake.settlement.trades["00000000-0000-4000-8000-000000000001"].status == "CONFIRMED"
+            )
+        )
+        await asyncio.sleep(0.3)
         assert await node.end(signal.SIGKILL) == -signal.SIGKILL
         held = fake.exchange.account.positions()
         # While it is dead the resting bid fills.
@@ -115,6 +126,10 @@ async def test_a_node_trades_is_killed_and_comes_back_with_the_same_position(tmp
         assert await again.end() == 0, again.errors.decode()[-3000:]
         assert not fake.exchange.working()
         assert again.said[-1] == {"ended": True}
+        rows = LedgerReader(tmp_path / "home" / "ledger").rows(
+            Selection(kinds=("order.confirmed",))
+        )
+        assert len(list(rows)) >= 1
         posts = [s for _, s in fake.requests if s == "POST /order"]
         assert len(posts) == len(fake.exchange.orders)
 

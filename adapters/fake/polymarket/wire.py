@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from decimal import Decimal
@@ -42,7 +43,7 @@ class FakeInfo:
     @classmethod
     def of(cls, market: Market, end_ns: int) -> FakeInfo:
         """Return the info of a catalog market."""
-        yes, no = (o.token_id for o in market.outcomes)
+        yes, no = (token_number(o.token_id) for o in market.outcomes)
         return cls(
             market.market_id,
             (yes, no),
@@ -56,6 +57,13 @@ class FakeInfo:
             market.open_ns,
             end_ns,
         )
+
+
+def token_number(token: str) -> str:
+    """Return a token id as the number that orders are signed with; invented ids get one from their hash."""
+    if token.isdigit():
+        return token
+    return str(int.from_bytes(hashlib.sha256(token.encode()).digest(), "big"))
 
 
 def price_text(units: int) -> str:
