@@ -110,11 +110,7 @@ def _good_part(name: SegmentName, before: Head) -> tuple[Head, int, tuple[str, .
                 row = Row(*record)
                 if row.seq == name.first_seq and _declares_break(row):
                     head = Head(row.seq - 1, row.prev_hash)
-                if (
-                    row.seq != head.seq + 1
-                    or row.prev_hash != head.hash
-                    or row.expected_hash() != row.hash
-                ):
+                if row.seq != head.seq + 1 or row.prev_hash != head.hash or not row.verifies:
                     return head, top, _unsealed(runs), False
                 head = Head(row.seq, row.hash)
                 if row.run_id:
@@ -127,7 +123,7 @@ def _good_part(name: SegmentName, before: Head) -> tuple[Head, int, tuple[str, .
 
 def _declares_break(row: Row) -> bool:
     """Whether a first row says that it follows a file that was set aside."""
-    if row.name != "ledger.genesis" or row.expected_hash() != row.hash:
+    if row.name != "ledger.genesis" or not row.verifies:
         return False
     payload = row.decoded()
     return isinstance(payload, Genesis) and payload.first_bad_seq > 0

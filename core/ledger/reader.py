@@ -15,6 +15,9 @@ from core.ledger.rows import COLUMNS, Head, Row
 from core.ledger.segment import SegmentName, open_reader, segments
 from core.ledger.selection import Selection
 
+#: Types of a sound row's nine columns.
+_TYPES = (int, str, int, int, str, str, bytes, bytes, bytes)
+
 
 class RunSummary(NamedTuple):
     """One run of a ledger; `last_seq` is 0 and `outcome` empty while it is open."""
@@ -46,8 +49,9 @@ class LedgerReader:
 
     def head(self) -> Head:
         """Return the last committed row's number and hash."""
-        for seq, digest in self._last("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1"):
-            return Head(seq, digest)
+        sql = f"SELECT {COLUMNS} FROM ledger ORDER BY seq DESC LIMIT 1"
+        for row in _query(segments(self.directory)[-1], sql, ()):
+            return Head(row.seq, row.hash)
         return Head()
 
     def head_at(self, seq: int) -> Head:
@@ -169,26 +173,25 @@ class LedgerReader:
             out.append(name)
         return out
 
-    def _last(self, sql: str) -> list[tuple[int, bytes]]:
-        """Run a read on the newest file."""
-        with closing(open_reader(segments(self.directory)[-1].path)) as db:
-            return list(db.execute(sql))
-
 
 def _query(name: SegmentName, sql: str, values: tuple[int | str, ...]) -> Iterator[Row]:
-    """Yield rows of one file; a damaged page is a LedgerCorrupt that names the row after the last good one."""
-    db = open_reader(name.path)
+    """Yield rows of one file; a damaged page or value is a LedgerCorrupt that names the place."""
     seq = 0
     try:
-        for record in db.execute(sql, values):
-            row = Row(*record)
-            seq = row.seq
-            yield row
+        with closing(open_reader(name.path)) as db:
+            for record in db.execute(sql, values):
+                if tuple(map(type, record)) != _TYPES:
+                    raise LedgerCorrupt(
+                        "a ledger row has values of damaged types",
+                        f"{name.path.name} row {record[0]}",
+                        "beta ledger verify",
+                    )
+                row = Row(*record)
+                seq = row.seq
+                yield row
     except (apsw.Error, UnicodeDecodeError) as exc:
         raise LedgerCorrupt(
             "a ledger file is damaged",
             f"{name.path.name} after row {seq}: {exc}",
             "beta ledger verify",
         ) from exc
-    finally:
-        db.close()

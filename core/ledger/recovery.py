@@ -90,7 +90,7 @@ def open_for_writing(directory: Path, options: StoreOptions, now_ns: int) -> Ope
         left_open = tuple(run for run, is_open in runs.items() if is_open)
         undigested = without_digest(directory, files[:-1])
         return Opened(lock, segment, head, tuple(runs), left_open, undigested)
-    except apsw.Error as exc:
+    except (apsw.Error, UnicodeDecodeError) as exc:
         lock.release()
         raise LedgerCorrupt("a ledger file is damaged", f"{directory}: {exc}", _MEND) from exc
     except LedgerError:
@@ -103,7 +103,7 @@ def check_tail(segment: Segment, files: list[SegmentName], rows: int) -> Head:
     name = segment.path.name
     head = segment.head()
     first = Row(*segment.query(f"SELECT {COLUMNS} FROM ledger ORDER BY seq LIMIT 1")[0])  # type: ignore[arg-type]
-    if first.name != "ledger.genesis" or first.expected_hash() != first.hash:
+    if first.name != "ledger.genesis" or not first.verifies:
         raise LedgerCorrupt(
             "the first row of a ledger file does not verify", f"{name}: row {first.seq}", _MEND
         )
@@ -114,7 +114,7 @@ def check_tail(segment: Segment, files: list[SegmentName], rows: int) -> Head:
         f"SELECT {COLUMNS} FROM ledger WHERE seq > ? ORDER BY seq", head.seq - rows
     ):
         row = Row(*values)  # type: ignore[arg-type]
-        if row.expected_hash() != row.hash or (
+        if not row.verifies or (
             previous is not None and (row.seq != previous.seq + 1 or row.prev_hash != previous.hash)
         ):
             raise LedgerCorrupt("a ledger row does not verify", f"{name}: row {row.seq}", _MEND)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import NamedTuple
 
+from core.domain.errors import LedgerCorrupt
 from core.ledger.canonical import GENESIS_HASH, pack_header, row_hash
 from core.ledger.registry import Payload, decode
 
@@ -59,11 +61,24 @@ class Row(NamedTuple):
     @property
     def parent_seqs(self) -> tuple[int, ...]:
         """Rows that this one came from."""
-        return tuple(json.loads(self.parents))
+        try:
+            return tuple(map(int, json.loads(self.parents)))
+        except (ValueError, TypeError) as exc:
+            raise LedgerCorrupt(
+                "the parents of a ledger row are damaged", f"row {self.seq}"
+            ) from exc
 
     def decoded(self) -> Payload:
         """Return the payload in its current version."""
         return decode(self.kind, self.payload)
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the stored values give the stored hash; values of damaged types do not."""
+        try:
+            return self.expected_hash() == self.hash
+        except (TypeError, AttributeError, struct.error):
+            return False
 
     def expected_hash(self) -> bytes:
         """Return the hash that the stored values must have."""

@@ -68,6 +68,7 @@ _ALLOWED = {
     apsw.SQLITE_TRANSACTION,
     apsw.SQLITE_RECURSIVE,
 }
+_MEND = "beta ledger verify"
 _PRAGMAS = {"wal_checkpoint", "synchronous", "max_page_count", "page_count", "data_version"}
 
 
@@ -96,9 +97,7 @@ def check_header(db: apsw.Connection, name: str) -> int:
     """
     application = int(db.pragma("application_id") or 0)
     if application != APPLICATION_ID:
-        raise LedgerCorrupt(
-            "not a ledger file", f"{name}: application id {application:#x}", "beta ledger verify"
-        )
+        raise LedgerCorrupt("not a ledger file", f"{name}: application id {application:#x}", _MEND)
     version = int(db.pragma("user_version") or 0)
     if version > SCHEMA_VERSION:
         raise LedgerTooNew(
@@ -118,20 +117,21 @@ def check_schema(db: apsw.Connection, name: str) -> None:
         Naming the object that is missing, altered or foreign.
     """
     version = check_header(db, name)
-    applied = dict(db.execute("SELECT version, sha256 FROM schema_migrations ORDER BY version"))
+    try:
+        applied = dict(db.execute("SELECT version, sha256 FROM schema_migrations"))
+        found = dict(db.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
+    except UnicodeDecodeError as exc:
+        raise LedgerCorrupt("the ledger schema is damaged", f"{name}: {exc}", _MEND) from exc
     for step in MIGRATIONS[:version]:
         if applied.get(step.version) != step.sha256:
             raise LedgerCorrupt("a schema migration was altered", f"{name}: version {step.version}")
     if set(applied) != set(range(1, version + 1)):
         raise LedgerCorrupt("schema migrations do not match the file", f"{name}: {sorted(applied)}")
-    found = dict(db.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
     wanted = _objects(version)
-    for key in sorted(wanted.keys() | found.keys()):
+    for key in sorted(wanted.keys() | found.keys(), key=str):
         if found.get(key) != wanted.get(key):
             state = "missing" if key not in found else "foreign" if key not in wanted else "altered"
-            raise LedgerCorrupt(
-                f"the ledger schema is {state}", f"{name}: {key}", "beta ledger verify"
-            )
+            raise LedgerCorrupt(f"the ledger schema is {state}", f"{name}: {key}", _MEND)
 
 
 def migrate(db: apsw.Connection, applied_at: str) -> None:

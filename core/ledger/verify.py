@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -201,7 +201,7 @@ class _Verification:
             self.find("unreadable", label, str(exc), last + 1)
         if not started:
             self.find("missing", label, "the file holds no rows", name.first_seq)
-        self.head = Head(last, head)
+        self.head = Head(last, head if isinstance(head, bytes) else b"")
         self.report.rows = done
         if progress is not None:
             progress(done)
@@ -325,7 +325,7 @@ def _holds(names: list[SegmentName], head: str) -> bool:
     except ValueError:
         return False
     for name in reversed(names):
-        with closing(open_reader(name.path)) as db:
+        with suppress(BetaError, apsw.Error), closing(open_reader(name.path)) as db:
             if list(db.execute("SELECT 1 FROM ledger WHERE hash = ? LIMIT 1", (wanted,))):
                 return True
     return False

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -13,12 +16,14 @@ import pytest
 from core.domain.errors import (
     ExitCode,
     LedgerCorrupt,
+    LedgerError,
     LedgerTooNew,
     LedgerWriteError,
     UsageError,
 )
 from core.ledger import BatchLedger, DurableLedger, StoreOptions
 from core.ledger.lock import holder
+from core.ledger.projections import Projections
 from core.ledger.quarantine import quarantine
 from core.ledger.reader import LedgerReader
 from core.ledger.segment import segments
@@ -197,3 +202,40 @@ def test_quarantine_of_a_file_that_cannot_be_opened_begins_anew(tmp_path: Path) 
     assert verify(tmp_path).ok
     with DurableLedger(tmp_path) as ledger:
         assert ledger.append(make.snapshot(), ts_event=make.T0) > 50
+
+
+@pytest.mark.slow
+def test_no_flipped_byte_makes_opening_reading_or_folding_fail_otherwise_than_typed(
+    tmp_path: Path,
+) -> None:
+    """Damage is a LedgerError or goes unnoticed there; it is never another exception."""
+    rng = random.Random(5)
+    source = tmp_path / "source"
+    with DurableLedger(source) as ledger:
+        ledger.begin_run(make.started(), ts_event=make.T0)
+        for n in range(60):
+            ledger.append(make.fill(trade=str(n)), ts_event=make.T0)
+        ledger.end_run(make.ended(), ts_event=make.T0)
+    pristine = segments(source)[0].path.read_bytes()
+    refused = 0
+    for position in rng.sample(range(len(pristine)), 500):
+        directory = tmp_path / "ledger"
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.copytree(source, directory)
+        broken = bytearray(pristine)
+        broken[position] ^= 1 << rng.randrange(8)
+        segments(directory)[0].path.write_bytes(broken)
+        with contextlib.suppress(LedgerError):
+            reader = LedgerReader(directory)
+            reader.head()
+            reader.runs()
+            list(reader.rows())
+            with Projections(directory) as projections:
+                projections.catch_up()
+        try:
+            with DurableLedger(directory) as ledger:
+                ledger.append_durable(make.snapshot(), ts_event=make.T0)
+        except LedgerError:
+            refused += 1
+            assert holder(directory) is None
+    assert refused > 300
