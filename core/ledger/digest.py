@@ -10,7 +10,7 @@ import apsw
 
 from core.ledger.anchors import read_anchors
 from core.ledger.kinds import FileDigest
-from core.ledger.segment import SegmentName, file_sha256
+from core.ledger.segment import SegmentName, file_sha256, open_reader
 
 
 def settle_file(path: Path, patience_s: float = 10.0) -> FileDigest | None:
@@ -19,23 +19,19 @@ def settle_file(path: Path, patience_s: float = 10.0) -> FileDigest | None:
     Returns None when a reader kept the log busy for `patience_s`; the next start tries again.
     """
     deadline = time.monotonic() + patience_s
-    log = path.with_name(path.name + "-wal")
-    while log.exists() and log.stat().st_size:
+    while _unmoved(path):
         try:
             with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as db:
                 db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.BusyError:
-            pass
-        except apsw.Error:
-            return None
-        if time.monotonic() >= deadline:
-            return None
-        time.sleep(0.1)
-    db = apsw.Connection(
-        f"file:{path}?mode=ro&immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    )
-    seq, head = next(db.execute("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1"))
-    db.close()
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.1)
+        else:
+            if _unmoved(path):
+                return None
+    with closing(open_reader(path)) as db:
+        seq, head = next(db.execute("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1"))
     path.chmod(0o444)
     return FileDigest(
         file=path.name,
@@ -44,6 +40,12 @@ def settle_file(path: Path, patience_s: float = 10.0) -> FileDigest | None:
         head_seq=seq,
         head_hash=head.hex(),
     )
+
+
+def _unmoved(path: Path) -> bool:
+    """Whether rows of a file are still in its write-ahead log."""
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def without_digest(directory: Path, files: list[SegmentName]) -> tuple[SegmentName, ...]:

@@ -19,6 +19,8 @@ from enum import StrEnum
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+import apsw
+
 from core.domain.errors import LedgerError, LedgerWriteError
 from core.domain.faultpoints import point
 from core.ledger.acknowledgement import Ack, settle
@@ -395,15 +397,15 @@ class DurableLedger(SequencingLedger):
         """Hash a closed file in the background and write the digest as a row."""
 
         def work() -> None:
-            digest = settle_file(path)
-            if digest is None:
-                return  # a reader keeps it open; the next start does it
-            with contextlib.suppress(LedgerError):
+            # a damaged or busy old file keeps nothing from being written; the verifier names it
+            with contextlib.suppress(LedgerError, apsw.Error, OSError):
+                digest = settle_file(path)
+                if digest is None:
+                    return  # a reader keeps it open; the next start does it
                 self._enqueue(digest, self._wall_clock(), (), None)
                 head = Head(digest.head_seq, bytes.fromhex(digest.head_hash))
-                write_anchor(
-                    self.directory, head, path.name, "rotate", self._wall_clock(), digest.sha256
-                )
+                now = self._wall_clock()
+                write_anchor(self.directory, head, path.name, "rotate", now, digest.sha256)
 
         thread = threading.Thread(target=work, name="ledger-digest", daemon=True)
         self._digests.append(thread)
