@@ -19,13 +19,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from nautilus_trader.model import QuoteTick
 from pydantic import Field
 
 from core.domain.clock import NS_PER_SECOND
-from core.domain.decision import Forecast, Proposal
+from core.domain.decision import Forecast, OrderIntent, Proposal
 from core.domain.fees import Role, Side
 from core.domain.money import ONE, ZERO, floor_to
 from core.engine.results import FillRow
@@ -308,6 +308,11 @@ class BasePredictor(BetaStrategy):
         else:
             held.cost -= held.average * min(fill.quantity, held.quantity)
             held.quantity = max(held.quantity - fill.quantity, ZERO)
+
+    def on_refused(self, intent: OrderIntent, refusal: Any) -> None:
+        """Leave the market alone for a while: asking again at the next quote gets the same answer."""
+        pause = int(max(self.config.cooldown_s, self.config.order_wait_s) * NS_PER_SECOND)
+        self._quiet_until[intent.market_id] = intent.ts_ns + pause
 
     def on_settlement(self, iid: str, payout: Decimal) -> None:
         """Forget what has been paid out."""

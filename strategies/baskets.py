@@ -107,7 +107,7 @@ def best_basket(
     fee_of: FeeOf,
     *,
     budget: Decimal,
-    room_of: Callable[[str], Decimal],
+    room_for: Callable[[BasketLeg, Decimal], Decimal],
     size_step: Decimal,
     min_shares: Decimal,
     min_edge: Decimal,
@@ -122,8 +122,8 @@ def best_basket(
         ``(instrument_id, price, shares) -> dollars`` of the exact taker fee.
     budget : Decimal
         Dollars that may be spent, fees included.
-    room_of : callable
-        ``instrument_id -> dollars`` that one order in this leg may cost (the gate's limit).
+    room_for : callable
+        ``(leg, shares) -> part`` of the leg's order that the gate's limits leave room for (1 or more: all).
     min_shares : Decimal
         Smallest order the venue accepts on any leg.
     min_edge : Decimal
@@ -141,11 +141,11 @@ def best_basket(
         basket = _basket_at(shape, quotes, fee_of, shares)
         if basket is None:
             continue
-        part = _affordable(basket, budget, room_of)
+        part = _affordable(basket, budget, room_for)
         if part < 1:
             scaled = floor_to(shares * part, size_step)
             again = _basket_at(shape, quotes, fee_of, scaled) if scaled >= min_shares else None
-            if again is None or _affordable(again, budget, room_of) < 1:
+            if again is None or _affordable(again, budget, room_for) < 1:
                 continue
             basket = again
         good = basket.profit > 0 and basket.edge >= min_edge
@@ -154,10 +154,12 @@ def best_basket(
     return best
 
 
-def _affordable(basket: Basket, budget: Decimal, room_of: Callable[[str], Decimal]) -> Decimal:
+def _affordable(
+    basket: Basket, budget: Decimal, room_for: Callable[[BasketLeg, Decimal], Decimal]
+) -> Decimal:
     """Return the part of the basket that budget and the room of each leg allow (1 or more: all of it)."""
     parts = [budget / (basket.cost + basket.fees)]
-    parts += [room_of(leg.instrument_id) / (leg.cost + leg.fee) for leg in basket.legs]
+    parts += [room_for(leg, basket.shares) for leg in basket.legs]
     return max(min(parts), ZERO)
 
 

@@ -67,6 +67,7 @@ class KalshiEvent(BasePredictor):
     """Value crypto windows from spot and trade the difference to the book."""
 
     config_type: ClassVar[type[StrategyConfig]] = KalshiEventConfig
+    venues: ClassVar[tuple[str, ...]] = ("KALSHI",)
     config: KalshiEventConfig
 
     def on_start(self) -> None:

@@ -25,13 +25,16 @@ from pydantic import Field
 from core.domain.clock import NS_PER_SECOND
 from core.domain.fees import Role, Side
 from core.domain.market import Event, Market
-from core.domain.money import ZERO, floor_to
+from core.domain.money import ONE, ZERO, floor_to
 from core.engine.results import FillRow
 from core.engine.strategy import BetaStrategy, StrategyConfig
 from strategies import basket_runner, pair_runner
 from strategies.basket_runner import BasketAttempt
-from strategies.baskets import LegQuote, Shape, best_basket, equal_age
+from strategies.baskets import BasketLeg, LegQuote, Shape, best_basket, equal_age
 from strategies.pair_runner import Pair, PairRules, PairStage
+
+#: Pause after a close look at an event that led to nothing.
+LOOK_AGAIN_NS = 250_000_000
 
 
 class PolymarketArbConfig(StrategyConfig):
@@ -84,6 +87,7 @@ class PolymarketArb(BetaStrategy):
 
     family: ClassVar[str] = "arbitrage"
     config_type: ClassVar[type[StrategyConfig]] = PolymarketArbConfig
+    venues: ClassVar[tuple[str, ...]] = ("POLYMARKET",)
     config: PolymarketArbConfig
 
     def on_start(self) -> None:
@@ -98,6 +102,8 @@ class PolymarketArb(BetaStrategy):
         self._alarms: dict[str, str] = {}
         self._pairs: dict[str, Pair] = {}
         self._ask: dict[str, float] = {}
+        self._bid: dict[str, float] = {}
+        self._least_margin = float(self.config.pair_margin) - 1e-9
         self._rules = PairRules(
             cfg.pair_margin,
             cfg.pair_max_loss,
@@ -112,7 +118,8 @@ class PolymarketArb(BetaStrategy):
             self._plan_event(self.events[event_id], by_market)
         for market in sorted(by_market.values(), key=lambda m: m.market_id):
             ids = [o.instrument_id for o in market.outcomes]
-            if cfg.pairs and all(iid in self.universe for iid in ids):
+            mergeable = market.venue == "POLYMARKET"  # other venues net the two outcomes
+            if cfg.pairs and mergeable and all(iid in self.universe for iid in ids):
                 self._pairs[market.market_id] = Pair(market)
         watched = set(self._event_of) | {
             o.instrument_id for p in self._pairs.values() for o in p.market.outcomes
@@ -138,8 +145,9 @@ class PolymarketArb(BetaStrategy):
     # -- books ------------------------------------------------------------------------------
     def on_book(self, iid: str) -> None:  # type: ignore[override]
         """Look for a basket in the event and step the pair of the market that moved."""
-        ask = self.best_ask(iid)
+        bid, ask = self.top(iid)
         self._ask[iid] = float(ask.price) if ask is not None else 1.0
+        self._bid[iid] = float(bid.price) if bid is not None else 1.0
         event_id = self._event_of.get(iid)
         if event_id is not None and event_id not in self._attempts:
             self._look(event_id)
@@ -163,7 +171,8 @@ class PolymarketArb(BetaStrategy):
             )
             if not equal_age(live if shape == "NO" else quotes, now, age, skew):
                 continue
-            self._enter(event_id, shape, quotes, now)
+            if not self._enter(event_id, shape, quotes, now):
+                self._quiet_until[event_id] = now + LOOK_AGAIN_NS
             return
 
     def _promising(self, shape: str, legs: tuple[str, ...]) -> bool:
@@ -177,29 +186,31 @@ class PolymarketArb(BetaStrategy):
         asks = tuple((lv.price, lv.size) for lv in self.depth(iid, Side.BUY, self.config.levels))
         return LegQuote(iid, asks, now - self.book_age_ns(iid))
 
-    def _enter(self, event_id: str, shape: Shape, quotes: list[LegQuote], now: int) -> None:
+    def _enter(self, event_id: str, shape: Shape, quotes: list[LegQuote], now: int) -> bool:
+        """Send the best basket the budget allows; return whether orders left."""
         cfg = self.config
         markets = [self.markets[q.instrument_id] for q in quotes]
         budget = min(self.equity() * cfg.event_fraction - self._committed(event_id), self.cash())
         if budget <= 0:
-            return
+            return False
         basket = best_basket(
             shape,
             quotes,
             lambda iid, price, size: self.fee(iid, Side.BUY, Role.TAKER, price, size).fee,
             budget=budget,
-            room_of=self.room,
+            room_for=self._leg_room,
             size_step=max(m.size_step for m in markets),
             min_shares=max(m.min_size for m in markets),
             min_edge=cfg.min_edge,
         )
         if basket is None:
-            return
+            return False
         attempt = basket_runner.start(self, basket)
         self._quiet_until[event_id] = now + int(cfg.cooldown_s * NS_PER_SECOND)
         if not attempt.done:
             self._attempts[event_id] = attempt
             self._wake(event_id, now)
+        return True
 
     def _committed(self, event_id: str) -> Decimal:
         """Return dollars in the event at the price of the present bids."""
@@ -246,6 +257,11 @@ class PolymarketArb(BetaStrategy):
         market, cfg = pair.market, self.config
         if now < pair.act_after_ns or self._event_of.get(iid) in self._attempts:
             return
+        first, second = market.outcomes
+        bids = self._bid.get(first.instrument_id, 1.0) + self._bid.get(second.instrument_id, 1.0)
+        if 1.0 - bids < self._least_margin:
+            return
+        pair.act_after_ns = now + self._rules.wait_ns  # whatever follows, not at every change
         if market.close_ns and now > market.close_ns - int(cfg.pair_entry_cutoff_s * NS_PER_SECOND):
             return
         ids = [o.instrument_id for o in market.outcomes]
@@ -258,13 +274,19 @@ class PolymarketArb(BetaStrategy):
         if shares > 0 and shares >= market.min_size:
             pair_runner.quote(self, pair, self._rules, shares, now)
 
+    def _leg_room(self, leg: BasketLeg, shares: Decimal) -> Decimal:
+        """Return the part of a leg's order that the limits leave room for, counted as the gate counts."""
+        iid = leg.instrument_id
+        return self.room(iid) / self.worst_cost(iid, leg.limit, shares)
+
     def _pair_room(self, ids: list[str]) -> Decimal:
-        """Return the shares that the gate lets both bids have; a pair costs less than a dollar a share."""
-        rooms = [
-            self.room(iid) / bid.price
-            for iid in ids
-            if (bid := self.best_bid(iid)) is not None and bid.price > 0
-        ]
+        """Return the shares that the limits let both bids have."""
+        rooms = []
+        for iid in ids:
+            bid = self.best_bid(iid)
+            if bid is None or bid.price <= 0:
+                return ZERO
+            rooms.append(self.room(iid) / self.worst_cost(iid, bid.price, ONE))
         return min(rooms, default=ZERO)
 
     def on_fill(self, fill: FillRow) -> None:

@@ -42,7 +42,8 @@ def settle(session: Session, ref: InstrumentRef, payout: Decimal, ts_ns: int) ->
         for strategy in session.strategies
         if (quantity := gate.position(strategy._bt_sid, ref.iid)) > 0
     ]
-    gate.on_settlement(ref.iid, payout, ts_ns)
+    if ref.venue in session.fee_books:  # a venue that is only watched has no holdings to pay out
+        gate.on_settlement(ref.iid, payout, ts_ns)
     session.last_price[ref.iid] = payout
     for strategy, quantity in held:
         row = SettlementRow(

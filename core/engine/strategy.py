@@ -59,6 +59,8 @@ class BetaStrategy(AnsweringStrategy):
 
     config_type: ClassVar[type[StrategyConfig]] = StrategyConfig
     trades_spot: ClassVar[bool] = False
+    #: Venue codes it trades; empty = every prediction venue of the data. Others only inform it.
+    venues: ClassVar[tuple[str, ...]] = ()
 
     # -- what an author overrides -----------------------------------------------------------
     def on_start(self) -> None:

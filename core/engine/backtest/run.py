@@ -44,7 +44,8 @@ def run_backtest(spec: BacktestSpec, progress: Progress | None = None) -> RunRes
     plans = plan_strategies(spec.strategy, spec.params)
     catalog = find_catalog(spec.catalog)
     require_whole(catalog)
-    universe = load_universe(catalog, spec, spot_only=_spot_only(plans))
+    traded = [p.type.venues for p in plans]
+    universe = load_universe(catalog, spec, traded, spot_only=_spot_only(plans))
     started = open_run(spec, universe, plans)
     with contextlib.ExitStack() as stack:
         ledger = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
@@ -64,11 +64,19 @@ class Universe:
     records: int
 
 
-def load_universe(catalog: Catalog, spec: BacktestSpec, spot_only: bool = False) -> Universe:
+def load_universe(
+    catalog: Catalog,
+    spec: BacktestSpec,
+    traded: Sequence[Sequence[str]] = (),
+    spot_only: bool = False,
+) -> Universe:
     """Return what `spec` asks of `catalog`.
 
     Parameters
     ----------
+    traded : sequence of sequence of str
+        Venues that each strategy trades; an empty one means the prediction venues of the data, or all
+        of its venues when there is none.
     spot_only : bool
         Leave prediction markets out, so that the spot pairs are traded. With prediction markets in the
         run, spot prices are only read.
@@ -93,7 +101,7 @@ def load_universe(catalog: Catalog, spec: BacktestSpec, spot_only: bool = False)
     kinds = {iid: catalog.kinds(iid) for iid in ids}
     refs = References(_reference(catalog, iid, markets[iid], kinds[iid]) for iid in ids)
     predicted = {m.venue for iid, m in markets.items() if iid not in spot}
-    trading = sorted(predicted or {m.venue for m in markets.values()})
+    trading = _trading(predicted or {m.venue for m in markets.values()}, markets, traded)
     venues = {code: load_venue(code, _paths(spec)) for code in trading}
     start, end = _period(catalog, spec, ids)
     used = {m.market_id for m in markets.values()}
@@ -113,6 +121,22 @@ def load_universe(catalog: Catalog, spec: BacktestSpec, spot_only: bool = False)
         data_start_ns=_warm_start(catalog, refs, start),
         records=_records(catalog, ids, start, end),
     )
+
+
+def _trading(
+    default: set[str], markets: Mapping[str, Market], traded: Sequence[Sequence[str]]
+) -> list[str]:
+    """Return the venues that get capital: the ones the strategies name, as far as the data has them."""
+    there = {m.venue for m in markets.values()}
+    named = {code for codes in traded for code in codes}
+    whole = default if not traded or not all(traded) else set()
+    if not there & named and not whole:
+        raise UsageError(
+            "the data has no venue that this strategy trades",
+            f"{', '.join(sorted(there))} (it trades {', '.join(sorted(named))})",
+            "choose other data: beta data ls",
+        )
+    return sorted(whole | (there & named))
 
 
 def _paths(spec: BacktestSpec) -> dict[str, str]:

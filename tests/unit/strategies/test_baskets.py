@@ -22,13 +22,15 @@ def legs(*asks, size="100"):
     return [LegQuote(f"L{i}", ((D(a), D(size)),), 0) for i, a in enumerate(asks)]
 
 
-def find(shape, quotes, rate="0.04", budget="1000", min_edge="0", room=lambda iid: D(10**6)):
+def find(
+    shape, quotes, rate="0.04", budget="1000", min_edge="0", room=lambda leg, shares: D(10**6)
+):
     return best_basket(
         shape,
         quotes,
         fee_at(D(rate)),
         budget=D(budget),
-        room_of=room,
+        room_for=room,
         size_step=STEP,
         min_shares=MIN,
         min_edge=D(min_edge),
@@ -74,7 +76,13 @@ def test_the_budget_is_never_exceeded_fees_included():
 
 
 def test_no_leg_costs_more_than_the_gate_leaves_room_for():
-    basket = find("NO", legs("0.40", "0.45"), room=lambda iid: D("9") if iid == "L1" else D(100))
+    basket = find(
+        "NO",
+        legs("0.40", "0.45"),
+        room=lambda leg, shares: (
+            (D("9") if leg.instrument_id == "L1" else D(100)) / (leg.cost + leg.fee)
+        ),
+    )
     assert basket is not None
     assert max(leg.cost + leg.fee for leg in basket.legs if leg.instrument_id == "L1") <= D("9")
 
