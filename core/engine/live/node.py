@@ -8,6 +8,7 @@ cancelled or kept by policy, the run sealed.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import signal
 import time
 import uuid
@@ -28,7 +29,7 @@ from nautilus_trader.live import (
 from nautilus_trader.live.clients import DataClientFactory, ExecutionClientFactory
 from nautilus_trader.model import TraderId
 
-from core.domain.errors import ConfigError, LedgerError, VenueError
+from core.domain.errors import BetaError, ConfigError, LedgerError, VenueError
 from core.domain.market import Market
 from core.engine.backtest.strategies import StrategyPlan
 from core.engine.feed import Feed
@@ -38,6 +39,9 @@ from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.port import VenuePort
+from core.engine.live.recorder import Recording
+from core.engine.live.recording import About, parts_path, recording_path
+from core.engine.live.run_config import is_synthetic, run_config
 from core.engine.live.status import NodeStatus
 from core.engine.live.venue import LiveVenue
 from core.engine.paper.feed import PaperFeed
@@ -70,6 +74,8 @@ class NodeSpec:
         Leave working orders at the venue when the node stops.
     run_s : float
         Stop by itself after this many seconds; 0 = run on.
+    record : bool
+        Keep the market data of the run in ``recordings/<run_id>``.
     """
 
     mode: RunMode
@@ -81,6 +87,7 @@ class NodeSpec:
     keep_orders: bool = False
     run_s: float = 0.0
     seed: int = 0
+    record: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -111,6 +118,7 @@ class Node:
         self.ledger: DurableLedger
         self.client: VenueClient | None = None
         self.data: Any = None
+        self.recording: Recording | None = None
         self.links: dict[str, bool] = {}
         self._stop = asyncio.Event()
         self.started_ns = time.time_ns()
@@ -153,10 +161,11 @@ class Node:
             self.ledger.close()
 
     async def _run(self, markets: list[Market], memory: LedgerMemory) -> RunOutcome:
-        self._begin()
         self.gate = live_gate([self.venue.code], markets)
+        self._begin(markets)
         port = self._port(markets, memory)
         await self._adopt(port, markets, memory)
+        self._record(markets)
         context = self._context(port, memory)
         node = self._build(context, markets)
         run = asyncio.ensure_future(node.run_async())
@@ -184,6 +193,7 @@ class Node:
             reason = reason or str(exc)[:300]
         failure = self.session.failure
         self._end(reason or "stopped")
+        await self._finish_recording()
         if failure.error is not None:
             raise failure.error
         return RunOutcome.ENDED
@@ -206,8 +216,9 @@ class Node:
             strategy.market_exit()
 
     # -- building ---------------------------------------------------------------------------
-    def _begin(self) -> None:
+    def _begin(self, markets: list[Market]) -> None:
         spec = self.spec
+        config, digest = run_config(spec, self.venue, self.gate.limits, markets)
         versions = tuple(
             StrategyVersion(
                 strategy_id=f"{p.type.__name__}-{i + 1:03d}", path=p.path, sha256=p.version
@@ -218,8 +229,11 @@ class Node:
             RunStarted(
                 run_id=self.run_id,
                 mode=spec.mode,
-                config_sha256="",
-                code_sha="",
+                config=config,
+                config_sha256=digest,
+                code_sha=hashlib.sha256(
+                    "".join(p.version for p in spec.plans).encode()
+                ).hexdigest(),
                 seed=spec.seed,
                 strategies=versions,
                 data=(),
@@ -228,6 +242,34 @@ class Node:
             ),
             ts_event=time.time_ns(),
         )
+
+    def _record(self, markets: list[Market]) -> None:
+        """Prepare the recording: what is followed, and what the account held before the first order."""
+        if not self.spec.record:
+            return
+        home, book, code = self.spec.home, self.gate.book, self.venue.code
+        about = About(
+            run_id=self.run_id,
+            mode=self.spec.mode.value,
+            venue=code,
+            instruments=tuple(sorted(o.instrument_id for m in markets for o in m.outcomes)),
+            cash=str(self.gate.cash(code)),
+            positions={i: str(self.gate.position(s, i)) for s, i in sorted(book.holdings)},
+            latency_s=self.spec.latency_s,
+            synthetic=is_synthetic(self.venue),
+            started_ns=time.time_ns(),
+        )
+        self.recording = Recording(
+            parts_path(home, self.run_id), recording_path(home, self.run_id), about, markets
+        )
+
+    async def _finish_recording(self) -> None:
+        """Seal the recording; when that fails its parts stay, and `beta parity` tries again."""
+        if self.recording is not None:
+            try:
+                await asyncio.to_thread(self.recording.finish)
+            except (BetaError, OSError) as exc:
+                self.recording.error = str(exc)
 
     def _end(self, reason: str) -> None:
         try:
@@ -306,6 +348,8 @@ class Node:
     def _on_market(self, port: VenuePort) -> Callable[[Market], None]:
         def take(market: Market) -> None:
             self.gate.on_market(market)
+            if self.recording is not None:
+                self.recording.on_market(market)
             if isinstance(port, PaperPort):
                 port.on_market(market)
 
@@ -376,6 +420,8 @@ class Node:
             self.spec.seed,
         )
         refs = list(self.session.references)
+        if self.recording is not None:
+            node.add_actor(self.recording.actor())
         node.add_actor(Feed(self.session, statuses=refs, closes=refs))
         if isinstance(context.port, PaperPort):
             feed = PaperFeed()

@@ -1,0 +1,216 @@
+"""Keeps the market data a node saw, as it saw it: book changes, trades, trading states, results.
+
+Bounded memory: rows wait in machine integers until `FLUSH_ROWS` or `FLUSH_S`, then a thread writes them as one
+part. When the disk cannot keep up, rows are dropped and counted, never the node: recording is not worth a late order.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from nautilus_trader.common import DataActor
+from nautilus_trader.model import AggressorSide, BookAction, BookType, InstrumentId, OrderSide
+
+from core.domain.market import Market
+from core.engine.catalog import F_LAST
+from core.engine.live.recording import (
+    CLOSE,
+    DELTA,
+    NUMBERS,
+    STATUS,
+    TRADE,
+    About,
+    add_markets,
+    begin,
+    seal,
+    write_part,
+)
+
+FLUSH_ROWS = 20_000
+FLUSH_S = 5
+#: Parts that may wait for the disk.
+MAX_WAITING = 8
+SIDES = {OrderSide.BUY: 1, OrderSide.SELL: 2}
+AGGRESSORS = {AggressorSide.BUY: 1, AggressorSide.SELL: 2}
+ACTIONS = {BookAction.ADD: 0, BookAction.UPDATE: 1, BookAction.DELETE: 2, BookAction.CLEAR: 3}
+RAW_DECIMALS = 16
+
+
+class PartWriter:
+    """Rows in, parts out.
+
+    Parameters
+    ----------
+    folder : Path
+        Made by `begin`.
+
+    Attributes
+    ----------
+    lost : int
+        Rows dropped because the disk was too slow or full.
+    error : str
+        First error of the disk.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows, self.lost, self.error = 0, 0, ""
+        self._number = 0
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="recorder")
+        self._waiting: list[Future[None]] = []
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self._columns = {n: array("q") for n in NUMBERS}
+        self._appends = [self._columns[n].append for n in NUMBERS]
+        self._texts: list[str | None] = []
+
+    def add(self, *values: int, text: str | None = None) -> None:
+        """Add one row, in the order of `NUMBERS`."""
+        for append, value in zip(self._appends, values, strict=True):
+            append(value)
+        self._texts.append(text)
+        self.rows += 1
+        if len(self._texts) >= FLUSH_ROWS and values[8] & F_LAST:
+            self.flush()  # never between the changes of one batch
+
+    def flush(self) -> None:
+        """Hand what waits to the writing thread."""
+        self._look()
+        if not self._texts:
+            return
+        columns, texts = self._columns, self._texts
+        self._fresh()
+        if len(self._waiting) >= MAX_WAITING:
+            self.lost += len(texts)
+            return
+        self._number += 1
+        self._waiting.append(
+            self._pool.submit(write_part, self.folder, self._number, columns, texts)
+        )
+
+    def _look(self) -> None:
+        """Take note of parts that are written, and of those that could not be."""
+        waiting = []
+        for future in self._waiting:
+            if not future.done():
+                waiting.append(future)
+            elif (error := future.exception()) is not None:
+                self.error = self.error or f"{type(error).__name__}: {error}"
+                self.lost += 1
+        self._waiting = waiting
+
+    def close(self) -> None:
+        """Write what waits and end the thread."""
+        self.flush()
+        self._pool.shutdown(wait=True)
+        self._look()
+        if self.lost:
+            (self.folder / "lost.json").write_text(
+                json.dumps({"rows": self.lost, "error": self.error})
+            )
+
+
+class Recorder(DataActor):
+    """Follows every instrument of a node and hands all of it to a `PartWriter`.
+
+    Set `writer` and `codes` (instrument id to its number in the recording) before it starts.
+    """
+
+    writer: PartWriter
+    codes: dict[str, int]
+
+    def on_start(self) -> None:
+        """Subscribe to everything, flush by the clock."""
+        self._by_native = {InstrumentId.from_str(iid): code for iid, code in self.codes.items()}
+        for native in self._by_native:
+            self.subscribe_book_deltas(native, BookType.L2_MBP, managed=True)
+            self.subscribe_trades(native)
+            self.subscribe_instrument_status(native)
+            self.subscribe_instrument_close(native)
+        self.clock.set_timer_ns("recorder", FLUSH_S * 1_000_000_000, callback=self._on_timer)
+
+    def _on_timer(self, event: Any) -> None:
+        self.writer.flush()
+
+    def on_book_deltas(self, deltas: Any) -> None:
+        """Keep a batch of book changes; its last row is flagged, whatever the venue flagged."""
+        code = self._by_native[deltas.instrument_id]
+        add, rows = self.writer.add, deltas.deltas
+        last = len(rows) - 1
+        for index, delta in enumerate(rows):
+            action = ACTIONS[delta.action]
+            side = price = size = 0
+            if action != ACTIONS[BookAction.CLEAR]:
+                order = delta.order
+                side, price = SIDES[order.side], ticks(order.price)
+                size = ticks(order.size) if action != ACTIONS[BookAction.DELETE] else 0
+                if size == 0:
+                    action = ACTIONS[BookAction.DELETE]
+            flags = (delta.flags | F_LAST) if index == last else (delta.flags & ~F_LAST)
+            add(code, DELTA, delta.ts_event, delta.ts_init, action, side, price, size, flags, delta.sequence)  # fmt: skip
+
+    def on_trade(self, trade: Any) -> None:
+        """Keep a trade."""
+        code = self._by_native[trade.instrument_id]
+        side = AGGRESSORS.get(trade.aggressor_side, 0)
+        self.writer.add(
+            code, TRADE, trade.ts_event, trade.ts_init, 0, side, ticks(trade.price), ticks(trade.size),
+            F_LAST, 0, text=trade.trade_id.value,
+        )  # fmt: skip
+
+    def on_instrument_status(self, status: Any) -> None:
+        """Keep a trading state."""
+        code = self._by_native[status.instrument_id]
+        self.writer.add(
+            code, STATUS, status.ts_event, status.ts_init, 0, 0, 0, 0, F_LAST, 0, text=status.action.name
+        )  # fmt: skip
+
+    def on_instrument_close(self, close: Any) -> None:
+        """Keep a result."""
+        code = self._by_native[close.instrument_id]
+        price = ticks(close.close_price)
+        self.writer.add(code, CLOSE, close.ts_event, close.ts_init, 0, 0, price, 0, F_LAST, 0)
+
+
+def ticks(value: Any) -> int:
+    """Return an engine price or quantity as integer ticks of its own precision."""
+    whole: int = value.raw // 10 ** (RAW_DECIMALS - value.precision)
+    return whole
+
+
+class Recording:
+    """The recording of one run, from the node's side.
+
+    Parameters
+    ----------
+    folder, target : Path
+        Where parts go, and where the catalog shall be.
+    """
+
+    def __init__(self, folder: Path, target: Path, about: About, markets: list[Market]) -> None:
+        begin(folder, about, markets)
+        self.folder, self.target, self.error = folder, target, ""
+        self.writer = PartWriter(folder)
+        self._codes = {iid: code for code, iid in enumerate(about.instruments)}
+
+    def actor(self) -> Recorder:
+        """Return the actor that records."""
+        actor = Recorder()
+        actor.writer, actor.codes = self.writer, self._codes
+        return actor
+
+    def on_market(self, market: Market) -> None:
+        """Keep changed terms of a market."""
+        if all(o.instrument_id in self._codes for o in market.outcomes):
+            add_markets(self.folder, [market])
+
+    def finish(self) -> None:
+        """Write what waits and make the catalog; with nothing recorded there is none."""
+        self.writer.close()
+        if self.writer.rows:
+            seal(self.folder, self.target)

@@ -1,0 +1,170 @@
+"""A paper node on a fake Kalshi that replays a small made-up catalog, for tests of recording and parity."""
+
+import asyncio
+import json
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from core.domain.fees import FeeSchedule
+from core.domain.grid import Band, TickGrid
+from core.domain.market import Market, Outcome
+from core.engine.catalog import F_LAST, CatalogWriter, DeltaColumns, TradeColumns
+from core.engine.strategy import BetaStrategy, StrategyConfig
+
+D = Decimal
+TICKERS = ("KXTEST-26NOV21-A", "KXTEST-26NOV21-B")
+START_NS = 1_780_000_000_000_000_000
+STEP_NS = 100_000_000
+
+
+class Config(StrategyConfig):
+    """How often and how much."""
+
+    every: int = 7
+    quantity: Decimal = D(2)
+
+
+class TakesNowAndThen(BetaStrategy):
+    """Buys YES (or sells what it holds, or buys NO) at the touch on a rule of the book alone."""
+
+    config_type = Config
+
+    def on_start(self):
+        self.seen = {}
+        for iid in self.universe:
+            self.watch_book(iid)
+
+    def on_book(self, iid):
+        bid, ask = self.best_bid(iid), self.best_ask(iid)
+        if bid is None or ask is None:
+            return
+        top = (bid, ask)
+        last, count = self.seen.get(iid, (None, 0))
+        if top == last:
+            return
+        self.seen[iid] = (top, count + 1)
+        if (count + 1) % self.config.every:
+            return
+        held = self.position(iid)
+        if held > 0:
+            self.sell(iid, held, bid.price, reason="out")
+        elif iid.endswith("-YES.KALSHI"):
+            self.buy(iid, self.config.quantity, ask.price, reason="in")
+
+
+def market(ticker, close_ns):
+    return Market(
+        venue="KALSHI",
+        market_id=ticker,
+        question=f"{ticker}?",
+        outcomes=(
+            Outcome(f"{ticker}-YES.KALSHI", "Yes", payout=D(1)),
+            Outcome(f"{ticker}-NO.KALSHI", "No", payout=D(0)),
+        ),
+        grid=TickGrid((Band(D(0), D(1), D("0.01")),)),
+        fees=FeeSchedule("KALSHI", kind="quadratic"),
+        event_id=ticker.rpartition("-")[0],
+        close_ns=close_ns,
+    )
+
+
+def write_catalog(path, steps=60, seed=1):
+    """Two markets, a walk of the touch every `STEP_NS`, now and then a trade, resolved YES."""
+    rng = np.random.default_rng(seed)
+    close = START_NS + (steps + 5) * STEP_NS
+    with CatalogWriter(path, name="walk", synthetic=True) as writer:
+        writer.markets([market(t, close) for t in TICKERS])
+        for offset, ticker in enumerate(TICKERS):
+            rows = [(0, 3, 0, 0, 0, 0)]
+            middle = 45 + 5 * offset
+            for k in range(1, 4):
+                rows.append((0, 0, 1, (middle - k) * 100, 900 + 100 * k, 0))
+                rows.append((0, 0, 2, (middle + k) * 100, 700 + 100 * k, 0))
+            now = {1: middle - 1, 2: middle + 1}
+            for n in range(1, steps):
+                side = int(rng.integers(1, 3))
+                sign = 1 if side == 2 else -1
+                at = (2 * n + offset) * STEP_NS // 2
+                if rng.random() < 0.5:
+                    price = (now[side] + sign) * 100
+                    rows.append((at, 2, side, now[side] * 100, 0, 1))
+                    rows.append((at, 1, side, price, int(rng.integers(5, 20)) * 100, 1))
+                    now[side] += sign
+                else:
+                    rows.append((at, 1, side, now[side] * 100, int(rng.integers(5, 20)) * 100, 1))
+                if abs(now[2] - now[1]) > 6:
+                    inner = now[side] - sign * 2
+                    rows.append((at + 1000, 1, side, inner * 100, 900, 1))
+                    now[side] = inner
+            cols = list(zip(*rows, strict=True))
+            ts = np.array(cols[0], dtype=np.int64) + START_NS
+            last = np.append(ts[1:] != ts[:-1], True)
+            writer.deltas(
+                f"{ticker}-YES.KALSHI",
+                DeltaColumns(
+                    ts_event=ts,
+                    action=np.array(cols[1], dtype=np.uint8),
+                    side=np.array(cols[2], dtype=np.uint8),
+                    price=np.array(cols[3], dtype=np.int64),
+                    size=np.array(cols[4], dtype=np.int64),
+                    flags=np.where(last, F_LAST, 0).astype(np.uint8),
+                    sequence=np.zeros(len(ts), dtype=np.uint64),
+                ),
+            )
+            trades = START_NS + np.arange(5, steps, 9, dtype=np.int64) * STEP_NS + 50_000_000
+            n = len(trades)
+            writer.trades(
+                f"{ticker}-YES.KALSHI",
+                TradeColumns(
+                    ts_event=trades,
+                    price=np.full(n, middle * 100, dtype=np.int64),
+                    size=np.full(n, 100, dtype=np.int64),
+                    aggressor=np.full(n, 1, dtype=np.uint8),
+                ),
+            )
+    return path
+
+
+async def session(told):
+    """Run a fake Kalshi and a paper node on it; return what the node said at its end."""
+    from core.engine.backtest.strategies import plan_strategies
+    from core.engine.live.node import Node, NodeSpec
+    from core.engine.live.venue import open_venue
+    from core.ledger.kinds import RunMode
+
+    fake = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "adapters.fake.kalshi.process", "--catalog", told["catalog"],
+        "--speed", str(told.get("speed", 1.0)), stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert fake.stdout is not None
+        where = json.loads(await fake.stdout.readline())
+        spec = NodeSpec(
+            mode=RunMode.PAPER,
+            venue="KALSHI",
+            plans=tuple(plan_strategies(told["strategy"], told.get("params", {}))),
+            home=Path(told["home"]),
+            capital=D(told.get("capital", "100")),
+            run_s=told["run_s"],
+            latency_s=told.get("latency_s", 0.02),
+        )
+        settings = {
+            "tickers": tuple(where["markets"]),
+            "base_url": where["base_url"],
+            "ws_url": where["ws_url"],
+        }
+        node = Node(spec, open_venue("KALSHI", settings))
+        await node.run()
+        print(json.dumps({"run_id": node.run_id, "at": time.time()}), flush=True)
+    finally:
+        if fake.returncode is None:
+            fake.kill()
+        await fake.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(session(json.loads(sys.argv[1])))
