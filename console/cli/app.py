@@ -12,6 +12,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("console.cli.data", "Sample, ingest, fetch, list, verify and clean catalogs."),
     "fees": ("console.cli.fees", "What a trade costs, exactly, and by which dated rule."),
     "new": ("console.cli.new", "Scaffold a strategy that runs."),
+    "parity": (
+        "console.cli.parity",
+        "Compare a paper or live run with its backtest, order by order.",
+    ),
     "ledger": ("console.cli.ledger", "Verify, tail, show, export, back up and restore the ledger."),
     "replay": ("console.cli.replay", "Re-run a recorded run and name the first row that differs."),
     "tax": ("console.cli.tax", "CSV of realised profit and loss by year (FIFO)."),

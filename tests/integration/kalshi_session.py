@@ -132,10 +132,12 @@ def write_catalog(path, steps=60, seed=1):
 async def session(told):
     """Run a fake Kalshi and a paper node on it; return what the node said at its end."""
     from core.engine.backtest.strategies import plan_strategies
+    from core.engine.live import recorder
     from core.engine.live.node import Node, NodeSpec
     from core.engine.live.venue import open_venue
     from core.ledger.kinds import RunMode
 
+    recorder.FLUSH_S = told.get("flush_s", recorder.FLUSH_S)
     fake = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "adapters.fake.kalshi.process", "--catalog", told["catalog"],
         "--speed", str(told.get("speed", 1.0)), stdout=asyncio.subprocess.PIPE,

@@ -1,0 +1,292 @@
+"""Pair the orders of two runs and say what differs, and of what kind the reason is.
+
+Orders of one strategy, outcome and side are paired in order when they were decided within a window. A reason is
+only named when the records show it; what they do not show is UNEXPLAINED, and that is a defect until it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from core.engine.parity.orders import ComparedOrder, RunOrders
+
+#: Less than this is rounding of a fee; a cent or more is another rule.
+ROUNDING_USD = Decimal("0.01")
+Pair = tuple[ComparedOrder | None, ComparedOrder | None]
+#: ``(instrument_id, from_ns, to_ns) -> whether its book or trades moved in between``.
+Moved = Callable[[str, int, int], bool]
+
+
+class Reason(StrEnum):
+    """Classes of reasons, most certain first."""
+
+    MISSING_DATA = "missing data"
+    OPENING_POSITION = "opening position"
+    UNKNOWN_OUTCOME = "unknown outcome"
+    HALTED = "halted"
+    REJECTED = "rejected by the venue"
+    RUN_ENDED = "run ended"
+    CONSEQUENCE = "consequence of an earlier difference"
+    LATENCY = "latency"
+    TIMING = "timing of the decision"
+    QUEUE = "queue position"
+    DEPTH = "partial depth"
+    ROUNDING = "rounding"
+    UNEXPLAINED = "unexplained"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not the same.
+
+    Attributes
+    ----------
+    what : str
+        ``order`` (sent in one run only, or with other terms), ``fill`` or ``fee`` or ``settlement``.
+    recorded, replayed : str
+        The two sides in words; empty where there is none.
+    """
+
+    what: str
+    reason: Reason
+    strategy: str
+    instrument_id: str
+    ts_ns: int
+    recorded: str
+    replayed: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParityReport:
+    """Outcome of a comparison.
+
+    Attributes
+    ----------
+    latency_ms : float
+        Order latency of the replay.
+    latencies_ms : tuple of float
+        Median and largest time from decision to venue in the recorded run.
+    decision_shift_ms : float
+        Largest time between the decisions of a pair.
+    """
+
+    run_id: str
+    mode: str
+    venue: str
+    synthetic: bool
+    latency_ms: float
+    latencies_ms: tuple[float, float]
+    decision_shift_ms: float
+    orders: tuple[int, int]
+    fills: tuple[int, int]
+    fees: tuple[Decimal, Decimal]
+    refusals: tuple[Mapping[str, int], Mapping[str, int]]
+    settlements: tuple[int, int]
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether no order, fill, fee or settlement differs."""
+        return not self.differences
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain values."""
+        return {
+            "schema_version": 1,
+            "run_id": self.run_id,
+            "mode": self.mode,
+            "venue": self.venue,
+            "synthetic": self.synthetic,
+            "equal": self.equal,
+            "latency_ms": self.latency_ms,
+            "recorded_latency_ms": {"median": self.latencies_ms[0], "max": self.latencies_ms[1]},
+            "decision_shift_ms": self.decision_shift_ms,
+            "orders": dict(zip(("recorded", "replayed"), self.orders, strict=True)),
+            "fills": dict(zip(("recorded", "replayed"), self.fills, strict=True)),
+            "fees": dict(zip(("recorded", "replayed"), map(str, self.fees), strict=True)),
+            "refusals": dict(zip(("recorded", "replayed"), map(dict, self.refusals), strict=True)),
+            "settlements": dict(zip(("recorded", "replayed"), self.settlements, strict=True)),
+            "differences": [
+                {n: str(getattr(d, n)) if n != "ts_ns" else d.ts_ns for n in Difference.__slots__}
+                for d in self.differences
+            ],
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """What is known of the recorded run beside its orders.
+
+    Attributes
+    ----------
+    positions : mapping
+        Shares held before the first order.
+    data_start_ns, data_end_ns : int
+        Span of the recording.
+    lost_rows : bool
+        Whether market data could not be recorded.
+    """
+
+    positions: Mapping[str, str] = field(default_factory=dict)
+    data_start_ns: int = 0
+    data_end_ns: int = 1 << 62
+    lost_rows: bool = False
+    moved: Moved = lambda iid, start, end: False
+
+
+def pair_orders(
+    left: list[ComparedOrder], right: list[ComparedOrder], window_ns: int
+) -> list[Pair]:
+    """Pair orders of equal strategy, instrument and side in order, at most `window_ns` apart."""
+    streams: dict[tuple[str, str, str], tuple[list[ComparedOrder], list[ComparedOrder]]] = {}
+    for which, orders in enumerate((left, right)):
+        for order in orders:
+            key = (order.strategy, order.instrument_id, order.side)
+            streams.setdefault(key, ([], []))[which].append(order)
+    pairs: list[Pair] = []
+    for a, b in streams.values():
+        i = j = 0
+        while i < len(a) or j < len(b):
+            if i < len(a) and j < len(b) and abs(a[i].ts_ns - b[j].ts_ns) <= window_ns:
+                pairs.append((a[i], b[j]))
+                i, j = i + 1, j + 1
+            elif j >= len(b) or (i < len(a) and a[i].ts_ns < b[j].ts_ns):
+                pairs.append((a[i], None))
+                i += 1
+            else:
+                pairs.append((None, b[j]))
+                j += 1
+    return sorted(pairs, key=_when)
+
+
+def _when(pair: Pair) -> int:
+    return min(o.ts_ns for o in pair if o is not None)
+
+
+def differences(pairs: list[Pair], recorded: RunOrders, known: Circumstances) -> list[Difference]:
+    """Return what differs, in the order of time."""
+    out: list[Difference] = []
+    differed: dict[str, int] = {}
+    for ours, theirs in pairs:
+        found = _of_pair(ours, theirs, recorded, known, differed)
+        for one in found:
+            out.append(one)
+            if one.what in ("order", "fill"):
+                differed.setdefault(one.strategy, one.ts_ns)
+    return out
+
+
+def _of_pair(
+    ours: ComparedOrder | None,
+    theirs: ComparedOrder | None,
+    recorded: RunOrders,
+    known: Circumstances,
+    differed: Mapping[str, int],
+) -> list[Difference]:
+    def make(what: str, reason: Reason, detail: str = "") -> Difference:
+        one = ours or theirs
+        assert one is not None
+        return Difference(
+            what, reason, one.strategy, one.instrument_id, one.ts_ns,
+            "" if ours is None else say(ours), "" if theirs is None else say(theirs), detail,
+        )  # fmt: skip
+
+    if ours is None or theirs is None:
+        one = ours or theirs
+        assert one is not None
+        return [make("order", _why_alone(one, ours is None, recorded, known, differed))]
+    terms = [n for n in ("quantity", "price", "tif") if getattr(ours, n) != getattr(theirs, n)]
+    if terms:
+        reason = _circumstance(ours, known) or (
+            Reason.CONSEQUENCE if ours.strategy in differed else Reason.TIMING
+        )
+        if reason is Reason.TIMING and not _moved_between(ours, theirs, known):
+            reason = Reason.UNEXPLAINED
+        return [make("order", reason, ", ".join(terms))]
+    if ours.prices() != theirs.prices():
+        return [make("fill", *_why_fills(ours, theirs, known))]
+    if ours.fee != theirs.fee:
+        small = abs(ours.fee - theirs.fee) < ROUNDING_USD
+        detail = f"{ours.fee} against {theirs.fee}"
+        return [make("fee", Reason.ROUNDING if small else Reason.UNEXPLAINED, detail)]
+    return []
+
+
+def _circumstance(order: ComparedOrder, known: Circumstances) -> Reason | None:
+    """Return what of the run's circumstances explains any difference of this order."""
+    outside = order.ts_ns < known.data_start_ns or known.data_end_ns < max(
+        order.ts_ns, order.arrival_ns
+    )
+    if known.lost_rows or outside:
+        return Reason.MISSING_DATA
+    if order.instrument_id in known.positions:
+        return Reason.OPENING_POSITION
+    return None
+
+
+def _why_alone(
+    order: ComparedOrder,
+    replay_only: bool,
+    recorded: RunOrders,
+    known: Circumstances,
+    differed: Mapping[str, int],
+) -> Reason:
+    """Return why an order was sent in one run only."""
+    found = _circumstance(order, known)
+    if found is not None:
+        return found
+    if replay_only and recorded.ended_ns and order.ts_ns >= recorded.ended_ns:
+        return Reason.RUN_ENDED
+    if replay_only and any(h <= order.ts_ns for h in recorded.halts):
+        return Reason.HALTED
+    if order.strategy in differed:
+        return Reason.CONSEQUENCE
+    if not replay_only and order.unknown:
+        return Reason.UNKNOWN_OUTCOME
+    return Reason.UNEXPLAINED
+
+
+def _why_fills(
+    ours: ComparedOrder, theirs: ComparedOrder, known: Circumstances
+) -> tuple[Reason, str]:
+    """Return why two equal orders were executed differently."""
+    if ours.unknown:
+        return Reason.UNKNOWN_OUTCOME, ""
+    if ours.status in ("REJECTED", "DENIED", "ABSENT", "VOIDED"):
+        return Reason.REJECTED, ours.code
+    found = _circumstance(ours, known)
+    if found is not None:
+        return found, ""
+    if any(f.role == "maker" for f in (*ours.fills, *theirs.fills)):
+        return Reason.QUEUE, ""
+    if _moved_between(ours, theirs, known):
+        shift = (ours.arrival_ns - theirs.arrival_ns) / 1e6
+        return Reason.LATENCY, f"reached the venue {shift:+.1f} ms from the replay"
+    if ours.filled != theirs.filled:
+        return Reason.DEPTH, f"{ours.filled} against {theirs.filled}"
+    return Reason.UNEXPLAINED, ""
+
+
+def _moved_between(ours: ComparedOrder, theirs: ComparedOrder, known: Circumstances) -> bool:
+    """Return whether the market moved between the earliest and the latest moment of the two orders."""
+    moments = [t for o in (ours, theirs) for t in (o.arrival_ns or o.ts_ns,)]
+    decided = [ours.ts_ns, theirs.ts_ns]
+    iid = ours.instrument_id
+    return known.moved(iid, min(moments), max(moments)) or known.moved(
+        iid, min(decided), max(decided)
+    )
+
+
+def say(order: ComparedOrder) -> str:
+    """Return an order and what became of it in a few words."""
+    price = "market" if order.price is None else f"@ {order.price}"
+    got = ", ".join(f"{q.normalize():f} @ {p}" for p, q in sorted(order.prices().items()))
+    fee = f" fee {order.fee}" if order.fills else ""
+    return f"{order.side} {order.quantity} {price} {order.tif} -> {got or order.status or 'no fill'}{fee}"

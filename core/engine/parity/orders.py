@@ -1,0 +1,269 @@
+"""Orders of a run in one shape, whether they come from a node's ledger or from a backtest's result."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar
+
+from core.domain.errors import MissingData, UsageError
+from core.domain.money import ZERO
+from core.engine.results import RunResult
+from core.ledger import kinds
+from core.ledger.kinds.orders import OrderAbsent, OrderEvent, OrderUnknown
+from core.ledger.reader import LedgerReader
+from core.ledger.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of an order."""
+
+    ts_ns: int
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    role: str
+
+
+@dataclass(slots=True)
+class ComparedOrder:
+    """One order that was sent.
+
+    Attributes
+    ----------
+    strategy : str
+        Class name and place among the strategies of the run (``Momentum#0``): ids differ between engines.
+    ts_ns : int
+        When the strategy decided.
+    arrival_ns : int
+        When the venue had it; 0 = never.
+    """
+
+    order_id: str
+    strategy: str
+    instrument_id: str
+    side: str
+    quantity: Decimal
+    price: Decimal | None
+    tif: str
+    post_only: bool
+    ts_ns: int
+    arrival_ns: int = 0
+    status: str = ""
+    code: str = ""
+    unknown: bool = False
+    fills: list[Execution] = field(default_factory=list)
+
+    @property
+    def filled(self) -> Decimal:
+        """Shares executed."""
+        return sum((f.quantity for f in self.fills), ZERO)
+
+    @property
+    def fee(self) -> Decimal:
+        """Dollars of fee."""
+        return sum((f.fee for f in self.fills), ZERO)
+
+    def prices(self) -> dict[Decimal, Decimal]:
+        """Return shares by price."""
+        out: dict[Decimal, Decimal] = {}
+        for fill in self.fills:
+            out[fill.price] = out.get(fill.price, ZERO) + fill.quantity
+        return out
+
+
+@dataclass(slots=True)
+class RunOrders:
+    """What a run asked for and got.
+
+    Attributes
+    ----------
+    refusals : Counter
+        Refusals of the gate by code.
+    halts : list of int
+        Times at which trading was halted or reduced.
+    settled : dict
+        Payout by instrument.
+    foreign : int
+        Executions that belong to no order of this run.
+    """
+
+    orders: list[ComparedOrder] = field(default_factory=list)
+    refusals: Counter[str] = field(default_factory=Counter)
+    halts: list[int] = field(default_factory=list)
+    settled: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    foreign: int = 0
+    ended_ns: int = 0
+
+
+def find_run(directory: Path, run_id: str = "") -> str:
+    """Return the id of a paper or live run in a ledger: the named one, else the newest.
+
+    Raises
+    ------
+    UsageError, MissingData
+        If there is no such run, or none at all.
+    """
+    runs = [r for r in LedgerReader(directory).runs() if r.mode in ("paper", "live")]
+    if not runs:
+        raise MissingData("no paper or live run in this ledger", directory, "beta paper")
+    if not run_id:
+        return runs[-1].run_id
+    if run_id not in {r.run_id for r in runs}:
+        raise UsageError("no such paper or live run", run_id, f"newest: {runs[-1].run_id}")
+    return run_id
+
+
+def started_of(directory: Path, run_id: str) -> tuple[kinds.RunStarted, dict[str, Any]]:
+    """Return the first row of a run and its configuration.
+
+    Raises
+    ------
+    MissingData
+        If the run was started by a version that kept no configuration.
+    """
+    for row in LedgerReader(directory).rows(Selection(run=run_id, kinds=("run.started",))):
+        started = row.decoded()
+        if isinstance(started, kinds.RunStarted) and started.config:
+            return started, json.loads(started.config)
+    raise MissingData("the run's configuration is not in its first row", run_id, "run it again")
+
+
+def strategy_key(strategy_id: str, first: int) -> str:
+    """Return ``Class#n`` of an engine strategy id that counts from `first`."""
+    name, _, number = strategy_id.rpartition("-")
+    return f"{name}#{int(number) - first}" if number.isdigit() else strategy_id
+
+
+def recorded(directory: Path, run_id: str) -> RunOrders:
+    """Return the orders of a node's run from its ledger."""
+    fold = _Fold()
+    for row in LedgerReader(directory).rows(Selection(run=run_id)):
+        fold.take(row.ts_event, row.decoded())
+    fold.out.orders.sort(key=lambda o: o.ts_ns)
+    return fold.out
+
+
+class _Fold:
+    """Rows to orders."""
+
+    ENDS: ClassVar[dict[type[OrderEvent], str]] = {
+        kinds.OrderRejected: "REJECTED",
+        kinds.OrderDenied: "DENIED",
+        kinds.OrderCanceled: "CANCELED",
+        kinds.OrderExpired: "EXPIRED",
+        OrderAbsent: "ABSENT",
+    }
+
+    def __init__(self) -> None:
+        self.out = RunOrders()
+        self._by_id: dict[str, ComparedOrder] = {}
+        self._decided: dict[str, int] = {}
+        self._voided: dict[str, ComparedOrder] = {}
+        self._trades: dict[str, Execution] = {}
+
+    def take(self, ts_ns: int, row: Any) -> None:
+        """Take one row."""
+        if isinstance(row, kinds.VerdictGiven):
+            if row.approved:
+                self._decided[row.client_order_id] = ts_ns
+            else:
+                self.out.refusals[row.code] += 1
+        elif isinstance(row, kinds.OrderIntended):
+            self._intended(ts_ns, row)
+        elif isinstance(row, kinds.OrderFilled):
+            self._filled(ts_ns, row)
+        elif isinstance(row, kinds.orders.FillVoided):
+            self._void(row)
+        elif isinstance(row, OrderEvent):
+            self._event(ts_ns, row)
+        elif isinstance(row, kinds.Halted):
+            self.out.halts.append(ts_ns)
+        elif isinstance(row, kinds.Settled):
+            self.out.settled[row.instrument_id] = (row.payout, row.quantity)
+        elif isinstance(row, kinds.RunEnded):
+            self.out.ended_ns = ts_ns
+
+    def _intended(self, ts_ns: int, row: kinds.OrderIntended) -> None:
+        order = ComparedOrder(
+            row.client_order_id,
+            strategy_key(row.strategy_id, 1),
+            row.instrument_id,
+            row.side.value,
+            row.quantity,
+            row.price,
+            row.tif,
+            row.post_only,
+            self._decided.get(row.client_order_id, ts_ns),
+        )
+        self._by_id[row.client_order_id] = order
+        self.out.orders.append(order)
+
+    def _filled(self, ts_ns: int, row: kinds.OrderFilled) -> None:
+        order = self._by_id.get(row.client_order_id)
+        if order is None:
+            self.out.foreign += 1
+            return
+        fill = Execution(ts_ns, row.price, row.quantity, row.fee, row.liquidity)
+        order.fills.append(fill)
+        self._trades[row.trade_id] = fill
+        if order.filled >= order.quantity:
+            order.status = "FILLED"
+
+    def _void(self, row: Any) -> None:
+        order, fill = self._by_id.get(row.client_order_id), self._trades.get(row.trade_id)
+        if order is not None and fill in order.fills:
+            order.fills.remove(fill)
+            order.status, order.code = "VOIDED", row.reason
+
+    def _event(self, ts_ns: int, row: OrderEvent) -> None:
+        order = self._by_id.get(row.client_order_id)
+        if order is None:
+            return
+        if isinstance(row, kinds.OrderAccepted):
+            order.arrival_ns = order.arrival_ns or ts_ns
+        elif isinstance(row, OrderUnknown):
+            order.unknown = True
+        for kind, status in self.ENDS.items():
+            if isinstance(row, kind):
+                order.status, order.code = status, row.reason
+
+
+def replayed(result: RunResult) -> RunOrders:
+    """Return the orders of a backtest."""
+    out = RunOrders()
+    by_id: dict[str, ComparedOrder] = {}
+    latency_ns = round(result.header.latency_ms * 1_000_000)
+    for row in result.orders:
+        if row.status == "REFUSED":
+            out.refusals[row.code] += 1
+            continue
+        order = ComparedOrder(
+            row.order_id,
+            strategy_key(row.strategy_id, 0),
+            row.instrument_id,
+            row.side,
+            row.quantity,
+            row.price,
+            row.tif,
+            False,
+            row.ts_ns,
+            row.ts_ns + latency_ns,
+            row.status,
+            row.code,
+        )
+        by_id[row.order_id] = order
+        out.orders.append(order)
+    for fill in result.fills:
+        found = by_id.get(fill.order_id)
+        if found is not None:
+            found.fills.append(
+                Execution(fill.ts_ns, fill.price, fill.quantity, fill.fee, fill.role)
+            )
+    out.settled = {s.instrument_id: (s.payout, s.quantity) for s in result.settlements}
+    out.orders.sort(key=lambda o: o.ts_ns)
+    return out

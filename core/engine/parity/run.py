@@ -1,0 +1,185 @@
+"""Run a recorded session again in the backtest engine and compare."""
+
+from __future__ import annotations
+
+import statistics
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.domain.errors import UsageError
+from core.domain.money import ZERO
+from core.engine.backtest import BacktestSpec, Progress, run_backtest
+from core.engine.backtest.strategies import plan_strategies
+from core.engine.catalog import Catalog, Kind
+from core.engine.live.recording import about_of, open_recording
+from core.engine.live.run_config import limits_from
+from core.engine.parity.compare import (
+    Circumstances,
+    Difference,
+    ParityReport,
+    Reason,
+    differences,
+    pair_orders,
+)
+from core.engine.parity.orders import RunOrders, find_run, recorded, replayed, started_of
+
+#: Decisions of one order may be this far apart and still be the same order.
+WINDOW_MS = 2_000.0
+NS_PER_MS = 1_000_000
+
+
+def check_parity(
+    home: Path,
+    run_id: str = "",
+    *,
+    latency_ms: float | None = None,
+    window_ms: float = WINDOW_MS,
+    progress: Progress | None = None,
+) -> ParityReport:
+    """Replay a paper or live run on its own recording and list every differing order, fill and fee.
+
+    Parameters
+    ----------
+    home : Path
+        Folder of the node: ``ledger/``, ``recordings/``.
+    run_id : str
+        Empty = the newest paper or live run.
+    latency_ms : float, optional
+        Order latency of the replay; None = the median that the run itself had.
+
+    Raises
+    ------
+    BetaError
+        `MissingData` if the run, its configuration or its recording is not there, and whatever
+        `run_backtest` raises.
+    """
+    run_id = find_run(home / "ledger", run_id)
+    started, config = started_of(home / "ledger", run_id)
+    about, catalog = about_of(home, run_id), open_recording(home, run_id)
+    ours = recorded(home / "ledger", run_id)
+    delays = [(o.arrival_ns - o.ts_ns) / NS_PER_MS for o in ours.orders if o.arrival_ns]
+    median = statistics.median(delays) if delays else float(config["latency_ms"])
+    chosen = median if latency_ms is None else latency_ms
+    result = run_backtest(
+        BacktestSpec(
+            strategy=",".join(s["path"] for s in config["strategies"]),
+            params=_params(config),
+            catalog=catalog.root,
+            capital=Decimal(about.cash),
+            latency_ms=max(chosen, 0.0),
+            limits=limits_from(config["limits"]),
+            seed=config["seed"],
+        ),
+        progress,
+    )
+    theirs = replayed(result)
+    pairs = pair_orders(ours.orders, theirs.orders, round(window_ms * NS_PER_MS))
+    start, end = catalog.span_ns()
+    lost = [n for n in catalog.meta.notes if "could not be written" in n]
+    known = Circumstances(
+        positions=about.positions,
+        data_start_ns=start,
+        data_end_ns=end,
+        lost_rows=bool(lost),
+        moved=Movements(catalog).moved,
+    )
+    found = differences(pairs, ours, known)
+    found += _settlements(ours, theirs, bool(found))
+    shifts = [abs(a.ts_ns - b.ts_ns) / NS_PER_MS for a, b in pairs if a and b]
+    return ParityReport(
+        run_id=run_id,
+        mode=started.mode.value,
+        venue=about.venue,
+        synthetic=about.synthetic,
+        latency_ms=chosen,
+        latencies_ms=(median, max(delays, default=median)),
+        decision_shift_ms=max(shifts, default=0.0),
+        orders=(len(ours.orders), len(theirs.orders)),
+        fills=(_fills(ours), _fills(theirs)),
+        fees=(_fees(ours), _fees(theirs)),
+        refusals=(ours.refusals, theirs.refusals),
+        settlements=(len(ours.settled), len(theirs.settled)),
+        differences=tuple(found),
+        notes=(*lost, *_notes(config, ours, about.positions)),
+    )
+
+
+def _params(config: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters as `BacktestSpec` takes them."""
+    strategies = config["strategies"]
+    if len(strategies) == 1:
+        return dict(strategies[0]["params"])
+    names = [s["path"].rpartition(":")[2] for s in strategies]
+    if len(set(names)) != len(names):
+        raise UsageError(
+            "parity cannot tell two strategies of one class apart", ", ".join(names),
+            "give one of them a class of its own",
+        )  # fmt: skip
+    return {name: s["params"] for name, s in zip(names, strategies, strict=True)}
+
+
+def _notes(config: dict[str, Any], ours: RunOrders, positions: dict[str, str]) -> list[str]:
+    """Return what a reader must know of the comparison."""
+    out = []
+    for spec in config["strategies"]:
+        try:
+            (plan,) = plan_strategies(spec["path"], spec["params"])
+        except UsageError as exc:
+            out.append(f"{spec['path']}: {exc.what}")
+            continue
+        if plan.version != spec["version"]:
+            out.append(f"the code of {spec['path']} has changed since the run")
+    if positions:
+        out.append(f"the account held {len(positions)} position(s) before the run: not replayed")
+    if ours.foreign:
+        out.append(f"{ours.foreign} execution(s) belong to no order of this run")
+    if not ours.ended_ns:
+        out.append("the run was killed: what it did not flush (a few seconds) is not recorded")
+    return out
+
+
+def _fills(orders: RunOrders) -> int:
+    return sum(len(o.fills) for o in orders.orders)
+
+
+def _fees(orders: RunOrders) -> Any:
+    return sum((o.fee for o in orders.orders), ZERO)
+
+
+def _settlements(ours: RunOrders, theirs: RunOrders, after: bool) -> list[Difference]:
+    """Return settlements that differ; other orders before (`after`) explain a quantity, never a payout."""
+    out = []
+    for iid in sorted({*ours.settled, *theirs.settled}):
+        a, b = ours.settled.get(iid), theirs.settled.get(iid)
+        if a == b:
+            continue
+        other_payout = a is not None and b is not None and a[0] != b[0]
+        reason = Reason.CONSEQUENCE if after and not other_payout else Reason.UNEXPLAINED
+        words = ["" if s is None else f"{s[1]} paid {s[0]} each" for s in (a, b)]
+        out.append(Difference("settlement", reason, "", iid, 0, *words))
+    return out
+
+
+class Movements:
+    """When the books and trades of a recording moved."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._times: dict[str, Any] = {}
+
+    def moved(self, instrument_id: str, start_ns: int, end_ns: int) -> bool:
+        """Return whether anything of the instrument is recorded in ``(start_ns, end_ns]``."""
+        times = self._times.get(instrument_id)
+        if times is None:
+            kinds = self._catalog.kinds(instrument_id)
+            parts = [np.zeros(0, dtype=np.int64)]
+            if Kind.DELTAS in kinds:
+                parts.append(self._catalog.deltas(instrument_id).ts)
+            if Kind.TRADES in kinds:
+                parts.append(self._catalog.trades(instrument_id).ts)
+            times = self._times[instrument_id] = np.sort(np.concatenate(parts))
+        low, high = np.searchsorted(times, [start_ns, end_ns], side="right")
+        return bool(high > low)

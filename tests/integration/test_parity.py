@@ -1,0 +1,99 @@
+"""A paper session on the fake Kalshi, run again as a backtest on its own recording."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from core.engine.live.recording import open_recording, parts_path
+from core.engine.parity import Reason, check_parity
+from tests.integration.kalshi_session import write_catalog
+
+
+def start(root, home, catalog, **told):
+    told = {
+        "catalog": str(catalog),
+        "home": str(home),
+        "strategy": "tests.integration.kalshi_session:TakesNowAndThen",
+        **told,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.integration.kalshi_session", json.dumps(told)],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def recorded(repo_root, tmp_path_factory):
+    home = tmp_path_factory.mktemp("node")
+    catalog = write_catalog(tmp_path_factory.mktemp("cat") / "walk", steps=50)
+    node = start(repo_root, home / "home", catalog, run_s=9.0, params={"every": 6})
+    said, _ = node.communicate(timeout=60)
+    assert node.returncode == 0
+    return home / "home", json.loads(said)["run_id"]
+
+
+def test_a_paper_session_and_its_backtest_send_the_same_orders(recorded):
+    home, run_id = recorded
+    report = check_parity(home)
+    assert report.run_id == run_id
+    assert report.orders[0] >= 5
+    assert report.fills[0] >= 5
+    assert report.fees[0] > 0
+    assert report.differences == ()
+    assert report.orders[0] == report.orders[1]
+    assert report.fees[0] == report.fees[1]
+    assert report.refusals[0] == report.refusals[1]
+    assert report.synthetic
+
+
+def test_a_replay_with_another_latency_differs_and_says_why(recorded):
+    home, _ = recorded
+    report = check_parity(home, latency_ms=900.0)
+    assert not report.equal
+    assert Reason.LATENCY in {d.reason for d in report.differences}
+    assert Reason.UNEXPLAINED not in {d.reason for d in report.differences}
+
+
+def test_the_command_prints_json_and_exits_8_only_when_strict(recorded, repo_root):
+    home, run_id = recorded
+
+    def beta(*args):
+        return subprocess.run(
+            [sys.executable, "-m", "console.cli", "parity", *args],
+            cwd=repo_root, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+
+    same = beta(str(home), "--json", "--strict")
+    assert same.returncode == 0, same.stderr
+    assert json.loads(same.stdout)["equal"] is True
+    other = beta(run_id, "--home", str(home), "--latency-ms", "900", "--strict")
+    assert other.returncode == 8
+    assert "latency" in other.stdout
+    assert beta(run_id, "--home", str(home), "--latency-ms", "900").returncode == 0
+    assert beta("paper-none", "--home", str(home)).returncode == 2
+
+
+def test_a_killed_node_leaves_a_recording_that_can_be_compared(repo_root, tmp_path):
+    catalog = write_catalog(tmp_path / "walk", steps=150)
+    node = start(repo_root, tmp_path / "home", catalog, run_s=60.0, flush_s=1)
+    deadline = time.monotonic() + 30
+    while not list((tmp_path / "home").glob("recordings/*.parts/0000000[4-9].parquet")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(node.pid, signal.SIGKILL)
+    node.wait(10)
+    report = check_parity(tmp_path / "home")
+    assert not parts_path(tmp_path / "home", report.run_id).exists()
+    assert open_recording(tmp_path / "home", report.run_id).rows
+    assert any("killed" in n for n in report.notes)
+    # Orders decided in what was never flushed are the only ones that may be missing in the replay.
+    assert {d.reason for d in report.differences} <= {Reason.MISSING_DATA}

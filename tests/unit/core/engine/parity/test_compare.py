@@ -1,0 +1,91 @@
+"""Every reason class is named only when the records show it."""
+
+from decimal import Decimal
+
+import pytest
+
+from core.engine.parity.compare import Circumstances, Reason, differences, pair_orders
+from core.engine.parity.orders import ComparedOrder, Execution, RunOrders, strategy_key
+
+D = Decimal
+MS = 1_000_000
+
+
+def order(at_ms, *fills, arrival_ms=None, role="taker", fee="0.01", side="BUY", **more):
+    made = ComparedOrder(
+        f"o{at_ms}", "S#0", "A-YES.KALSHI", side, D(2), D("0.50"), "IOC", False, at_ms * MS,
+        (at_ms + 20 if arrival_ms is None else arrival_ms) * MS,
+    )  # fmt: skip
+    for name, value in more.items():
+        setattr(made, name, value)
+    for price, quantity in fills:
+        made.fills.append(Execution(made.arrival_ns, D(price), D(quantity), D(fee), role))
+    return made
+
+
+def compare(left, right, run=None, window_ms=100, **known):
+    run = run or RunOrders(orders=left)
+    return differences(pair_orders(left, right, window_ms * MS), run, Circumstances(**known))
+
+
+def reasons(*args, **known):
+    return [d.reason for d in compare(*args, **known)]
+
+
+FULL = ("0.50", "2")
+
+
+def test_equal_orders_do_not_differ():
+    assert compare([order(1, FULL), order(500, FULL)], [order(3, FULL), order(480, FULL)]) == []
+
+
+def test_an_order_of_one_run_only_is_unexplained_unless_something_says_why():
+    assert reasons([order(1, FULL)], []) == [Reason.UNEXPLAINED]
+    assert reasons([], [order(1, FULL)], RunOrders(halts=[MS])) == [Reason.HALTED]
+    assert reasons([], [order(9, FULL)], RunOrders(ended_ns=5 * MS)) == [Reason.RUN_ENDED]
+    assert reasons([order(1, FULL)], [], data_start_ns=5 * MS) == [Reason.MISSING_DATA]
+    assert reasons([order(1, FULL)], [], lost_rows=True) == [Reason.MISSING_DATA]
+    held = {"A-YES.KALSHI": "3"}
+    assert reasons([order(1, FULL)], [], positions=held) == [Reason.OPENING_POSITION]
+
+
+def test_what_follows_a_difference_is_its_consequence():
+    assert reasons([order(1, FULL), order(900, FULL)], []) == [
+        Reason.UNEXPLAINED,
+        Reason.CONSEQUENCE,
+    ]
+
+
+def test_a_fee_difference_does_not_explain_later_orders():
+    left = [order(1, FULL, fee="0.02"), order(900, FULL)]
+    assert reasons(left, [order(1, FULL, fee="0.05")]) == [Reason.UNEXPLAINED, Reason.UNEXPLAINED]
+
+
+def test_decisions_too_far_apart_are_two_orders():
+    assert len(compare([order(1, FULL)], [order(300, FULL)])) == 2
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "moved", "reason"),
+    [
+        (order(1, ("0.49", "2")), order(1, FULL), True, Reason.LATENCY),
+        (order(1, ("0.50", "1")), order(1, FULL), False, Reason.DEPTH),
+        (order(1, ("0.49", "2")), order(1, FULL), False, Reason.UNEXPLAINED),
+        (order(1, role="maker"), order(1, FULL, role="maker"), False, Reason.QUEUE),
+        (order(1, unknown=True), order(1, FULL), True, Reason.UNKNOWN_OUTCOME),
+        (order(1, status="REJECTED", code="x"), order(1, FULL), True, Reason.REJECTED),
+        (order(1, FULL, fee="0.0101"), order(1, FULL), True, Reason.ROUNDING),
+        (order(1, FULL, fee="0.03"), order(1, FULL), True, Reason.UNEXPLAINED),
+        (order(1, FULL, price=D("0.51")), order(1, FULL), True, Reason.TIMING),
+        (order(1, FULL, price=D("0.51")), order(1, FULL), False, Reason.UNEXPLAINED),
+    ],
+)
+def test_a_pair_that_differs_gets_the_reason_that_the_records_show(left, right, moved, reason):
+    (one,) = compare([left], [right], moved=lambda iid, start, end: moved)
+    assert one.reason is reason
+    assert one.recorded and one.replayed
+
+
+def test_strategies_of_both_engines_are_counted_from_zero():
+    assert strategy_key("Momentum-001", 1) == strategy_key("Momentum-000", 0) == "Momentum#0"
+    assert strategy_key("EXTERNAL", 1) == "EXTERNAL"
