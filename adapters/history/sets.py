@@ -83,7 +83,7 @@ SETS: dict[str, RecordedSet] = {
             "Bars of BTC, ETH and SOL from a minute to a day, 2020 to 2026, and polled spot",
             "adapters.crypto.loaders.ohlcv:load",
             "MIT (Binance public data) and files without a licence: internal testing only",
-            {},
+            {"part": "bars"},
         ),
     )
 }

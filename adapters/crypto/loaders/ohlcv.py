@@ -16,7 +16,7 @@ from adapters.history.frames import floats, nanoseconds, read_frame, ticks_of
 from adapters.history.issues import Fate, Issue
 from adapters.history.job import IngestJob
 from core.domain.clock import NS_PER_SECOND
-from core.domain.errors import MissingData
+from core.domain.errors import MissingData, UsageError
 from core.engine.catalog import BarColumns, Pair, TradeColumns
 from core.engine.catalog.replay import Int64, Mask
 
@@ -69,7 +69,19 @@ FILES = (
 
 
 def load(job: IngestJob) -> None:
-    """Import all bar files that are there, and the polls."""
+    """Import all bar files that are there, or the polls (``--part polls``).
+
+    The polls have no venue to trade at: add them to a catalog of prediction markets with ``--extend``.
+    """
+    part = job.options["part"]
+    if part not in ("bars", "polls"):
+        raise UsageError("the set has no such part", part, "parts: bars, polls")
+    found = _write_polls(job) if part == "polls" else _write_files(job)
+    if not found:
+        raise MissingData("none of the set's files is here", job.source, "check --from")
+
+
+def _write_files(job: IngestJob) -> int:
     found = 0
     for number, file in enumerate(FILES):
         try:
@@ -80,12 +92,10 @@ def load(job: IngestJob) -> None:
         found += 1
         write_bars(job, file, frame)
         job.progress(file.name, number + 1, len(FILES))
-    found += _write_polls(job)
-    if not found:
-        raise MissingData("none of the set's files is here", job.source, "check --from")
     job.note(
         "Bars are dated to their close. Hourly 2020-2024 files are USDT-margined futures by all signs."
     )
+    return found
 
 
 def write_bars(job: IngestJob, file: BarFile, frame: pl.DataFrame) -> None:

@@ -110,7 +110,7 @@ def test_unknown_names_list_what_is_known():
 
 def test_an_option_that_a_set_lacks_is_refused():
     with pytest.raises(BetaError, match="no such option"):
-        call("ingest", "crypto_ohlcv", "--from", ".", "--part", "x")
+        call("ingest", "crypto_ohlcv", "--from", ".", "--official-only")
 
 
 def test_clean_thins_and_sweeps():

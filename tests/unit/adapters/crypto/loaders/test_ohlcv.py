@@ -11,7 +11,7 @@ import pytest
 
 from adapters.history.report import IngestReport
 from adapters.history.sets import ingest
-from core.domain.errors import MissingData
+from core.domain.errors import MissingData, UsageError
 from core.engine.catalog import Catalog
 from core.engine.catalog.verify import verify_catalog
 
@@ -33,7 +33,8 @@ def run(
     pl.DataFrame(bars).write_parquet(source / "btcusdt_1h_binance.parquet")
     if polls is not None:
         pl.DataFrame(polls).write_parquet(source / "spot_polls_2026-06.parquet")
-    report = ingest("crypto_ohlcv", source, tmp_path / "c", mode="replace")
+    part = {"part": "bars" if polls is None else "polls"}
+    report = ingest("crypto_ohlcv", source, tmp_path / "c", mode="replace", options=part)
     return report, Catalog.open(tmp_path / "c")
 
 
@@ -89,6 +90,12 @@ def test_polls_are_prices_of_the_smallest_size(tmp_path: Path) -> None:
     assert report.issues["duplicate"]["rows"] == 1
 
 
+def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    with pytest.raises(UsageError, match="no such part"):
+        ingest("crypto_ohlcv", tmp_path / "set", tmp_path / "c", options={"part": "ticks"})
+
+
 def test_a_folder_without_files_of_the_set_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     with pytest.raises(MissingData):
@@ -101,7 +108,11 @@ def test_the_real_bars(shared_data: Path, tmp_path: Path) -> None:
     report = ingest("crypto_ohlcv", shared_data / "crypto_ohlcv", tmp_path / "c")
     assert report.rows_out["bars"] == 832_500
     assert report.issues["time_gap"]["rows"] == 2
-    assert set(report.issues) == {"duplicate", "time_gap"}
+    assert set(report.issues) == {"time_gap"}
+    polls = ingest(
+        "crypto_ohlcv", shared_data / "crypto_ohlcv", tmp_path / "p", options={"part": "polls"}
+    )
+    assert polls.rows_out["trades"] == 145_323
     catalog = Catalog.open(tmp_path / "c")
     assert verify_catalog(catalog).passed
     minutes = catalog.bars("BTCUSDT.BINANCE-1-MINUTE-LAST-EXTERNAL")
