@@ -32,6 +32,8 @@ def run(name: str, args: list[str]) -> None:
     command = typer.main.get_command(importlib.import_module(COMMANDS[name][0]).app)
     code = command.main(args=args, prog_name=f"beta {name}", standalone_mode=False)
     if isinstance(code, int) and code:
+        if code == 130:  # typer turns Ctrl-C into a silent exit
+            print("interrupted", file=sys.stderr)
         sys.exit(code)
 
 

@@ -252,6 +252,8 @@ def _check_rows(job: IngestJob, frame: pl.DataFrame) -> _Rows:
             seen=frame.select("side", "price", "size").rows() if fresh.any() else None,
         )
         bad |= mask
+    strange = ~bad & (price % 10 != 0)  # ticks of 0.01 and 0.001 were in use in 2025
+    job.issues.mask(Issue.OFF_GRID, Fate.KEPT, strange, file="events", seen=price / ONE)
     return _Rows(
         frame["ts_ms"].fill_null(0).to_numpy() * 1_000_000,
         frame["seq"].fill_null(0).to_numpy(),

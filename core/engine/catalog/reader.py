@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -118,16 +119,13 @@ class Catalog:
 
     def bar_types(self, instrument_id: str | None = None) -> tuple[str, ...]:
         """Return the bar types of one instrument, or of all, sorted."""
-        return tuple(
-            sorted(
-                {
-                    e.key
-                    for iid, kinds in self._by_instrument.items()
-                    if instrument_id in (None, iid)
-                    for e in kinds.get(Kind.BARS, ())
-                }
-            )
-        )
+        found = {e.key for kinds in self._kinds_of(instrument_id) for e in kinds.get(Kind.BARS, ())}
+        return tuple(sorted(found))
+
+    def _kinds_of(self, instrument_id: str | None) -> Iterable[dict[Kind, list[FileEntry]]]:
+        if instrument_id is None:
+            return self._by_instrument.values()
+        return [self._by_instrument.get(instrument_id, {})]
 
     def files(self, kind: Kind, key: str) -> list[Path]:
         """Return the files of one kind and instrument (or bar type), oldest first."""
@@ -138,12 +136,7 @@ class Catalog:
 
     def rows(self, kind: Kind, instrument_id: str | None = None) -> int:
         """Return the number of rows of one kind, of one instrument or of all."""
-        return sum(
-            e.rows
-            for iid, kinds in self._by_instrument.items()
-            if instrument_id in (None, iid)
-            for e in kinds.get(kind, ())
-        )
+        return sum(e.rows for kinds in self._kinds_of(instrument_id) for e in kinds.get(kind, ()))
 
     def span_ns(self, instrument_id: str | None = None) -> tuple[int, int]:
         """Return the first and last time (both inclusive) of all data, or of one instrument.
@@ -155,8 +148,7 @@ class Catalog:
         """
         entries = [
             e
-            for iid, kinds in self._by_instrument.items()
-            if instrument_id in (None, iid)
+            for kinds in self._kinds_of(instrument_id)
             for kind, found in kinds.items()
             if kind not in layout.DEFINITIONS
             for e in found

@@ -139,6 +139,14 @@ def test_bad_rows_are_dropped_and_named(tmp_path: Path, code: str) -> None:
     assert book(catalog, A) == [(4000, 4500), (3000, 5000), (0, 10000)]
 
 
+def test_an_unknown_tick_is_kept_and_named(tmp_path: Path) -> None:
+    rows = game()
+    rows[4]["price"] = 0.4405
+    report, catalog = run(tmp_path, rows)
+    assert report.issues["off_grid"]["first"][0]["row"] == 4
+    assert book(catalog, A)[1] == (4000, 4405)
+
+
 def test_rows_before_the_first_snapshot_are_dropped(tmp_path: Path) -> None:
     rows = [row(0, A, -100, "price_change", "bid", 0.35, 4.0), *game()]
     report, _ = run(tmp_path, rows)
