@@ -20,8 +20,9 @@ lint: ## ruff, mypy --strict, import floors
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-format:
+format: ## fix style, rewrite docs/cli.md from the commands
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
+	@$(PY) -m console.cli.reference
 
 bench: ## measure side by side; ONLY=ledger for one area
 	@scripts/setup.sh all

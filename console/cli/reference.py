@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,18 @@ failed, the value seen, what mends it; `BETA_DEBUG=1` shows the traceback.
 """
 
 
+def available() -> list[str]:
+    """Return the listed commands whose module is there."""
+    return [name for name, (module, _) in COMMANDS.items() if importlib.util.find_spec(module)]
+
+
 def reference() -> str:
     """Return the reference of every command as Markdown."""
     import typer.main
 
     parts = [_HEAD]
-    for name, (module, _) in COMMANDS.items():
+    for name in available():
+        module = COMMANDS[name][0]
         command = typer.main.get_command(importlib.import_module(module).app)
         parts.append(_section(f"beta {name}", command, 2))
     return "\n".join(parts).rstrip() + "\n"

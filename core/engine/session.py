@@ -80,6 +80,7 @@ class Session:
     prices: dict[str, PriceSampler] = field(default_factory=dict)
     payouts: dict[str, Decimal] = field(default_factory=dict)
     last_price: dict[str, Decimal] = field(default_factory=dict)
+    last_bid: dict[str, Decimal] = field(default_factory=dict)
     mirror: MirrorGuard | None = None
     liquidity: TakenLiquidity = field(default_factory=TakenLiquidity)
     refilled: Decimal = ZERO
@@ -194,6 +195,10 @@ class Session:
         """Value what is held of one instrument at the bid (result rows and equity curve)."""
         held = self.gate.book.held.get(ref.iid, 0)
         price = self.mark_price(ref) if held else None
+        if price is not None:
+            self.last_bid[ref.iid] = price
+        elif held:  # an empty book (between close and settlement) is no crash: the last bid stands
+            price = self.last_bid.get(ref.iid)
         value = held * (nanos_of(price) or 0) if price is not None else 0
         self.value += value - self.values.get(ref.iid, 0)
         if held:

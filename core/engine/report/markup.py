@@ -66,7 +66,7 @@ def _head(summary: Summary) -> str:
         f"capital {w.money(header.capital)}",
         f"latency {header.latency_ms:g} ms",
         f"limits {header.limits or w.NONE}",
-        "queue position on" if header.queue_position else "queue position off",
+        *([] if header.queue_position else ["no queue position"]),
     ]
     return (
         f"<header><div><h1>{escape(header.strategy.rpartition(':')[2])}</h1>"

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from core.domain.decision import TimeInForce
 from core.domain.errors import MarketError
+from core.engine.catalog import F_LAST
 from core.engine.settlement import settlement_price
 from core.engine.strategy import BetaStrategy, StrategyConfig
-from tests.unit.core.engine.rig import ASK, BID, D, Tape, level, market, run, snapshot, write
+from tests.unit.core.engine.rig import ASK, BID, CLEAR, D, Tape, level, market, run, snapshot, write
 
 YES, NO = "M-YES.PM", "M-NO.PM"
 
@@ -72,6 +73,16 @@ def test_each_payout_is_paid_to_the_micro_dollar(tmp_path: Path, payout: str, ca
     assert m.payout == D(payout)
     assert m.exit_reasons == {"settlement": 1}
     assert result.unresolved == []
+
+
+def test_a_book_that_is_emptied_before_the_settlement_is_no_drawdown(tmp_path: Path) -> None:
+    emptied = [[5.0, CLEAR, 0, "0", "0", F_LAST]]
+    result = run(book(tmp_path, "1", emptied), BuyOnce)
+    held = result.equity.exposure > 0
+    assert held.any()
+    # The last bid (0.39 a share, bought at 0.40) stands until the payout.
+    assert result.equity.equity.min() == pytest.approx(99.0)
+    assert result.equity.equity[-1] == pytest.approx(160.0)
 
 
 def test_a_fee_is_charged_on_the_trade_and_never_on_the_settlement_leg(tmp_path: Path) -> None:
