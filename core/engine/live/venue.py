@@ -16,6 +16,12 @@ LIVE_PATHS: dict[str, str] = {
     "POLYMARKET": "adapters.polymarket.live:live_venue",
 }
 
+#: Venue code -> import string of ``(builder, settings) -> builder``: venues that the engine's own clients serve.
+WIRE_PATHS: dict[str, str] = {
+    "BINANCE": "adapters.binance:wire",
+    "KRAKEN": "adapters.kraken:wire",
+}
+
 
 class LiveVenue(Protocol):
     """One venue, opened for one node.
@@ -73,3 +79,18 @@ def open_venue(code: str, settings: Mapping[str, Any]) -> LiveVenue:
         raise UsageError("this venue cannot be traded yet", code, f"one of {', '.join(LIVE_PATHS)}")
     found: LiveVenue = load_object(LIVE_PATHS[code], "live venue")(settings)
     return found
+
+
+def wire_venue(code: str, builder: Any, settings: Mapping[str, Any]) -> Any:
+    """Add the engine's own clients of a venue to a node builder and return it.
+
+    Raises
+    ------
+    UsageError
+        If the venue is not served that way.
+    """
+    from core.domain.errors import UsageError
+
+    if code not in WIRE_PATHS:
+        raise UsageError("no client of the engine for this venue", code, ", ".join(WIRE_PATHS))
+    return load_object(WIRE_PATHS[code], "venue wiring")(builder, settings)
