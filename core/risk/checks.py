@@ -15,7 +15,7 @@ from core.risk.intake import Intake
 from core.risk.portfolio import Change, Terms, WorkingOrder, need
 from core.risk.states import TradingState
 from core.risk.throttle import Same
-from core.risk.units import NANO, nanos_of, shares
+from core.risk.units import NANO, nanos_of, remembered_nanos, shares
 from core.risk.verdict import Code, MarketView, RawChecks
 
 #: A decision older than the gate's newest by more than this is made on a clock that stepped back.
@@ -50,8 +50,11 @@ class Draft:
         self.cost = 0
         self.raw: RawChecks = []
 
-    def fail(self, name: str, value: object, limit: object, code: str) -> str:
-        """Record a failed check and return its code."""
+    def fail(
+        self, name: str, value: object, limit: object, code: str, passed: tuple[object, ...] = ()
+    ) -> str:
+        """Record checks that were passed just before, then the failed one; return its code."""
+        self.raw += passed
         self.raw += (name, value, limit, False)
         return code
 
@@ -80,7 +83,10 @@ def identity(gate: Intake, d: Draft) -> str:
         own = f"{rules.venue.code}/{rules.market_id}/{rules.event_id}"
         return d.fail("names", named, own, Code.INTENT_MISMATCH)
     d.rules = rules
-    quantity = nanos_of(intent.quantity)
+    try:
+        quantity = remembered_nanos(intent.quantity)
+    except TypeError:  # a signalling NaN
+        quantity = None
     if quantity is None or quantity <= 0:
         return d.fail("quantity", intent.quantity, "> 0", Code.INVALID_QUANTITY)
     d.quantity = quantity
@@ -105,12 +111,20 @@ def control(gate: Intake, d: Draft) -> str:
         return d.fail("strategy", gate.stopped[strategy], "running", Code.STRATEGY_STOPPED)
     if d.now_ns + CLOCK_TOLERANCE_NS < gate.now_ns:
         return d.fail("clock", d.now_ns, gate.now_ns, Code.CLOCK_BACK)
-    until = gate.governor.cooling(strategy, d.rules.market_id, d.now_ns)
-    if until:
-        return d.fail("cooldown", f"until {until}", d.now_ns, Code.COOL_DOWN)
+    governor = gate.governor
+    if governor.paused_until or governor.barred_until:
+        until = governor.cooling(strategy, d.rules.market_id, d.now_ns)
+        if until:
+            return d.fail("cooldown", f"until {until}", d.now_ns, Code.COOL_DOWN)
+    return _family_may(gate, d, family) if family else ""
+
+
+def _family_may(gate: Intake, d: Draft, family: str) -> str:
+    """Check that the phase of the fund and the arbitrage breaker let the family buy."""
     if not gate.phase.allows(family):
         return d.fail("phase", family, gate.phase.phase.name, Code.PHASE)
-    if family == gate.breaker.family and (why := gate.breaker.refuses(d.rules.market_id, d.now_ns)):
+    breaker = gate.breaker
+    if family == breaker.family and (why := breaker.refuses(d.rules.market_id, d.now_ns)):
         return d.fail("breaker", why, "CLOSED", Code.BREAKER_OPEN)
     return ""
 
@@ -120,8 +134,8 @@ def market(gate: Intake, d: Draft) -> str:
     rules = d.rules
     if why := rules.state.closed_because(d.now_ns):
         return d.fail("market", why, "active", Code.MARKET_CLOSED)
-    d.raw += ("market", "active", "active", True)
     if not d.buy:
+        d.raw += ("market", "active", "active", True)
         return ""
     barred = gate.table.blacklist
     if barred and not barred.isdisjoint(rules.labels):
@@ -129,7 +143,7 @@ def market(gate: Intake, d: Draft) -> str:
         return d.fail("blacklist", named, "not listed", Code.BLACKLISTED)
     age, most = d.view.book_age_ns, gate.table.book_age_ns
     good = age <= most
-    d.raw += ("book_age_ns", age, most, good)
+    d.raw += ("market", "active", "active", True, "book_age_ns", age, most, good)
     return "" if good else Code.STALE_BOOK
 
 
@@ -138,13 +152,15 @@ def price(gate: Intake, d: Draft) -> str:
     limit, rules = d.intent.price, d.rules
     if limit is None:
         return _market_price(gate, d)
-    at = nanos_of(limit)
+    try:
+        at = remembered_nanos(limit)
+    except TypeError:  # a signalling NaN
+        at = None
     if at is None and not limit.is_finite():
         return d.fail("price", limit, "finite", Code.INVALID_PRICE)
     if at is None or not rules.grid.contains(at):
         ends = f"{shares(rules.grid.lowest)}..{shares(rules.grid.highest)}"
         return d.fail("price_grid", limit, ends, Code.PRICE_OFF_GRID)
-    d.raw += ("price_grid", at, "grid", True)
     d.price = at
     return _collar(gate, d)
 
@@ -168,12 +184,13 @@ def _collar(gate: Intake, d: Draft) -> str:
     touch = near if near is not None else far
     at = nanos_of(touch) if touch is not None else gate.book.marks.get(d.rules.instrument_id)
     if at is None or at <= 0:
-        return d.fail("reference", touch, "a quote", Code.NO_REFERENCE)
+        on_grid = ("price_grid", d.price, "grid", True)
+        return d.fail("reference", touch, "a quote", Code.NO_REFERENCE, on_grid)
     table = gate.table
     reach = max(at * table.collar // NANO, table.collar_ticks * d.rules.grid.step_at(at))
     bound = at + reach if d.buy else at - reach
     good = d.price <= bound if d.buy else d.price >= bound
-    d.raw += ("collar", d.price, bound, good)
+    d.raw += ("price_grid", d.price, "grid", True, "collar", d.price, bound, good)
     return "" if good else Code.COLLAR
 
 
@@ -204,27 +221,33 @@ def _takes(d: Draft) -> bool:
 
 def pace(gate: Intake, d: Draft) -> str:
     """Check the order rate, repeated intents and the number of open and unknown orders."""
-    intent = d.intent
-    d.same = (intent.strategy_id, intent.instrument_id, d.buy, d.price, d.quantity)
-    count, most = gate.throttle.rate(intent.strategy_id, d.buy, d.now_ns)
-    if not d.buy:
-        most *= REDUCING_RATE
-    d.raw += ("rate", count, most, count <= most)
-    if count > most:
-        return Code.RATE
-    count, most = gate.throttle.repeats(d.same, d.now_ns)
-    d.raw += ("repeats", count, most, count <= most)
-    if count > most:
-        return Code.REPEATED
-    if not d.buy:
+    intent, throttle, buy, now_ns = d.intent, gate.throttle, d.buy, d.now_ns
+    sent, fast = throttle.rate(intent.strategy_id, buy, now_ns)
+    if not buy:
+        fast *= REDUCING_RATE
+    if sent > fast:
+        return d.fail("rate", sent, fast, Code.RATE)
+    d.same = (intent.strategy_id, intent.instrument_id, buy, d.price, d.quantity)
+    again, often = throttle.repeats(d.same, now_ns)
+    passed: tuple[object, ...] = ("rate", sent, fast, True)
+    if again > often:
+        return d.fail("repeats", again, often, Code.REPEATED, passed)
+    passed += ("repeats", again, often, True)
+    if not buy:
+        d.raw += passed
         return ""
-    unknown, most = gate.book.unknown, gate.table.unknown_orders
-    d.raw += ("unknown_orders", unknown, most, unknown < most)
-    if unknown >= most:
-        return Code.UNKNOWN_ORDERS
-    count, most = len(gate.book.orders), gate.table.open_orders
-    d.raw += ("open_orders", count, most, count < most)
-    return "" if count < most or d.order is not None else Code.OPEN_ORDERS
+    book, table = gate.book, gate.table
+    if book.unknown >= table.unknown_orders:
+        return d.fail(
+            "unknown_orders", book.unknown, table.unknown_orders, Code.UNKNOWN_ORDERS, passed
+        )
+    d.raw += passed
+    count, most = len(book.orders), table.open_orders
+    good = count < most or d.order is not None
+    d.raw += (
+        "unknown_orders", book.unknown, table.unknown_orders, True, "open_orders", count, most, good,
+    )  # fmt: skip
+    return "" if good else Code.OPEN_ORDERS
 
 
 def coverage(gate: Intake, d: Draft) -> str:
@@ -261,21 +284,51 @@ def worst_case(gate: Intake, d: Draft) -> str:
 
 
 def exposure(gate: Intake, d: Draft) -> str:
-    """Check the order's worst case against order, market, event, venue, total and family limits."""
+    """Check the order's worst case against order, market, event, venue, total and family limits.
+
+    Nearly always all are kept: then one comparison and one record do. Otherwise `ceilings` names the
+    first that is not.
+    """
     cost = d.cost
     if not d.buy or not cost:
         return ""
-    raw = d.raw
+    book, table, rules = gate.book, gate.table, d.rules
+    base = _base(gate, rules)
     whole = cost if d.order is None else cost + d.order.reserved
-    base = _base(gate, d.rules)
     most = order_ceiling(gate, base)
-    raw += ("order", whole, most, whole <= most)
+    event_id = rules.event_id
+    if event_id and not book.families.get(d.intent.strategy_id):
+        market = book.by_market.get(rules.market_id, 0) + cost
+        event = book.by_event.get(event_id, 0) + cost
+        venue = book.by_venue.get(rules.venue.code, 0) + cost
+        total = book.committed + cost
+        of_market, of_event = base * table.market, base * table.event
+        of_venue, of_total = base * table.venue, base * table.total
+        if (
+            whole <= most
+            and market <= of_market
+            and event <= of_event
+            and venue <= of_venue
+            and total <= of_total
+        ):
+            d.raw += (
+                "order", whole, most, True, "market_exposure", market, of_market, True,
+                "event_exposure", event, of_event, True, "venue_exposure", venue, of_venue, True,
+                "total_exposure", total, of_total, True,
+            )  # fmt: skip
+            return ""
+    return _first_broken(gate, d, whole, most, base)
+
+
+def _first_broken(gate: Intake, d: Draft, whole: int, most: int, base: int) -> str:
+    """Record each limit in turn; return the code of the first that is not kept."""
+    d.raw += ("order", whole, most, whole <= most)
     if whole > most:
         return Code.ORDER_LIMIT
-    for name, code, used, most in ceilings(gate, d.rules, d.intent.strategy_id, base):
-        used += cost
-        raw += (name, used, most, used <= most)
-        if used > most:
+    for name, code, used, limit in ceilings(gate, d.rules, d.intent.strategy_id, base):
+        value = used + d.cost
+        d.raw += (name, value, limit, value <= limit)
+        if value > limit:
             return code
     return ""
 
@@ -306,14 +359,12 @@ def ceilings(
     book, table, breaker = gate.book, gate.table, gate.breaker
     in_market = book.by_market.get(rules.market_id, 0)
     in_venue = book.by_venue.get(rules.venue.code, 0)
-    out = [
-        ("market_exposure", Code.MARKET_LIMIT, in_market, base * table.market),
-        ("venue_exposure", Code.VENUE_LIMIT, in_venue, base * table.venue),
-        ("total_exposure", Code.TOTAL_LIMIT, book.committed, base * table.total),
-    ]
+    out = [("market_exposure", Code.MARKET_LIMIT, in_market, base * table.market)]
     if rules.event_id:
         in_event = book.by_event.get(rules.event_id, 0)
         out.append(("event_exposure", Code.EVENT_LIMIT, in_event, base * table.event))
+    out.append(("venue_exposure", Code.VENUE_LIMIT, in_venue, base * table.venue))
+    out.append(("total_exposure", Code.TOTAL_LIMIT, book.committed, base * table.total))
     family = book.families.get(strategy_id, "")
     if family in gate.budget:
         most = base * (table.total * gate.budget[family] // NANO)

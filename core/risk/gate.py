@@ -79,12 +79,13 @@ class Gate(Intake):
             draft.price,
             draft.quantity,
             draft.fee_bound,
+            draft.cost,
         )
         order.stop = not draft.buy and intent.reason.startswith("stop")
         approved = self._sign(draft, order)
         order.nonce = approved[1]
         self.book.reserve(order)
-        if self.book.families.get(intent.strategy_id) == self.breaker.family:
+        if self.breaker.probing and self._arbitrages(order):
             self.breaker.approved(intent.client_order_id)
         return approved
 
@@ -124,8 +125,10 @@ class Gate(Intake):
 
     def _enter(self, now_ns: int) -> None:
         """Let time pass before a review: approvals run out, equity is judged."""
-        self._advance(now_ns)
-        if self._expiring:
+        if now_ns > self.now_ns:
+            self.now_ns = now_ns
+        expiring = self._expiring
+        if expiring and expiring[0][0] <= now_ns:
             self._expire(now_ns)
         self._observe()
 

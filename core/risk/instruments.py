@@ -48,10 +48,12 @@ class Grid:
         """Return whether `price` can be ordered."""
         if not self.lowest <= price <= self.highest:
             return False
-        for start, end, step in self.bands:
-            if start <= price <= end and (price - start) % step == 0:
-                return True
-        return False
+        if len(self.bands) == 1:
+            start, _, step = self.bands[0]
+            return (price - start) % step == 0
+        return any(
+            start <= price <= end and (price - start) % step == 0 for start, end, step in self.bands
+        )
 
     def step_at(self, price: int) -> int:
         """Return the step of the band that holds `price`, of the nearest band outside the grid."""

@@ -216,12 +216,15 @@ class Intake:
             self.breaker.neither(client_order_id)
         return True
 
+    def _arbitrages(self, order: WorkingOrder) -> bool:
+        return self.book.families.get(order.strategy_id) == self.breaker.family
+
     def _breaker_error(self, order: WorkingOrder, reason: str) -> None:
-        if self.book.families.get(order.strategy_id) == self.breaker.family:
+        if self._arbitrages(order):
             self.breaker.error(order.client_order_id, reason, self.now_ns)
 
     def _breaker_success(self, order: WorkingOrder) -> None:
-        if self.book.families.get(order.strategy_id) == self.breaker.family:
+        if self._arbitrages(order):
             self.breaker.success(order.client_order_id, self.now_ns)
 
     def on_modified(self, client_order_id: str, ts_ns: int = 0, *, accepted: bool = True) -> None:

@@ -85,6 +85,7 @@ class WorkingOrder:
         price: int,
         quantity: int,
         fee_bound: int,
+        reserved: int | None = None,
     ) -> None:
         self.client_order_id = client_order_id
         self.strategy_id = strategy_id
@@ -100,7 +101,7 @@ class WorkingOrder:
         self.change: Change | None = None
         self.approval: ApprovedOrder | None = None
         self.state = OrderState.APPROVED
-        self.reserved = need(buy, price, quantity, fee_bound)
+        self.reserved = need(buy, price, quantity, fee_bound) if reserved is None else reserved
 
     @property
     def leaves(self) -> int:

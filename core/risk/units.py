@@ -19,14 +19,20 @@ _NANO = Decimal(NANO)
 def nanos_of(value: Decimal) -> int | None:
     """Return a price or size in billionths, or None when it is not finite, too large or finer."""
     try:
-        return _nanos(value)
+        return remembered_nanos(value)
     except TypeError:  # a signalling NaN cannot even be hashed
         return None
 
 
 @lru_cache(maxsize=65_536)
-def _nanos(value: Decimal) -> int | None:
-    """Do the conversion; remembered, because a market has few prices and a strategy few sizes."""
+def remembered_nanos(value: Decimal) -> int | None:
+    """Do the conversion; remembered, because a market has few prices and a strategy few sizes.
+
+    Raises
+    ------
+    TypeError
+        For a signalling NaN, which cannot be looked up; `nanos_of` answers None.
+    """
     try:
         scaled = value * _NANO
         whole = int(scaled)

@@ -15,7 +15,7 @@ QUICK = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-LONG = settings(QUICK, max_examples=500, stateful_step_count=80)
+LONG = settings(QUICK, max_examples=250, stateful_step_count=80)
 MACHINES = [GateMachine, GovernorMachine, BreakerMachine]
 
 
