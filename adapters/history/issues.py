@@ -63,7 +63,7 @@ MEANING: dict[Issue, str] = {
     Issue.UNKNOWN_MARKET: "rows of a market that has no description",
     Issue.BAD_MARKET: "market description that cannot be used",
     Issue.NO_DATA: "a market without a single usable row",
-    Issue.ONE_SIDED: "market never quoted on both sides: left out of this part",
+    Issue.ONE_SIDED: "row before a market's first two-sided quote: left out of this part",
     Issue.AFTER_CLOSE: "row after the close of trading",
     Issue.UNRESOLVED: "no official settlement: positions stay open and are flagged",
     Issue.UNOFFICIAL_LABEL: "an outcome inferred from prices: not used as a settlement",

@@ -56,10 +56,16 @@ class Polls:
     has_bid: Mask
     has_ask: Mask
 
-    @property
-    def two_sided(self) -> bool:
-        """Whether both sides were quoted at one moment at least once."""
-        return bool((self.has_bid & self.has_ask).any())
+    def select(self, keep: Mask) -> Polls:
+        """Return the rows where `keep` is true."""
+        return Polls(
+            self.ticker,
+            self.ts[keep],
+            self.bid[keep],
+            self.ask[keep],
+            self.has_bid[keep],
+            self.has_ask[keep],
+        )
 
 
 def read_polls(

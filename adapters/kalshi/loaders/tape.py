@@ -1,7 +1,7 @@
 """Set ``kalshi_tape_2026-07``: polled best prices of crypto brackets, sports and economic strikes, with results.
 
-Parts (``--part``): ``crypto`` (default: hourly brackets that were quoted on both sides at least once),
-``crypto_all`` (every bracket), ``sports``, ``econ``. Sizes were not recorded.
+Parts (``--part``): ``crypto`` (default: hourly brackets from their first two-sided quote on), ``crypto_all``
+(every bracket), ``sports``, ``econ``. Sizes were not recorded.
 """
 
 from __future__ import annotations
@@ -98,10 +98,9 @@ def load(job: IngestJob) -> None:
     agree = [0, 0]
     for number, own in enumerate(polls):
         row = described[own.ticker]
-        if part.two_sided_only and not own.two_sided:
-            job.issues.add(
-                Issue.ONE_SIDED, Fate.DROPPED, file=part.file, subject=own.ticker, rows=len(own.ts)
-            )
+        if part.two_sided_only:
+            own = _from_two_sided(job, own, part.file)
+        if not len(own.ts):
             continue
         market = _market(row, part, bool((own.bid % 100 != 0).any() or (own.ask % 100 != 0).any()))
         own = _before_close(job, own, market, part.file)
@@ -155,6 +154,18 @@ def _strike(row: dict[str, Any], name: str) -> Decimal | None:
     return None if value is None else Decimal(str(value))
 
 
+def _from_two_sided(job: IngestJob, own: Polls, file: str) -> Polls:
+    """Return the polls from the first two-sided one on.
+
+    Choosing markets by what was quoted later would show a strategy only the brackets that came alive.
+    """
+    both = own.has_bid & own.has_ask
+    first = int(np.argmax(both)) if both.any() else len(both)
+    if first:
+        job.issues.add(Issue.ONE_SIDED, Fate.DROPPED, file=file, subject=own.ticker, rows=first)
+    return own.select(np.arange(len(both)) >= first)
+
+
 def _before_close(job: IngestJob, own: Polls, market: Market, file: str) -> Polls:
     """Return the polls before the close: what a page shows afterwards cannot be traded."""
     late = own.ts >= market.close_ns if market.close_ns else np.zeros(len(own.ts), dtype=bool)
@@ -163,15 +174,7 @@ def _before_close(job: IngestJob, own: Polls, market: Market, file: str) -> Poll
     job.issues.add(
         Issue.AFTER_CLOSE, Fate.DROPPED, file=file, subject=own.ticker, rows=int(late.sum())
     )
-    keep = ~late
-    return Polls(
-        own.ticker,
-        own.ts[keep],
-        own.bid[keep],
-        own.ask[keep],
-        own.has_bid[keep],
-        own.has_ask[keep],
-    )
+    return own.select(~late)
 
 
 def _finish(job: IngestJob, market: Market, result: Result | None, last_ns: int) -> None:

@@ -144,7 +144,7 @@ def _columns(
 
 
 def _market(row: dict[str, Any]) -> Market:
-    ticker = row["ticker"]
+    ticker, close_ns = row["ticker"], _close_ns(row)
     return Market(
         venue="KALSHI",
         market_id=ticker,
@@ -155,18 +155,24 @@ def _market(row: dict[str, Any]) -> Market:
         event_id=row["event_ticker"] or ticker,
         series=row["series_ticker"] or "",
         category=(row["category"] or "").lower(),
-        close_ns=ns_from_iso(row["close_time"]) if row["close_time"] else 0,
+        # A game closes when it is over: such a time was not known before. Whole minutes are schedules.
+        close_ns=close_ns if close_ns % (60 * NS_PER_SECOND) == 0 else 0,
     )
 
 
+def _close_ns(row: dict[str, Any]) -> int:
+    return ns_from_iso(row["close_time"]) if row["close_time"] else 0
+
+
 def _finish(job: IngestJob, market: Market, row: dict[str, Any], last_ns: int) -> None:
-    if market.close_ns and last_ns > market.close_ns:
+    close_ns = _close_ns(row)
+    if close_ns and last_ns > close_ns:
         job.issues.add(
             Issue.AFTER_CLOSE, Fate.KEPT, file="trades", subject=market.market_id, seen=last_ns
         )
     for outcome in market.outcomes:
-        if market.close_ns:
-            job.writer.statuses(outcome.instrument_id, [(market.close_ns, "CLOSE", "close time")])
+        if close_ns:
+            job.writer.statuses(outcome.instrument_id, [(close_ns, "CLOSE", "close time")])
     stated = {"yes": "100", "no": "0"}.get(row["result"] or "")
     if stated is None or row["settlement_value"] not in (stated, None, ""):
         if stated is not None:
@@ -179,7 +185,7 @@ def _finish(job: IngestJob, market: Market, row: dict[str, Any], last_ns: int) -
             )
         job.add_market(market)
         return
-    settled = max(market.close_ns, last_ns) + SETTLED_AFTER_NS
+    settled = max(close_ns, last_ns) + SETTLED_AFTER_NS
     job.settle(market, settled, Decimal(int(row["result"] == "yes")))
 
 

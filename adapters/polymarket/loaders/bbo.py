@@ -138,7 +138,6 @@ def _write_market(
         event_id=event_id,
         category=row["category"] or "",
         min_size=Decimal(5),
-        close_ns=last_ns if labelled else 0,
         info={"assumed_size": str(Decimal(size) / 100), "label_source": row["label_source"] or ""},
     )
     for outcome, columns in zip(market.outcomes, (cols, mirrored_quotes(cols)), strict=True):
@@ -258,4 +257,8 @@ def _notes(job: IngestJob) -> None:
         "Polymarket BBO: settled on API labels only, two minutes after the last poll; the true payout "
         "came later, so capital is free too early. Tick sizes are read off the prices. Slugs look like "
         "those of the venue's US exchange, whose fees may differ from the category schedule used."
+    )
+    job.note(
+        "Polymarket BBO: the set holds all non-sports markets of its days, but only the most active sports "
+        "markets that later got a label: results on sports are from a selected sample."
     )

@@ -13,7 +13,7 @@ import pytest
 from adapters.history.report import IngestReport
 from adapters.history.sets import ingest
 from core.domain.errors import UsageError
-from core.engine.catalog import Catalog
+from core.engine.catalog import Catalog, Kind
 from core.engine.catalog.verify import verify_catalog
 
 UTC_TIME = pl.Datetime("us", "UTC")
@@ -106,6 +106,14 @@ def test_a_trade_after_the_close_is_named(tmp_path: Path) -> None:
     assert report.issues["after_close"]["fate"] == {"kept": 1}
 
 
+def test_only_scheduled_closes_are_known_before(tmp_path: Path) -> None:
+    _, catalog = run_trades(tmp_path, TRADES)
+    assert catalog.markets()["KXT-25-A"].close_ns == NS + 3_600 * 10**9
+    _, catalog = run_trades(tmp_path, TRADES, close_time="2025-11-08T12:42:58.5Z")
+    assert catalog.markets()["KXT-25-A"].close_ns == 0
+    assert catalog.rows(Kind.STATUSES) == 2
+
+
 # -- polls ---------------------------------------------------------------------------------------
 
 CLOSE = NOON + timedelta(hours=1)
@@ -167,6 +175,17 @@ def test_a_poll_is_a_price_for_the_hold_and_no_longer(tmp_path: Path) -> None:
     assert report.issues["one_sided"]["first"][0]["subject"] == B2
     (check,) = report.checks
     assert (check.checked, check.failed) == (1, 0)
+
+
+def test_a_market_is_not_seen_before_its_first_two_sided_quote(tmp_path: Path) -> None:
+    early = poll(B1, 10, 0.0, 0.01)
+    report, catalog = run_tape(tmp_path, [early, *POLLS])
+    assert (catalog.quotes(f"{B1}-YES.KALSHI").ts[0] - NS) // 10**9 == 1200
+    dropped = {i["subject"]: i["rows"] for i in report.issues["one_sided"]["first"]}
+    assert dropped == {B1: 1, B2: 1}
+    _, catalog = run_tape(tmp_path, [early, *POLLS], part="crypto_all")
+    assert (catalog.quotes(f"{B1}-YES.KALSHI").ts[0] - NS) // 10**9 == 600
+    assert catalog.markets()[B2].resolved is False
 
 
 def test_brackets_carry_strikes_and_the_index_behind_them(tmp_path: Path) -> None:
@@ -237,7 +256,7 @@ def test_the_real_tape(shared_data: Path, tmp_path: Path) -> None:
     (check,) = report.checks
     assert (check.checked, check.failed) == (2_384, 0)
     assert (report.markets, report.settled) == (2_666, 2_384)
-    assert report.issues["one_sided"]["rows"] == 125_169
+    assert report.issues["one_sided"]["rows"] == 125_218
     sports = ingest("kalshi_tape_2026-07", source, tmp_path / "s", options={"part": "sports"})
     assert (sports.markets, sports.settled) == (1_495, 224)
     econ = ingest("kalshi_tape_2026-07", source, tmp_path / "e", options={"part": "econ"})
