@@ -6,7 +6,7 @@ N ?= auto
 
 backtest: ## set up, then run the main job on the embedded sample and say where the report is
 	@scripts/setup.sh run
-	@.venv/bin/beta backtest polymarket_arb --data sample --report reports/sample
+	@.venv/bin/beta backtest polymarket_arb --data sample --capital 1000 --report reports/sample
 
 test: ## everything: all extras, services, lint, types, floors, whole suite
 	@scripts/setup.sh services
@@ -31,5 +31,5 @@ bench: ## measure side by side; ONLY=ledger for one area
 lock: ## re-resolve all extras and rewrite requirements.lock
 	@scripts/lock.sh
 
-clean: ## remove what this repository made (the environment too)
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache reports runs catalogs bench.json
+clean: ## remove the environment, caches and reports; ledgers (runs/) and data (catalogs/) stay
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache reports bench.json

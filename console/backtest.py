@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
+import re
 import sys
+import time
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -148,6 +151,17 @@ def _read(path: Path, known: list[str]) -> dict[str, Any]:
     return found
 
 
+def ledger_folder(choice: str, strategy: str) -> Path | None:
+    """Return the folder of the run's ledger: none for ``off``, a fresh one for ``auto``, else as named."""
+    if choice == "off":
+        return None
+    if choice != "auto":
+        return Path(choice)
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", Path(strategy).name).strip("-")[:60]
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    return Path("runs") / "backtest" / f"{stamp}-{name}-{os.getpid()}"
+
+
 def run(
     request: BacktestRequest,
     *,
@@ -181,7 +195,7 @@ def run(
         latency_ms=request.latency_ms,
         queue_position=request.queue_position,
         markets=request.markets or None,
-        ledger=None if ledger == "off" else Path(ledger),
+        ledger=ledger_folder(ledger, request.strategy),
         limits=request.limits,
         seed=request.seed,
     )
@@ -191,6 +205,8 @@ def run(
         raise KeyboardInterrupt
     summary = summarise(result)
     paths = write_report(summary, report) if report is not None else None
+    if spec.ledger is not None:
+        print(f"ledger: beta ledger tail --dir {spec.ledger}", file=sys.stderr)
     if as_json:
         print(dumps(summary))
         if paths is not None:

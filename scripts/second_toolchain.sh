@@ -16,19 +16,19 @@ trap 'rm -rf "$work"' EXIT
     minor="$(echo "$version" | cut -d. -f1,2)"
     llvm="$(apt-cache show "libstd-rust-web-$minor" | grep -o 'libllvm[0-9]*' | head -1)"
     apt-get download rustc-web rust-web-src "libstd-rust-web-$minor" libstd-rust-web-dev "$llvm" >/dev/null 2>&1
-    for package in *.deb; do dpkg -x "$package" root; done
+    for package in *.deb; do dpkg -x "$package" debs; done
 )
 mkdir -p "$home"
-cp -r "$work/root" "$home/root"
+cp -r "$work/debs" "$home/debs"
 
 cat > "$home/driver" <<EOS
 #!/bin/sh
-LD_LIBRARY_PATH="$home/root/usr/lib/x86_64-linux-gnu" exec "$home/root/usr/bin/rustc" "\$@"
+LD_LIBRARY_PATH="$home/debs/usr/lib/x86_64-linux-gnu" exec "$home/debs/usr/bin/rustc" "\$@"
 EOS
 chmod +x "$home/driver"
 
 # `core` for wasm32 is not packaged: build it, and an empty compiler_builtins (the kernel needs none)
-sources=("$home"/root/usr/src/rustc-*/library)
+sources=("$home"/debs/usr/src/rustc-*/library)
 target="$home/sysroot/lib/rustlib/wasm32-unknown-unknown/lib"
 mkdir -p "$target"
 flags=(--crate-type rlib --target wasm32-unknown-unknown -C opt-level=3 -C panic=abort --cap-lints allow --out-dir "$target")
@@ -41,7 +41,7 @@ cat > "$work/builtins.rs" <<'EOS'
 #![compiler_builtins]
 EOS
 "$home/driver" --edition 2021 --crate-name compiler_builtins --sysroot "$home/sysroot" "${flags[@]}" "$work/builtins.rs"
-rm -rf "$home"/root/usr/src
+rm -rf "$home"/debs/usr/src
 
 cat > "$home/rustc" <<EOS
 #!/bin/sh

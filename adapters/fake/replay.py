@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -90,10 +90,38 @@ class Tape:
             )
 
 
+def squeezed(tape: Tape, max_gap_ns: int) -> Tape:
+    """Return the tape with every quiet stretch longer than `max_gap_ns` cut to it; hours of markets move along."""
+    if len(tape) < 2 or max_gap_ns <= 0:
+        return tape
+    steps = np.minimum(np.diff(tape.ts_ns), max_gap_ns)
+    ts = np.concatenate([tape.ts_ns[:1], tape.ts_ns[0] + np.cumsum(steps)])
+
+    def moved(when_ns: int) -> int:
+        """Return a recorded time on the squeezed clock."""
+        at = int(np.searchsorted(tape.ts_ns, when_ns, side="right")) - 1
+        if at < 0:
+            return int(ts[0])
+        return int(ts[at]) + min(when_ns - int(tape.ts_ns[at]), max_gap_ns)
+
+    markets = tuple(
+        replace(
+            m,
+            open_ns=moved(m.open_ns) if m.open_ns else 0,
+            close_ns=moved(m.close_ns) if m.close_ns else 0,
+        )
+        for m in tape.markets
+    )
+    return replace(tape, ts_ns=ts, markets=markets)
+
+
 def load_tape(
-    catalog: Catalog, market_ids: Sequence[str] | None = None, max_markets: int = 50
+    catalog: Catalog,
+    market_ids: Sequence[str] | None = None,
+    max_markets: int = 50,
+    venue: str = "",
 ) -> Tape:
-    """Return the tape of some markets; by default the ones with the most rows.
+    """Return the tape of some markets; by default the ones with the most rows, of one venue or of all.
 
     Raises
     ------
@@ -101,6 +129,8 @@ def load_tape(
         If none of the markets has a book, quotes or trades.
     """
     markets = [m for m in catalog.markets().values() if len(m.outcomes) == 2]
+    if venue:
+        markets = [m for m in markets if m.venue == venue]
     if market_ids is not None:
         markets = [m for m in markets if m.market_id in set(market_ids)]
     size = {m.market_id: _rows(catalog, m) for m in markets}

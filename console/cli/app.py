@@ -9,6 +9,8 @@ import sys
 #: name -> (module that holds ``app``, one-line help). A command's module is imported only when it runs.
 COMMANDS: dict[str, tuple[str, str]] = {
     "backtest": ("console.cli.backtest", "Run a strategy on recorded or sample data."),
+    "paper": ("console.cli.paper", "Trade a live or replayed market with paper money."),
+    "live": ("console.cli.live", "Trade with real money, behind a readiness gate."),
     "data": ("console.cli.data", "Sample, ingest, fetch, list, verify and clean catalogs."),
     "fees": ("console.cli.fees", "What a trade costs, exactly, and by which dated rule."),
     "new": ("console.cli.new", "Scaffold a strategy that runs."),

@@ -48,7 +48,9 @@ def backtest(
         typer.Option(help="Risk profile or TOML file. Default usd100; research lifts the limits."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw. Default 0.")] = None,
-    ledger: Annotated[str, typer.Option(help="Folder of the ledger to write, or off.")] = "off",
+    ledger: Annotated[
+        str, typer.Option(help="Folder of the ledger; auto = runs/backtest/..., off = none.")
+    ] = "auto",
     report: Annotated[
         Path | None, typer.Option(help="Folder for the page, JSON and CSV files.")
     ] = None,

@@ -13,7 +13,7 @@ from aiohttp import web
 from adapters.fake.faults import Fault, FaultKind, FaultSchedule
 from adapters.fake.kalshi.server import FakeKalshi
 from adapters.fake.player import Player
-from adapters.fake.replay import load_tape
+from adapters.fake.replay import load_tape, squeezed
 from adapters.kalshi.fees import KalshiFeeBook
 from core.domain.clock import iso_from_ns
 from core.engine.catalog import Catalog
@@ -30,6 +30,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--max-markets", type=int, default=20)
     parser.add_argument("--speed", type=float, default=1.0)
+    parser.add_argument(
+        "--max-gap",
+        type=float,
+        default=0.0,
+        help="cut quiet stretches to this many seconds; 0 = none",
+    )
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--cash", type=float, default=100.0)
     parser.add_argument("--faults", default="", help="JSON list of faults")
@@ -40,7 +46,8 @@ async def serve(args: argparse.Namespace) -> None:
     """Serve until the process is stopped."""
     catalog = Catalog.open(args.catalog)
     wanted = [m for m in args.markets.split(",") if m] or None
-    tape = load_tape(catalog, wanted, args.max_markets)
+    tape = load_tape(catalog, wanted, args.max_markets, "KALSHI")
+    tape = squeezed(tape, int(args.max_gap * 1e9))
     exchange = Exchange(NettedAccount(int(args.cash * 1_000_000)), KalshiFeeBook(), "fk")
     faults = [Fault(FaultKind(f.pop("kind")), **f) for f in json.loads(args.faults or "[]")]
     fake = FakeKalshi(

@@ -15,7 +15,7 @@ from adapters.fake.faults import Fault, FaultKind, FaultSchedule
 from adapters.fake.player import Player
 from adapters.fake.polymarket.server import FakePolymarket
 from adapters.fake.polymarket.wire import FakeInfo
-from adapters.fake.replay import load_tape
+from adapters.fake.replay import load_tape, squeezed
 from adapters.polymarket.fees import PolymarketFeeBook
 from core.engine.catalog import Catalog
 from core.engine.paper.account import TokenAccount
@@ -31,6 +31,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--max-markets", type=int, default=20)
     parser.add_argument("--speed", type=float, default=1.0)
+    parser.add_argument(
+        "--max-gap",
+        type=float,
+        default=0.0,
+        help="cut quiet stretches to this many seconds; 0 = none",
+    )
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--cash", type=float, default=100.0)
     parser.add_argument("--faults", default="", help="JSON list of faults")
@@ -45,7 +51,8 @@ async def serve(args: argparse.Namespace) -> None:
     """Serve until the process is stopped."""
     catalog = Catalog.open(args.catalog)
     wanted = [m for m in args.markets.split(",") if m] or None
-    tape = load_tape(catalog, wanted, args.max_markets)
+    tape = load_tape(catalog, wanted, args.max_markets, "POLYMARKET")
+    tape = squeezed(tape, int(args.max_gap * 1e9))
     exchange = Exchange(TokenAccount(int(args.cash * 1_000_000)), PolymarketFeeBook(), "fp")
     faults = [Fault(FaultKind(f.pop("kind")), **f) for f in json.loads(args.faults or "[]")]
     rng = random.Random(args.seed)

@@ -1,0 +1,260 @@
+"""From a user's request to a running paper or live node: the body of `beta paper` and `beta live`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from console.backtest import BacktestRequest
+from core.domain.errors import ConfigError, GateClosed, UsageError
+
+if TYPE_CHECKING:
+    from core.engine.backtest.strategies import StrategyPlan
+    from core.engine.live.status import NodeStatus
+
+VENUES = {
+    "kalshi": "KALSHI",
+    "polymarket": "POLYMARKET",
+    "fake-kalshi": "KALSHI",
+    "fake-polymarket": "POLYMARKET",
+}
+DEFAULT_HOME = Path("runs")
+HOSTS = {
+    "KALSHI": "https://external-api.kalshi.com/trade-api/v2/exchange/status",
+    "POLYMARKET": "https://clob.polymarket.com/time",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRequest:
+    """What the user asked for.
+
+    Attributes
+    ----------
+    home : Path, optional
+        Folder of the node (ledger, paper account, risk state); default ``runs/<mode>/<venue>``.
+    speed, max_gap_s, fake_markets
+        Replay of a fake venue: speed, longest quiet stretch, number of markets.
+    for_s : float
+        Stop by itself; 0 = run on.
+    """
+
+    base: BacktestRequest
+    mode: str
+    venue: str
+    home: Path | None = None
+    series: tuple[str, ...] = ()
+    speed: float = 10.0
+    max_gap_s: float = 5.0
+    fake_markets: int = 3
+    for_s: float = 0.0
+    as_json: bool = False
+    keep_fake: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the node."""
+        return (self.home or DEFAULT_HOME / self.mode / self.venue).absolute()
+
+
+def run(request: NodeRequest) -> None:
+    """Check readiness, start what is needed, run the node until it is stopped, and print the end."""
+    from console.strategy_lookup import import_strings
+    from core.engine.backtest.strategies import plan_strategies
+    from core.engine.live.lease import held
+
+    if request.venue not in VENUES:
+        raise UsageError("unknown venue", request.venue, f"one of {', '.join(VENUES)}")
+    plans = plan_strategies(import_strings(request.base.strategy), request.base.params)
+    fake = request.venue.startswith("fake-")
+    if request.mode == "live":
+        _demand_live(request, plans)
+    elif not fake:
+        _demand_paper(request)
+    with held(request.folder):
+        if fake:
+            _run_on_fake(request, plans)
+        else:
+            _run_node(request, plans, _settings(request))
+
+
+def _demand_paper(request: NodeRequest) -> None:
+    from console import readiness
+
+    venue = VENUES[request.venue]
+    checks = [
+        readiness.guarded("disk", lambda: readiness.disk_check(request.folder)),
+        readiness.guarded("clock", lambda: readiness.skew_check(HOSTS[venue])),
+    ]
+    _show(checks)
+    readiness.require(checks)
+
+
+def _demand_live(request: NodeRequest, plans: list[StrategyPlan]) -> None:
+    """Refuse to trade real money unless everything holds and the operator has said so in words."""
+    from console import readiness
+
+    venue = VENUES[request.venue]
+    if request.venue.startswith("fake-"):
+        raise GateClosed(
+            "live trading needs a real venue", request.venue, f"beta paper --venue {request.venue}"
+        )
+    if os.environ.get("BETA_LIVE") != "1" and sys.stdin.isatty():
+        typed = input("This sends real orders with real money. Type LIVE to go on: ")
+        if typed.strip() == "LIVE":
+            os.environ["BETA_LIVE"] = "1"
+    versions = {p.type.__name__: p.version for p in plans}
+    checks = readiness.live_checks(venue, request.folder, DEFAULT_HOME, versions, {})
+    checks += [
+        readiness.guarded("disk", lambda: readiness.disk_check(request.folder)),
+        readiness.guarded("clock", lambda: readiness.skew_check(HOSTS[venue])),
+    ]
+    _show(checks)
+    readiness.require(checks)
+
+
+def _show(checks: list[Any]) -> None:
+    for check in checks:
+        print(f"{check.status:4}  {check.name}: {check.seen}", file=sys.stderr)
+
+
+def _settings(request: NodeRequest) -> dict[str, Any]:
+    """Return the venue's settings: markets from the request, keys from the environment, then forgotten there."""
+    from pydantic import SecretStr
+
+    def secret(name: str) -> SecretStr | None:
+        value = os.environ.pop(name, None)
+        return SecretStr(value) if value else None
+
+    if VENUES[request.venue] == "KALSHI":
+        return {
+            "tickers": request.base.markets,
+            "series": request.series,
+            "key_id": secret("KALSHI_KEY_ID"),
+            "private_key": secret("KALSHI_PRIVATE_KEY"),
+        }
+    return {
+        "conditions": tuple(m for m in request.base.markets if m.startswith("0x")),
+        "slugs": tuple(m for m in request.base.markets if not m.startswith("0x")),
+        "private_key": secret("POLYMARKET_PK"),
+        "funder": os.environ.get("POLYMARKET_FUNDER", ""),
+        "api_key": secret("POLYMARKET_API_KEY"),
+        "api_secret": secret("POLYMARKET_API_SECRET"),
+        "passphrase": secret("POLYMARKET_PASSPHRASE"),
+        "state_dir": request.folder,
+    }
+
+
+def _run_on_fake(request: NodeRequest, plans: list[StrategyPlan]) -> None:
+    from console.fake_venue import ensure
+    from core.engine.catalog import find_catalog
+
+    catalog = find_catalog(request.base.data)
+    fake, found = ensure(
+        request.venue,
+        request.folder,
+        catalog.root,
+        speed=request.speed,
+        max_gap_s=request.max_gap_s,
+        cash=str(request.base.capital),
+        markets=request.fake_markets,
+    )
+    told = fake.told
+    again = "again " if found else ""
+    kind = "SYNTHETIC" if told.get("synthetic") else "recorded"
+    print(
+        f"{request.venue} {again}on loopback, replays {told.get('catalog')} ({kind}) at {request.speed:g}x",
+        file=sys.stderr,
+    )
+    keys = (
+        "base_url",
+        "ws_url",
+        "clob_url",
+        "gamma_url",
+        "data_url",
+        "geoblock_url",
+        "market_ws_url",
+        "user_ws_url",
+    )
+    settings: dict[str, Any] = {k: told[k] for k in keys if k in told}
+    if VENUES[request.venue] == "KALSHI":
+        settings["tickers"] = tuple(told["markets"])
+    else:
+        settings["state_dir"] = request.folder
+        settings["settle_s"] = 1.0
+        settings["poll_result_s"] = 1.0
+    try:
+        _run_node(request, plans, settings)
+    finally:
+        if not request.keep_fake:
+            fake.stop()
+
+
+def _run_node(request: NodeRequest, plans: list[StrategyPlan], settings: dict[str, Any]) -> None:
+    from console.terminal.node import Screen
+    from core.engine.live.node import Node, NodeSpec
+    from core.engine.live.venue import open_venue
+    from core.ledger.kinds import RunMode
+
+    venue = open_venue(VENUES[request.venue], settings)
+    spec = NodeSpec(
+        mode=RunMode(request.mode),
+        venue=VENUES[request.venue],
+        plans=tuple(plans),
+        home=request.folder,
+        capital=request.base.capital,
+        run_s=request.for_s,
+        seed=request.base.seed,
+    )
+    screen = Screen(request.mode, request.venue)
+    last: list[NodeStatus] = []
+
+    def on_status(status: NodeStatus) -> None:
+        last[:] = [status]
+        screen.update(status)
+
+    node = Node(spec, venue, on_status=on_status)
+    try:
+        with screen:
+            outcome = asyncio.run(node.run())
+    except RuntimeError as exc:
+        raise ConfigError(
+            "the node could not start", str(exc)[:300], f"see {request.folder}"
+        ) from exc
+    summary = _summary(node.run_id, str(outcome), request, last[-1] if last else None)
+    if request.as_json:
+        print(json.dumps(summary, indent=1))
+    else:
+        for name, value in summary.items():
+            print(f"{name:>14}  {value}")
+
+
+def _summary(
+    run_id: str, outcome: str, request: NodeRequest, status: NodeStatus | None
+) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "schema_version": 1,
+        "run": run_id,
+        "outcome": outcome,
+        "mode": request.mode,
+        "venue": request.venue,
+        "home": str(request.folder),
+        "ledger": f"beta ledger tail --dir {request.folder / 'ledger'}",
+    }
+    if status is not None:
+        body |= {
+            "equity": str(status.equity),
+            "cash": str(status.cash),
+            "fees": str(status.fees),
+            "fills": status.fills,
+            "orders": status.orders,
+            "refused": status.refused,
+            "unknown": status.unknown,
+            "positions": [f"{h.quantity} {h.instrument_id}" for h in status.positions],
+        }
+    return body
