@@ -55,6 +55,20 @@ def test_a_paper_session_and_its_backtest_send_the_same_orders(recorded):
     assert report.synthetic
 
 
+def test_the_log_of_the_session_holds_every_order_event_and_the_state_of_the_node(recorded):
+    home, run_id = recorded
+    said = [json.loads(line) for line in (home / "node.log.jsonl").read_text().splitlines()]
+    assert {s["run_id"] for s in said} == {run_id}
+    rows = [s["seq"] for s in said if "seq" in s]
+    assert rows == sorted(set(rows))
+    filled = [s for s in said if s["event"].startswith("order.filled")]
+    assert len(filled) == check_parity(home).fills[0]
+    (status, *_) = [s for s in said if s["event"] == "status"]
+    assert status["recorded_rows"] > 0
+    assert status["feed_age_s"] is not None
+    assert said[-1]["event"].startswith("run.ended")
+
+
 def test_a_replay_with_another_latency_differs_and_says_why(recorded):
     home, _ = recorded
     report = check_parity(home, latency_ms=900.0)

@@ -37,6 +37,7 @@ from core.engine.live.assembly import live_gate, live_session, live_strategy
 from core.engine.live.client import VenueClient
 from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch
+from core.engine.live.logs import NodeLog
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.port import VenuePort
 from core.engine.live.recorder import Recording
@@ -119,6 +120,7 @@ class Node:
         self.client: VenueClient | None = None
         self.data: Any = None
         self.recording: Recording | None = None
+        self.log: NodeLog
         self.links: dict[str, bool] = {}
         self._stop = asyncio.Event()
         self.started_ns = time.time_ns()
@@ -153,12 +155,18 @@ class Node:
         self.ledger = DurableLedger(
             home / "ledger", on_halt=lambda why: self.halt(f"ledger: {why}")
         )
+        self.log = NodeLog(home, self.run_id, getattr(self.venue, "settings", None))
+        self.log.skip_to(self.ledger.head.seq)
         try:
             markets = await self.venue.open()
             return await self._run(markets, memory)
+        except BaseException as exc:
+            self.log.say("node.failed", time.time_ns(), error=f"{type(exc).__name__}: {exc}")
+            raise
         finally:
             await self.venue.close()
             self.ledger.close()
+            self.log.close()
 
     async def _run(self, markets: list[Market], memory: LedgerMemory) -> RunOutcome:
         self.gate = live_gate([self.venue.code], markets)
@@ -461,6 +469,22 @@ class Node:
                 self.on_status(NodeStatus.of(self, port))
             if self.session.failure.error is not None:
                 self.stop()
+            await self._log(port)
+
+    async def _log(self, port: VenuePort) -> None:
+        """Let the log catch up with the ledger, and say how the node is when that is due."""
+        await asyncio.to_thread(self.log.follow)
+        now = time.monotonic()
+        if self.log.wants_status(now, self.halted()):
+            writer = self.recording.writer if self.recording is not None else None
+            self.log.status(
+                now,
+                time.time_ns(),
+                NodeStatus.of(self, port),
+                links=dict(self.links),
+                recorded_rows=writer.rows if writer is not None else 0,
+                recording_lost=writer.lost if writer is not None else 0,
+            )
 
 
 def engine_config() -> LiveExecutionEngineConfig:
