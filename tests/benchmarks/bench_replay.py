@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -74,6 +75,10 @@ def rows(quick: bool = False) -> list[dict[str, Any]]:
             report, a, b = one(found[name], name, Path(scratch) / f"ledger{n}", rng)
             done, same, decisions = done + 1, same + report.same, decisions + report.rows
             recorded, repeated = recorded + a, repeated + b
+            if done % 10 == 0:
+                print(f"   {done} replays, {same} the same", file=sys.stderr, flush=True)
+            if not report.same:
+                print(f"   {name}: {report.plain()}", file=sys.stderr, flush=True)
     command = "make bench ONLY=replay"
     return [
         {"id": "replay.runs", "value": done, "unit": "runs", "bar": None, "better": "higher",
