@@ -12,9 +12,9 @@ from typing import Any
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 SETS = ("kalshi_btc15m_l2", "polymarket_l2_mlb_2025")
 STRATEGIES = {
-    "kalshi_btc15m_l2": ("strategies.kalshi_event:KalshiEvent", "strategies.polymarket_arb:PolymarketArb"),
-    "polymarket_l2_mlb_2025": ("strategies.polymarket_arb:PolymarketArb",),
-}  # fmt: skip
+    "kalshi_btc15m_l2": "strategies.kalshi_event:KalshiEvent",
+    "polymarket_l2_mlb_2025": "strategies.polymarket_arb:PolymarketArb",
+}
 RUNS, QUICK_RUNS = 100, 6
 
 
@@ -45,7 +45,7 @@ def one(path: Path, name: str, ledger: Path, rng: random.Random) -> tuple[Any, f
     began = time.perf_counter()
     run_backtest(
         BacktestSpec(
-            strategy=rng.choice(STRATEGIES[name]),
+            strategy=STRATEGIES[name],
             catalog=path,
             markets=tuple(chosen),
             latency_ms=rng.choice([None, 0.0, 40.0, 350.0]),
