@@ -1,4 +1,4 @@
-.PHONY: backtest test bench lint clean format lock
+.PHONY: backtest test bench soak lint clean format lock
 export UV_COMPILE_BYTECODE = 1
 PY = .venv/bin/python
 ONLY ?=
@@ -27,6 +27,10 @@ format: ## fix style, rewrite docs/cli.md from the commands
 bench: ## measure side by side; ONLY=ledger for one area
 	@scripts/setup.sh all
 	@$(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY),)
+
+soak: ## 40,000 seeded fault runs; report in reports/soak.json
+	@scripts/setup.sh run
+	@.venv/bin/beta faults run --runs 40000 --report reports/soak.json
 
 lock: ## re-resolve all extras and rewrite requirements.lock
 	@scripts/lock.sh

@@ -56,10 +56,13 @@ class FaultSchedule:
 
     faults: Sequence[Fault] = ()
     fired: list[tuple[str, str]] = field(default_factory=list)
+    paused: bool = False
     _seen: dict[int, int] = field(default_factory=dict)
 
     def due(self, subject: str, kinds: frozenset[FaultKind]) -> Fault | None:
         """Return the fault that hits `subject` now, if any; each call counts as one occurrence."""
+        if self.paused:
+            return None
         hit: Fault | None = None
         for index, fault in enumerate(self.faults):
             if fault.kind not in kinds or fault.match not in subject:

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("console.cli.ledger", "Verify, tail, show, export, back up and restore the ledger."),
     "replay": ("console.cli.replay", "Re-run a recorded run and name the first row that differs."),
     "tax": ("console.cli.tax", "CSV of realised profit and loss by year (FIFO)."),
+    "faults": ("console.cli.faults", "Break a fake venue on purpose and compare the books after."),
     "risk": ("console.cli.risk", "Show limits and halts; halt, reduce, resume, liquidate."),
     "train": ("console.cli.train", "Train, calibrate and measure forecasters."),
     "bundle": ("console.cli.bundle", "Build, sign, verify, install and roll back model bundles."),

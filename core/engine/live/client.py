@@ -35,6 +35,7 @@ from nautilus_trader.model import (
 from core.domain.decision import OrderIntent
 from core.domain.errors import (
     ApprovalInvalid,
+    HaltedError,
     LedgerError,
     MarketError,
     VenueRefused,
@@ -260,7 +261,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         order, known = self.cache.order(command.client_order_id), self.venue_orders.get(cid)
         if order is None:
             return
-        if known is None or not self.context.modify_allowed(cid):
+        if known is None or not self._change_approved(cid):
             self._modify_rejected(order, "the change has not passed the gate")
             return
         quantity = command.quantity.as_decimal() if command.quantity is not None else known.quantity
@@ -270,22 +271,43 @@ class VenueClient(ReportHooks, ExecutionClient):
             changed = await self.port.modify(known, quantity, price)
         except VenueRefused as exc:
             self._modify_rejected(order, exc.code)
+            return
         except VenueUncertain as exc:
-            self._modify_rejected(order, exc.what)
-            await self.unknowns.settle(cid, order.instrument_id.value)
-        else:
-            self.venue_orders[cid] = changed
-            self.journal.modified(changed, cid)
-            instrument = self.instrument(order.instrument_id.value)
-            self.generate_order_updated(
-                order,
-                VenueOrderId(changed.venue_order_id),
-                quantity_of(changed.quantity, instrument.size_precision),
-                price_of(changed.price or price, instrument.price_precision),
-                None,
-                None,
-                self.clock.timestamp_ns(),
-            )
+            found = await self.unknowns.look_up(cid, order.instrument_id.value)
+            if found is None or (found.quantity, found.price) != (quantity, price):
+                self._modify_rejected(order, exc.what)
+                return
+            changed = found  # the answer was lost, the change was not
+        self._modified(order, changed, price)
+
+    def _modified(self, order: Any, changed: VenueOrder, price: Decimal) -> None:
+        """Book the terms that the venue now holds."""
+        cid = order.client_order_id.value
+        if cid in self._ended:
+            return
+        self.venue_orders[cid] = changed
+        self.journal.modified(changed, cid)
+        instrument = self.instrument(order.instrument_id.value)
+        self.generate_order_updated(
+            order,
+            VenueOrderId(changed.venue_order_id),
+            quantity_of(changed.quantity, instrument.size_precision),
+            price_of(changed.price or price, instrument.price_precision),
+            None,
+            None,
+            self.clock.timestamp_ns(),
+        )
+
+    def _change_approved(self, cid: str) -> bool:
+        """Use up the gate's approval of a change; without one nothing is asked of the venue."""
+        approved = self.gate.approval(cid)
+        if approved is None or self.context.halted():
+            return False
+        try:
+            self.gate.redeem(approved, self.clock.timestamp_ns())
+        except (ApprovalInvalid, HaltedError):
+            return False
+        return True
 
     def _modify_rejected(self, order: Any, reason: str) -> None:
         self.generate_order_modify_rejected(
@@ -319,7 +341,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         self._assert_thread()
         cid = self.client_id_of(order)
         ours = self.cache.order(ClientOrderId(cid)) if cid else None
-        if ours is None or cid in self._ended:
+        if ours is None or self._is_late(cid, order) or cid in self._ended:
             return
         before = self.venue_orders.get(cid)
         if before is not None and order.filled < before.filled:
@@ -345,7 +367,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         """End an order only after every fill the venue counts has been delivered."""
         try:
             await self.deliver_fills_of(order, cid)
-        except VenueUncertain:
+        except (VenueRefused, VenueUncertain):
             return  # the continuous check will come back to it
         ours = self.cache.order(ClientOrderId(cid))
         if cid in self._ended or ours is None:
@@ -372,7 +394,8 @@ class VenueClient(ReportHooks, ExecutionClient):
             if len(self._early) < 10_000:  # the fill may overtake the answer to its order
                 self._early.setdefault(fill.venue_order_id, []).append(fill)
             return
-        if cid not in self._accepted:
+        late = self._is_late(cid, fill)
+        if cid not in self._accepted and not late:
             self._accept_from(fill, cid, ours)
         self.seen[fill.trade_id] = None
         if len(self.seen) > MAX_SEEN_TRADES:
@@ -390,6 +413,9 @@ class VenueClient(ReportHooks, ExecutionClient):
             side=fill.side,
         )
         self.journal.filled(fill, cid, strategy)
+        if late:
+            self.refresh_cash()
+            return
         instrument = self.instrument(fill.instrument_id)
         self.generate_order_filled(
             ours,
@@ -404,6 +430,9 @@ class VenueClient(ReportHooks, ExecutionClient):
             fill.ts_ns,
         )
         self.refresh_cash()
+
+    def _is_late(self, cid: str, news: VenueOrder | VenueFill) -> bool:
+        return self.unknowns.is_late(cid, news.venue_order_id, news.instrument_id)
 
     def _accept_from(self, fill: VenueFill, cid: str, ours: Any) -> None:
         """A fill proves that the venue has the order."""
@@ -445,7 +474,7 @@ class VenueClient(ReportHooks, ExecutionClient):
                 working_only=False, since_ns=self.context.since_ns(self.clock.timestamp_ns())
             ):
                 self.on_order(order)
-        except VenueUncertain:
+        except (VenueRefused, VenueUncertain):
             return  # the open-order check repeats it
 
     # -- fills before reports ------------------------------------------------------------------

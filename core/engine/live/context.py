@@ -61,7 +61,6 @@ class LiveContext:
     on_halt: Callable[[str], None] = lambda reason: None
     on_link: Callable[[str, bool], None] = lambda venue, up: None
     reached: Callable[[str], None] = lambda point: None
-    modify_allowed: Callable[[str], bool] = lambda cid: False
     commission: Callable[[str, Decimal, Decimal], Decimal] | None = None
     ack_wait_s: float = 10.0
     absent_after_s: float = 3.0

@@ -14,7 +14,6 @@ uncertain         counted as nothing, and the row of "not found" starts again
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from nautilus_trader.model import ClientOrderId
@@ -24,6 +23,7 @@ from core.domain.errors import LedgerError, VenueRefused, VenueUncertain
 
 if TYPE_CHECKING:
     from core.engine.live.client import VenueClient
+    from core.engine.live.port import VenueOrder
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
@@ -35,6 +35,8 @@ class UnknownOrders:
         self._client = client
         self._intents: dict[str, OrderIntent] = {}
         self._stopped = False
+        self._proven_absent: set[str] = set()
+        self.late: set[str] = set()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -54,6 +56,35 @@ class UnknownOrders:
             self._client.context.halt(f"ledger: {exc.what}")
         self._client.create_task(self._chase(intent), f"unknown-{cid}")
 
+    def is_late(self, cid: str, venue_order_id: str, instrument_id: str) -> bool:
+        """Return whether this is news of an order that was proven absent: then trading halts and it is cancelled.
+
+        The engine has closed it as rejected and takes no more events for it; gate and ledger book what it
+        does, and the next start reconciles.
+        """
+        if cid not in self._proven_absent:
+            return False
+        if cid not in self.late:
+            self.late.add(cid)
+            self._client.context.halt(
+                f"order {cid} was proven absent and appeared; restart the node"
+            )
+            self._client.create_task(self._withdraw(venue_order_id, instrument_id), f"late-{cid}")
+        return True
+
+    async def _withdraw(self, venue_order_id: str, instrument_id: str) -> None:
+        """Cancel a late order, past failures."""
+        for attempt in range(8):
+            try:
+                await self._client.port.cancel(venue_order_id, instrument_id)
+                return
+            except VenueRefused as exc:
+                if exc.status != 429:
+                    return  # filled or gone
+            except VenueUncertain:
+                pass
+            await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+
     def resolved(self, client_order_id: str) -> None:
         """Stop looking: news of the order has come."""
         self._intents.pop(client_order_id, None)
@@ -64,7 +95,8 @@ class UnknownOrders:
 
     async def _chase(self, intent: OrderIntent) -> None:
         cid, pause, proofs = intent.client_order_id, FIRST_PAUSE_S, 0
-        started = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        started = clock()
         while cid in self._intents and not self._stopped:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
@@ -76,7 +108,7 @@ class UnknownOrders:
             if found or cid not in self._intents:
                 return
             proofs += 1
-            old_enough = time.monotonic() - started >= self._client.context.absent_after_s
+            old_enough = clock() - started >= self._client.context.absent_after_s
             if proofs >= self._client.context.absent_proofs and old_enough:
                 self._absent(cid)
                 return
@@ -86,6 +118,7 @@ class UnknownOrders:
         client = self._client
         self._intents.pop(cid, None)
         order = client.cache.order(ClientOrderId(cid))
+        self._proven_absent.add(cid)
         client.journal.absent(cid)
         client.gate.on_done(cid)
         client._ended.add(cid)
@@ -128,3 +161,14 @@ class UnknownOrders:
             await client.deliver_fills_of(found, cid)
             return True
         return False
+
+    async def look_up(self, cid: str, instrument_id: str, tries: int = 5) -> VenueOrder | None:
+        """Return what the venue holds under an id now; None when it has nothing or cannot be asked."""
+        client = self._client
+        since = max(client.context.since_ns(client.clock.timestamp_ns()), 0)
+        for attempt in range(tries):
+            try:
+                return await client.port.find(cid, instrument_id, since)
+            except (VenueUncertain, VenueRefused):
+                await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+        return None

@@ -1,0 +1,1 @@
+"""The fault matrix: the real execution client, port and ledger against a fake venue, in virtual time."""

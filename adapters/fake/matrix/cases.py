@@ -1,0 +1,189 @@
+"""The fault matrix as data: what goes wrong in a run, drawn from its seed alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.fake.faults import Fault, FaultKind
+
+K = FaultKind
+CREATE = {"KALSHI": "POST /trade-api/v2/portfolio/events/orders", "POLYMARKET": "POST /order"}
+CANCEL = {"KALSHI": "DELETE", "POLYMARKET": "DELETE /order"}
+PRIVATE = {"KALSHI": ("fill", "user_order"), "POLYMARKET": ("trade", "order")}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run: what the venue does wrong, and what else happens.
+
+    Attributes
+    ----------
+    drops : tuple of float
+        Virtual seconds at which all sockets are closed.
+    settle_at : float
+        When one market resolves with orders resting; 0 = never.
+    skew : tuple of (seconds, offset)
+        Steps of our clock.
+    refuse : range
+        Durable ledger rows that are not acknowledged.
+    halt_at : float
+        When the operator halts; 0 = never.
+    options : mapping
+        Options of the fake venue.
+    """
+
+    faults: tuple[Fault, ...] = ()
+    drops: tuple[float, ...] = ()
+    settle_at: float = 0.0
+    payout: int = 10_000
+    skew: tuple[tuple[float, float], ...] = ()
+    refuse: range = range(0)
+    halt_at: float = 0.0
+    restart_at: float = 0.0
+    steps: int = 22
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of the matrix.
+
+    Attributes
+    ----------
+    share : int
+        Its part of a full pass, as runs.
+    """
+
+    code: str
+    title: str
+    venues: tuple[str, ...]
+    share: int
+    plan: Callable[[str, random.Random], Plan]
+
+
+def _some(
+    rng: random.Random, kind: FaultKind, match: str, most: int = 4, seconds: float = 0.0
+) -> tuple[Fault, ...]:
+    return tuple(
+        Fault(
+            kind, at=rng.randrange(8), count=rng.choice((1, 1, 2, 3)), match=match, seconds=seconds
+        )
+        for _ in range(rng.randint(1, most))
+    )
+
+
+def _stream(kind: FaultKind) -> Callable[[str, random.Random], Plan]:
+    def plan(venue: str, rng: random.Random) -> Plan:
+        faults: tuple[Fault, ...] = ()
+        for match in PRIVATE[venue]:
+            faults += _some(rng, kind, match)
+        return Plan(faults)
+
+    return plan
+
+
+def _request(*kinds: FaultKind) -> Callable[[str, random.Random], Plan]:
+    def plan(venue: str, rng: random.Random) -> Plan:
+        return Plan(
+            tuple(
+                Fault(
+                    rng.choice(kinds),
+                    at=rng.randrange(12),
+                    count=rng.randint(1, 20),
+                    match=rng.choice(("", "POST", "GET", "DELETE")),
+                )
+                for _ in range(rng.randint(1, 4))
+            )
+        )
+
+    return plan
+
+
+def _submit(kind: FaultKind, news_too: bool = True) -> Callable[[str, random.Random], Plan]:
+    def plan(venue: str, rng: random.Random) -> Plan:
+        faults = _some(rng, kind, CREATE[venue], seconds=rng.choice((0.5, 2.0, 4.0)))
+        if rng.random() < 0.3:  # and the look-ups fail as well
+            faults += (
+                Fault(K.HTTP_503, at=rng.randrange(10), count=rng.randint(1, 12), match="GET"),
+            )
+        if news_too and rng.random() < 0.5:  # and the news of it is lost
+            faults += _some(rng, K.WS_DROP, rng.choice(PRIVATE[venue]))
+        return Plan(faults)
+
+    return plan
+
+
+def _late(venue: str, rng: random.Random) -> Plan:
+    """Requests that arrive late: after the client has given up, before the venue calls them stale."""
+    seconds = rng.choice((1.0, 4.5, 4.9, 5.5, 12.0))
+    return Plan(_some(rng, K.DELAY, CREATE[venue], seconds=seconds))
+
+
+def _cancel_race(venue: str, rng: random.Random) -> Plan:
+    kind = rng.choice((K.DELAY, K.DELAY, K.DROP_RESPONSE, K.DROP_REQUEST))
+    return Plan(_some(rng, kind, CANCEL[venue], seconds=rng.choice((0.3, 1.0, 3.0))), steps=30)
+
+
+def _sockets(venue: str, rng: random.Random) -> Plan:
+    return Plan(drops=tuple(rng.uniform(0.2, 12.0) for _ in range(rng.randint(1, 4))))
+
+
+def _reverted(venue: str, rng: random.Random) -> Plan:
+    failing = {rng.randrange(6) for _ in range(rng.randint(1, 3))}
+    return Plan(
+        options={
+            "fail": failing.__contains__,
+            "mine_s": rng.choice((0.2, 2.0, 10.0)),
+            "confirm_s": rng.choice((0.4, 5.0)),
+        }
+    )
+
+
+def _resolved(venue: str, rng: random.Random) -> Plan:
+    return Plan(settle_at=rng.uniform(1.0, 9.0), payout=rng.choice((0, 5_000, 10_000)))
+
+
+def _clock(venue: str, rng: random.Random) -> Plan:
+    steps = tuple((rng.uniform(0.5, 9.0), rng.choice((-30.0, 30.0, -1.0, 3.0))) for _ in range(2))
+    return Plan(skew=steps)
+
+
+def _disk(venue: str, rng: random.Random) -> Plan:
+    at = rng.randrange(8)
+    return Plan(refuse=range(at, at + rng.randint(1, 20)))
+
+
+def _halt(venue: str, rng: random.Random) -> Plan:
+    return Plan(halt_at=rng.uniform(0.5, 9.0))
+
+
+def _burst(venue: str, rng: random.Random) -> Plan:
+    return Plan(steps=80, faults=_some(rng, K.WS_DUPLICATE, PRIVATE[venue][0]))
+
+
+BOTH = ("KALSHI", "POLYMARKET")
+CASES: dict[str, Case] = {
+    c.code: c
+    for c in (
+        Case("F1", "WebSocket disconnects", BOTH, 200, _sockets),
+        Case("F2", "private frames are lost", BOTH, 200, _stream(K.WS_DROP)),
+        Case("F3", "private frames out of order", BOTH, 200, _stream(K.WS_SWAP)),
+        Case("F4", "private frames twice", BOTH, 200, _stream(K.WS_DUPLICATE)),
+        Case("F5", "unreadable frames", BOTH, 200, _stream(K.WS_GARBAGE)),
+        Case("F6", "429 storms", BOTH, 100, _request(K.HTTP_429)),
+        Case("F7", "5xx and engine restarts", BOTH, 100, _request(K.HTTP_500, K.HTTP_503)),
+        Case("F8", "submit: answer lost after accept", BOTH, 250, _submit(K.DROP_RESPONSE)),
+        Case("F9", "submit: request lost", BOTH, 200, _submit(K.DROP_REQUEST)),
+        Case("F10", "submit: answered late", BOTH, 100, _late),
+        Case("F11", "cancel races a fill", BOTH, 200, _cancel_race),
+        Case("F12", "trade matched, then failed on chain", ("POLYMARKET",), 60, _reverted),
+        Case("F13", "market resolves with resting orders", BOTH, 60, _resolved),
+        Case("F14", "clock skew and steps", BOTH, 60, _clock),
+        Case("F16", "the disk refuses rows", BOTH, 60, _disk),
+        Case("F26", "bursts", BOTH, 20, _burst),
+        Case("HALT", "operator halts while orders fly", BOTH, 60, _halt),
+    )
+}

@@ -1,0 +1,227 @@
+"""Run the matrix: one seed after the other, on as many processes as asked, each failure with its command."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from adapters.fake.matrix.cases import CASES, Plan
+from adapters.fake.matrix.compare import Books, compare
+from adapters.fake.matrix.script import Trader, play, quiesce
+from adapters.fake.matrix.stand import Stand
+from adapters.fake.matrix.virtual import VirtualLoop, run_virtual
+from core.domain.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """One run and what differed after it."""
+
+    fault: str
+    venue: str
+    seed: int
+    broken: tuple[tuple[str, str], ...]
+    digest: str
+    orders: int
+    executions: int
+    fired: int
+    seconds: float
+
+    @property
+    def command(self) -> str:
+        """The command that repeats this run."""
+        return f"beta faults run --fault {self.fault} --seed {self.seed}"
+
+
+@dataclass(slots=True)
+class MatrixReport:
+    """All runs, counted."""
+
+    runs: int = 0
+    orders: int = 0
+    executions: int = 0
+    fired: int = 0
+    seconds: float = 0.0
+    by_invariant: dict[str, int] = field(default_factory=dict)
+    by_fault: dict[str, dict[str, int]] = field(default_factory=dict)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, run: RunReport) -> None:
+        """Count a run."""
+        self.runs += 1
+        self.orders += run.orders
+        self.executions += run.executions
+        self.fired += run.fired
+        row = self.by_fault.setdefault(run.fault, {"runs": 0, "failed": 0, "fired": 0})
+        row["runs"] += 1
+        row["fired"] += run.fired
+        row["failed"] += bool(run.broken)
+        for invariant, _ in run.broken:
+            self.by_invariant[invariant] = self.by_invariant.get(invariant, 0) + 1
+        if run.broken and len(self.failures) < 50:
+            self.failures.append(asdict(run) | {"command": run.command})
+
+    @property
+    def failed(self) -> int:
+        """Runs in which any invariant broke."""
+        return sum(row["failed"] for row in self.by_fault.values())
+
+
+def run_one(fault: str, seed: int) -> RunReport:
+    """Run one seed of one fault and compare the books."""
+    case = CASES.get(fault)
+    if case is None:
+        raise UsageError("no such fault", fault, f"one of {', '.join(CASES)}")
+    rng = random.Random(f"{fault}-{seed}")
+    venue = case.venues[seed % len(case.venues)]
+    plan = case.plan(venue, rng)
+    shm = Path("/dev/shm")
+    root = Path(tempfile.mkdtemp(prefix="beta-faults-", dir=shm if shm.is_dir() else None))
+    logging.disable(logging.CRITICAL)  # the venue is made to fail; its tracebacks are not news
+    started = time.perf_counter()
+    try:
+        stand, books = run_virtual(lambda loop: _run(loop, root, venue, plan, rng))
+    except Exception as exc:
+        return RunReport(
+            fault, venue, seed, (("RUN", f"{type(exc).__name__}: {exc}"),), "", 0, 0, 0, 0.0
+        )
+    finally:
+        logging.disable(logging.NOTSET)
+        shutil.rmtree(root, ignore_errors=True)
+    return RunReport(
+        fault,
+        venue,
+        seed,
+        tuple(books.broken),
+        books.digest,
+        len(stand.exchange.orders),
+        len(stand.exchange.executions),
+        len(stand.faults.fired),
+        time.perf_counter() - started,
+    )
+
+
+async def _run(
+    loop: VirtualLoop, root: Path, venue: str, plan: Plan, rng: random.Random
+) -> tuple[Stand, Books]:
+    stand = Stand(loop, root, venue, plan.faults, plan.options)
+    stand.faults.paused = True
+    await stand.open()
+    stand.ledger.refuse = plan.refuse
+    stand.faults.paused = False
+    trader, extra = Trader(stand), Books()
+    side = asyncio.create_task(_happen(stand, plan, rng.randrange(1 << 30), extra))
+    await play(stand, trader, rng, plan.steps)
+    await side
+    if not await quiesce(stand):
+        extra.say("I1", f"not at rest; unknown: {stand.client.unknowns.ids}")
+    stand.faults.paused, stand.clock.skew_ns = True, 0
+    if rng.random() < 0.5:
+        left = await stand.port.cancel_everything()
+        if left:
+            extra.say("I1", f"cannot cancel {left}")
+        await quiesce(stand)
+    stand.client.refresh_cash()
+    await asyncio.sleep(1.0)
+    halted_at = getattr(stand, "halted_at", None)
+    if halted_at is not None:
+        late = [o for o in stand.exchange.orders.values() if o.created_ns > halted_at]
+        if late:
+            extra.say("I8", f"{len(late)} orders reached the venue after the halt")
+    await stand.close()
+    books = compare(stand, trader)
+    books.broken += extra.broken
+    return stand, books
+
+
+async def _happen(stand: Stand, plan: Plan, seed: int, extra: Books) -> None:
+    """Let happen what the plan says, each at its time."""
+    events: list[tuple[float, Callable[[], Any]]] = [
+        (at, lambda: stand.fake.streams.drop_all()) for at in plan.drops
+    ]
+    events += [(at, partial(_skew, stand, offset)) for at, offset in plan.skew]
+    if plan.settle_at:
+        events.append((plan.settle_at, lambda: _settle(stand, plan.payout)))
+    if plan.halt_at:
+        events.append((plan.halt_at, lambda: _halt(stand)))
+    began = stand.loop.time()
+    for at, act in sorted(events, key=lambda e: e[0]):
+        await asyncio.sleep(max(0.0, began + at - stand.loop.time()))
+        done = act()
+        if asyncio.iscoroutine(done):
+            await done
+
+
+def _skew(stand: Stand, seconds: float) -> None:
+    stand.clock.skew_ns = int(seconds * 1_000_000_000)
+
+
+def _settle(stand: Stand, payout: int) -> None:
+    """Resolve the first market; the feed tells gate and execution what the data client would."""
+    from decimal import Decimal
+
+    market = stand.markets[0]
+    stand.settle(market.market_id, payout)
+    yes = Decimal(payout) / 10_000
+    for outcome, paid in zip(market.outcomes, (yes, 1 - yes), strict=True):
+        stand.gate.on_settlement(outcome.instrument_id, paid, stand.clock.timestamp_ns())
+        stand.context.resolved.add(outcome.instrument_id)
+    stand.client.refresh_cash()
+
+
+async def _halt(stand: Stand) -> None:
+    """Halt as the operator does: nothing new leaves, what works is cancelled."""
+    stand.halt("operator")
+    await asyncio.sleep(0.25)
+    stand.halted_at = stand.loop.time_ns()  # type: ignore[attr-defined]
+    await stand.port.cancel_everything()
+
+
+def plan_runs(faults: Sequence[str], runs: int, seed: int) -> list[tuple[str, int]]:
+    """Return (fault, seed) of every run: each fault by its share of the matrix, at least one."""
+    total = sum(CASES[f].share for f in faults)
+    out: list[tuple[str, int]] = []
+    for fault in faults:
+        count = max(1, round(runs * CASES[fault].share / total))
+        out += [(fault, seed + n) for n in range(count)]
+    return out
+
+
+def _chunk(work: Sequence[tuple[str, int]]) -> list[RunReport]:
+    return [run_one(fault, seed) for fault, seed in work]
+
+
+def run_matrix(
+    work: Iterable[tuple[str, int]],
+    processes: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> MatrixReport:
+    """Run everything in `work` and count; `progress` is told (runs done, runs failed)."""
+    todo, report, started = list(work), MatrixReport(), time.perf_counter()
+    if processes <= 1:
+        for fault, seed in todo:
+            report.add(run_one(fault, seed))
+            if progress is not None:
+                progress(report.runs, report.failed)
+    else:
+        size = max(1, min(20, len(todo) // (processes * 4)))
+        chunks = [todo[i : i + size] for i in range(0, len(todo), size)]
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            for done in as_completed([pool.submit(_chunk, c) for c in chunks]):
+                for run in done.result():
+                    report.add(run)
+                if progress is not None:
+                    progress(report.runs, report.failed)
+    report.seconds = time.perf_counter() - started
+    return report

@@ -1,0 +1,199 @@
+"""What a seeded strategy and a seeded market do during one run."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+from nautilus_trader.core import UUID4
+from nautilus_trader.model import ClientOrderId, LimitOrder, OrderSide
+from nautilus_trader.model import TimeInForce as EngineTif
+
+from adapters.fake.matrix.engine import STRATEGY, TRADER
+from adapters.fake.matrix.stand import Stand
+from core.domain.clock import NS_PER_SECOND
+from core.domain.decision import OrderIntent, TimeInForce
+from core.domain.fees import Side
+from core.domain.market import Market
+from core.engine.units import price_of, quantity_of
+from core.ledger.kinds import VerdictGiven
+from core.risk.verdict import MarketView, Refusal
+
+TIFS = {
+    TimeInForce.GTC: EngineTif.GTC,
+    TimeInForce.IOC: EngineTif.IOC,
+    TimeInForce.FOK: EngineTif.FOK,
+    TimeInForce.GTD: EngineTif.GTD,
+}
+PRICE = Decimal(10_000)
+
+
+class Trader:
+    """Sends orders the way the strategy base does: gate, verdict row, execution client."""
+
+    def __init__(self, stand: Stand) -> None:
+        self.stand = stand
+        self.intents: dict[str, OrderIntent] = {}
+        self.refused: list[str] = []
+
+    def view(self, market: Market) -> MarketView:
+        """Return the market's own top of book."""
+        levels = self.stand.exchange.markets[market.market_id].book.levels
+        bids, asks = ([p for p, q in levels[side].items() if q > 0] for side in ("bid", "ask"))
+        return MarketView(
+            self.stand.clock.timestamp_ns(),
+            Decimal(max(bids)) / PRICE if bids else None,
+            Decimal(min(asks)) / PRICE if asks else None,
+        )
+
+    async def send(
+        self,
+        market: Market,
+        side: Side,
+        quantity: Decimal,
+        price: Decimal,
+        tif: TimeInForce = TimeInForce.IOC,
+        *,
+        post_only: bool = False,
+        expire_ns: int = 0,
+    ) -> str | None:
+        """Submit an order; return its id, or None when the gate refused."""
+        stand, now = self.stand, self.stand.clock.timestamp_ns()
+        cid = f"F-{len(self.intents) + len(self.refused) + 1:04d}"
+        intent = OrderIntent(
+            cid,
+            STRATEGY.value,
+            market.venue,
+            stand.instrument(market),
+            market.market_id,
+            market.event_id,
+            side,
+            quantity,
+            price,
+            tif,
+            now,
+            post_only=post_only,
+            expire_ns=expire_ns,
+        )
+        answer = stand.gate.review(intent, self.view(market))
+        if isinstance(answer, Refusal):
+            self.refused.append(str(answer.code))
+            return None
+        self.intents[cid] = intent
+        seq = stand.ledger.append(VerdictGiven.of(answer.verdict()), ts_event=now)
+        stand.client.journal.link(cid, seq)
+        order = self._order(intent)
+        stand.engine.orders[cid] = order
+        await stand.client._submit_order(SimpleNamespace(order=order))
+        return cid
+
+    def _order(self, intent: OrderIntent) -> Any:
+        instrument = self.stand.engine.instruments[intent.instrument_id]
+        assert intent.price is not None
+        return LimitOrder(
+            TRADER,
+            STRATEGY,
+            instrument.id,
+            ClientOrderId(intent.client_order_id),
+            OrderSide.BUY if intent.side is Side.BUY else OrderSide.SELL,
+            quantity_of(intent.quantity, instrument.size_precision),
+            price_of(intent.price, instrument.price_precision),
+            TIFS[intent.tif],
+            intent.post_only,
+            False,
+            False,
+            UUID4(),
+            intent.ts_ns,
+            expire_time=intent.expire_ns or None,
+        )
+
+    async def cancel(self, cid: str) -> None:
+        """Cancel an order."""
+        await self.stand.client._cancel_order(SimpleNamespace(client_order_id=ClientOrderId(cid)))
+
+    async def modify(self, cid: str, market: Market, quantity: Decimal, price: Decimal) -> bool:
+        """Change an order; return whether the gate let it pass."""
+        stand, base = self.stand, self.intents[cid]
+        answer = stand.gate.review_change(cid, quantity, price, base, self.view(market))
+        if isinstance(answer, Refusal):
+            return False
+        instrument = stand.engine.instruments[base.instrument_id]
+        await stand.client._modify_order(
+            SimpleNamespace(
+                client_order_id=ClientOrderId(cid),
+                quantity=quantity_of(quantity, instrument.size_precision),
+                price=price_of(price, instrument.price_precision),
+            )
+        )
+        return True
+
+    def working(self) -> list[str]:
+        """Return ids of orders the engine holds open, oldest first."""
+        return [c for c, o in self.stand.engine.orders.items() if o.is_open]
+
+
+async def play(stand: Stand, trader: Trader, rng: random.Random, steps: int) -> None:
+    """Trade for `steps` seeded moves."""
+    for _ in range(steps):
+        market = rng.choice(stand.markets)
+        move = rng.choices(
+            ("buy", "rest", "sell", "cancel", "modify", "flow", "level", "gtd", "wait"),
+            (4, 5, 3, 4, 1, 5, 2, 1, 2),
+        )[0]
+        await _move(stand, trader, rng, market, move)
+        await asyncio.sleep(rng.choice((0.0, 0.01, 0.1, 0.4, 1.5)))
+
+
+async def _move(
+    stand: Stand, trader: Trader, rng: random.Random, market: Market, move: str
+) -> None:
+    """Do one move."""
+    if stand.exchange.markets[market.market_id].status != "active":
+        return
+    quantity = Decimal(rng.randint(1, 9))
+    held = stand.engine.positions.get(stand.instrument(market), Decimal(0))
+    if move == "buy":
+        await trader.send(market, Side.BUY, quantity, Decimal("0.43"))
+    elif move == "rest":
+        price = Decimal(rng.choice((37, 38, 39, 40))) / 100
+        await trader.send(market, Side.BUY, quantity, price, TimeInForce.GTC)
+    elif move == "gtd":
+        at = stand.loop.time_ns() + rng.randint(65, 90) * NS_PER_SECOND
+        await trader.send(
+            market, Side.BUY, quantity, Decimal("0.38"), TimeInForce.GTD, expire_ns=at
+        )
+    elif move == "sell" and held > 0:
+        tif, price = rng.choice(
+            ((TimeInForce.IOC, Decimal("0.39")), (TimeInForce.GTC, Decimal("0.45")))
+        )
+        await trader.send(market, Side.SELL, min(held, quantity), price, tif)
+    elif move == "cancel" and (open_ids := trader.working()):
+        await trader.cancel(rng.choice(open_ids))
+    elif move == "modify" and (open_ids := trader.working()):
+        cid = rng.choice(open_ids)
+        base = trader.intents[cid]
+        owner = next(m for m in stand.markets if m.market_id == base.market_id)
+        assert base.price is not None
+        await trader.modify(cid, owner, max(base.quantity - 1, Decimal(1)), base.price)
+    elif move == "flow":
+        side, at_price = rng.choice((("ask", 3800), ("ask", 3700), ("bid", 4500), ("ask", 3900)))
+        stand.trade(market.market_id, at_price, rng.randint(100, 4_000), side)
+    elif move == "level":
+        side, at_price = rng.choice((("bid", 4000), ("bid", 3900), ("ask", 4200), ("ask", 4300)))
+        stand.level(market.market_id, side, at_price, rng.randint(300, 3_000))
+
+
+async def quiesce(stand: Stand, limit_s: float = 240.0) -> bool:
+    """Let everything in flight end; repeat the engine's checks; return whether it came to rest."""
+    end = stand.loop.time() + limit_s
+    quiet = 0
+    while stand.loop.time() < end and quiet < 2:
+        await asyncio.sleep(5.0)
+        await stand.engine.check(stand.client)
+        await asyncio.sleep(0.5)
+        calm = not stand.client.unknowns.ids and not stand.client.running
+        quiet = quiet + 1 if calm else 0
+    return quiet >= 2
