@@ -9,6 +9,7 @@ from typing import Any
 
 from core.domain.clock import NS_PER_SECOND
 from core.domain.errors import HaltedError
+from core.domain.faultpoints import point
 from core.engine.live.journal import OrderJournal
 from core.engine.live.port import VenuePort
 from core.ledger import Ledger
@@ -60,7 +61,7 @@ class LiveContext:
     halted: Callable[[], str] = lambda: ""
     on_halt: Callable[[str], None] = lambda reason: None
     on_link: Callable[[str, bool], None] = lambda venue, up: None
-    reached: Callable[[str], None] = lambda point: None
+    reached: Callable[[str], None] = point
     commission: Callable[[str, Decimal, Decimal], Decimal] | None = None
     ack_wait_s: float = 10.0
     absent_after_s: float = 3.0
