@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from console.terminal.text import shown, toned
+from console.terminal.text import both_ends, shown, toned
 from core.engine.report import wording as w
 from core.engine.report.cautions import Severity
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from core.engine.results import MarketRow
 
 ROWS = 12
+NAME_WIDTH = 46
 STYLES = {Severity.REVIEW: "bold red", Severity.CAUTION: "yellow", Severity.NOTE: "dim"}
 
 
@@ -87,7 +88,7 @@ def _totals(summary: Summary) -> Table:
         ("Max drawdown", drawdown),
         ("Win rate, markets", f"{w.percent(t.win_rate_markets)} of {t.markets_decided}"),
         ("Win rate, trades", f"{w.percent(t.win_rate_trades)} of {t.trades_closed}"),
-        ("Sharpe", f"{w.ratio(t.sharpe)}{error} ({t.days} days, 365 a year)"),
+        ("Sharpe", f"{w.ratio(t.sharpe)}{error} ({w.days(t.days)}, 365 a year)"),
         ("Sortino", w.ratio(t.sortino)),
         ("Profit factor", w.ratio(t.profit_factor)),
         ("Brier", brier),
@@ -158,8 +159,7 @@ def _markets(title: str, markets: Sequence[MarketRow]) -> RenderableType:
             f"paid {w.plain(m.payout)}" if m.payout is not None else Text("unresolved", "yellow")
         )
         still = f"{w.plain(m.open_quantity)} ({w.money(m.open_value)})" if m.open_quantity else ""
-        name = shown(m.question or m.market_id)
-        name.truncate(60, overflow="ellipsis")
+        name = shown(both_ends(m.question or m.market_id, NAME_WIDTH))
         rows.append(
             (
                 name,
@@ -193,6 +193,7 @@ def _table(
             justify="left" if i == 0 or i in left else "right",
             no_wrap=i < len(columns) - 1,
             overflow="ellipsis" if i == 0 else "fold",
+            min_width=16 if i == len(columns) - 1 and i in left else None,
         )
     for row in rows:
         table.add_row(*row)

@@ -19,3 +19,11 @@ def toned(text: str) -> Text:
     """Return a signed amount in the colour of its sign."""
     style = "green" if text.startswith("+") else "red" if text.startswith("-") else ""
     return Text(text, style=style)
+
+
+def both_ends(text: str, width: int) -> str:
+    """Return `text` cut in its middle: questions of one series begin alike and differ at their end."""
+    if len(text) <= width:
+        return text
+    tail = int(width * 0.55)
+    return text[: width - tail - 1] + "…" + text[-tail:]

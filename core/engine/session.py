@@ -275,6 +275,8 @@ class Session:
         if ref.opposite is not None and ref.opposite.iid in self.values:
             self.revalue(ref.opposite)
         self.curve.add(ts_ns, self.equity_at_bid, self.gate.book.cash_total)
+        if (sampler := self.prices.get(ref.iid)) is not None:
+            self.sample_price(sampler, ref, ts_ns)
 
     def keep_account(self, ts_ns: int) -> None:
         """Write the balances to the ledger."""

@@ -143,6 +143,7 @@ def _prices(result: RunResult) -> list[dict[str, Any]]:
     by_instrument: dict[str, list[FillRow]] = {}
     for fill in result.fills:
         by_instrument.setdefault(fill.instrument_id, []).append(fill)
+    header = result.header
     questions = {m.market_id: m.question for m in result.markets}
     series = sorted(
         (s for s in result.prices if s.instrument_id in by_instrument and s.ts_ns.size),
@@ -153,9 +154,18 @@ def _prices(result: RunResult) -> list[dict[str, Any]]:
     for one in series:
         fills = by_instrument[one.instrument_id]
         rows = either(keep(one.bid, limit // 2), keep(one.ask, limit // 2), one.ts_ns.size)
+        settled = [f.ts_ns for f in fills if f.role == "settlement"]
+        if settled:  # what is sampled after the payout is the payout
+            rows = rows[one.ts_ns[rows] <= settled[-1]]
+        first, last = fills[0].ts_ns, fills[-1].ts_ns
+        margin = max((last - first) // 2, (header.end_ns - header.start_ns) // 200)
         out.append(
             {
                 "id": one.instrument_id,
+                "range": [
+                    _ms(max(first - margin, header.start_ns)),
+                    _ms(min(last + margin, header.end_ns)),
+                ],
                 "question": questions.get(fills[0].market_id, ""),
                 "t": (one.ts_ns[rows] // 1_000_000).tolist(),
                 "bid": _numbers(one.bid[rows]),

@@ -32,7 +32,7 @@ def body(summary: Summary) -> str:
             _figure("pnl", "P&L by market", "after fees, best and worst")
             if summary.markets
             else "",
-            _figure("daily", "P&L by day", "UTC days"),
+            _figure("daily", "P&L by day", "UTC days") if summary.totals.days > 1 else "",
             "</div>",
             _prices(summary),
             _forecasts(summary),
@@ -120,7 +120,7 @@ def _tiles(summary: Summary) -> str:
             f"{t.trades_closed} closed trades",
             0,
         ),
-        ("Sharpe", w.ratio(t.sharpe), f"{error}{t.days} days, 365 a year", 0),
+        ("Sharpe", w.ratio(t.sharpe), f"{error}{w.days(t.days)}, 365 a year", 0),
         ("Sortino", w.ratio(t.sortino), "downside below 0", 0),
         (
             "Profit factor",
@@ -167,7 +167,7 @@ def _prices(summary: Summary) -> str:
     if not summary.result.prices or not summary.totals.fills:
         return ""
     return (
-        '<section class="card"><h2>Price and fills <small>best bid and ask of one instrument</small>'
+        '<section class="card"><h2>Price and fills <small>best bid and ask around the fills, double click for the whole run</small>'
         '</h2><label class="pick">Instrument <select id="instrument"></select></label>'
         '<div class="figure" id="figure-price"></div></section>'
     )

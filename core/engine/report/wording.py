@@ -64,6 +64,11 @@ def day(ts_ns: int) -> str:
     return iso_from_ns(ts_ns)[:10]
 
 
+def days(count: int) -> str:
+    """Return a number of days."""
+    return "1 day" if count == 1 else f"{count:,} days"
+
+
 def span(start_ns: int, end_ns: int) -> str:
     """Return a period, in minutes when it is shorter than three days."""
     form = minute if end_ns - start_ns < 3 * 86_400 * 10**9 else day

@@ -86,13 +86,16 @@
   function daily() {
     const d = data.daily;
     // A bar stands on the day it is about: the value at a midnight belongs to the day before.
-    const day = d.t.map((t) => Math.floor((t - 1) / 86400000) * 86400000 + 43200000);
+    const whole = 86400000;
+    const day = d.t.map((t) => Math.floor((t - 1) / whole) * whole + whole / 2);
+    const range = [day[0] - whole / 2, day[day.length - 1] + whole / 2];
+    const ticks = day.length <= 8 ? { dtick: whole, tickformat: "%b %d" } : {};
     return [
       [{
-        type: "bar", x: day, y: d.pnl, marker: { color: d.pnl.map((v) => css(v < 0 ? "--loss" : "--gain")) },
+        type: "bar", x: day, y: d.pnl, width: 0.8 * whole, marker: { color: d.pnl.map((v) => css(v < 0 ? "--loss" : "--gain")) },
         hovertemplate: "%{x|%Y-%m-%d}: $%{y:.4f}<extra></extra>",
       }],
-      layout({ height: narrow() ? 280 : tall(), xaxis: { type: "date" }, yaxis: { tickprefix: "$" }, bargap: 0.2 }),
+      layout({ height: narrow() ? 280 : tall(), xaxis: { type: "date", range, ...ticks }, yaxis: { tickprefix: "$" } }),
     ];
   }
 
@@ -118,7 +121,8 @@
         marks("sell", (f) => f[2] === "SELL" && !settled(f), "triangle-down", css("--loss")),
         marks("settlement", settled, "diamond", css("--ink")),
       ],
-      layout({ xaxis: { type: "date" }, yaxis: { tickprefix: "$" } }),
+      // Around the fills first; a double click shows the whole run.
+      layout({ xaxis: { type: "date", range: one.range }, yaxis: { tickprefix: "$" } }),
     ];
   }
 
