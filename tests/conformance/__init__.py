@@ -1,0 +1,1 @@
+"""Numbered cases that every venue passes alike."""
