@@ -129,7 +129,7 @@ class BoundStrategy(Strategy):
             ref.tracked = True
             self.subscribe_book_deltas(ref.native, BookType.L2_MBP, managed=True)
         else:
-            self.subscribe_quotes(ref.native)
+            self._bt_subscribe_quotes(ref)
 
     def watch_book(self, iid: str) -> None:
         """Subscribe to book changes; ``on_book(iid)`` follows each complete batch of deltas.
@@ -145,7 +145,13 @@ class BoundStrategy(Strategy):
             self.subscribe_book_deltas(ref.native, BookType.L2_MBP, managed=True)
         else:
             self.delivery.quote_books = True
-            self.subscribe_quotes(ref.native)
+            self._bt_subscribe_quotes(ref)
+
+    def _bt_subscribe_quotes(self, ref: InstrumentRef) -> None:
+        # A quote that came before has not reached us: until the next one the cache is asked.
+        ref.news = self._bt_cache.quote(ref.native)
+        ref.tracked = ref.source is PriceSource.QUOTES
+        self.subscribe_quotes(ref.native)
 
     def watch_trades(self, iid: str) -> None:
         """Subscribe to public trades."""

@@ -118,7 +118,7 @@ class Delivery:
         def on_book_deltas(deltas: OrderBookDeltas) -> None:
             try:
                 ref = refs[deltas.instrument_id]
-                ref.current = False
+                ref.news, ref.current = deltas, False
                 iid = ref.iid
                 if taken and iid in taken:
                     session.top(ref)
@@ -145,8 +145,9 @@ class Delivery:
 
         def on_quote(quote: QuoteTick) -> None:
             try:
+                ref = refs[quote.instrument_id]
+                ref.news, ref.current = quote, False
                 if taken or self.quote_books:
-                    ref = refs[quote.instrument_id]
                     iid = ref.iid
                     if iid in taken:
                         session.top(ref)

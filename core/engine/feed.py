@@ -205,8 +205,7 @@ class Feed(DataActor):
             self._subscribe_book(ref)
             _join(self._books, ref.native, to, self.session)
             return
-        if self._first("quotes", ref.native):
-            self.subscribe_quotes(ref.native)
+        self._subscribe_quotes(ref)
         _join(self._quotes, ref.native, to, self.session)
 
     def watch_book(self, ref: InstrumentRef, to: Delivery) -> None:
@@ -215,8 +214,7 @@ class Feed(DataActor):
             self._subscribe_book(ref)
         else:
             to.quote_books = True
-            if self._first("quotes", ref.native):
-                self.subscribe_quotes(ref.native)
+            self._subscribe_quotes(ref)
             _join(self._quotes, ref.native, to, self.session)
         _join(self._books, ref.native, to, self.session)
 
@@ -253,13 +251,19 @@ class Feed(DataActor):
             return
         if ref.source is PriceSource.BOOK:
             self._subscribe_book(ref)
-        elif self._first("quotes", ref.native):
-            self.subscribe_quotes(ref.native)
+        else:
+            self._subscribe_quotes(ref)
 
     def _subscribe_book(self, ref: InstrumentRef) -> None:
         if self._first("book", ref.native):
             ref.tracked = True
             self.subscribe_book_deltas(ref.native, BookType.L2_MBP, managed=True)
+
+    def _subscribe_quotes(self, ref: InstrumentRef) -> None:
+        if self._first("quotes", ref.native):
+            ref.news = self.cache.quote(ref.native)
+            ref.tracked = ref.source is PriceSource.QUOTES
+            self.subscribe_quotes(ref.native)
 
     def _first(self, kind: str, key: Any) -> bool:
         if (kind, key) in self._watched:
@@ -269,24 +273,23 @@ class Feed(DataActor):
 
     def on_quote(self, quote: QuoteTick) -> None:
         """Hand a quote on in registration order."""
-        self._see_top(quote.instrument_id)
+        self._see_top(quote.instrument_id, quote)
         for to in self._quotes.get(quote.instrument_id, ()):
             to.on_quote(quote)
 
     def on_book_deltas(self, deltas: OrderBookDeltas) -> None:
         """Hand a book change on in registration order."""
-        self.session.references.by_native[deltas.instrument_id].current = False
-        self._see_top(deltas.instrument_id)
+        self._see_top(deltas.instrument_id, deltas)
         for to in self._books.get(deltas.instrument_id, ()):
             to.on_book_deltas(deltas)
 
-    def _see_top(self, native: Any) -> None:
-        """Let the session notice what became of levels that we took from."""
+    def _see_top(self, native: Any, news: QuoteTick | OrderBookDeltas) -> None:
+        """Note that a top of book may have changed, and what became of levels that we took from."""
+        ref = self.session.references.by_native[native]
+        ref.news, ref.current = news, False
         taken = self.session.liquidity.iids
-        if taken:
-            ref = self.session.references.by_native[native]
-            if ref.iid in taken:
-                self.session.top(ref)
+        if taken and ref.iid in taken:
+            self.session.top(ref)
 
     def on_trade(self, trade: TradeTick) -> None:
         """Hand a trade on in registration order."""

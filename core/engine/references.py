@@ -47,6 +47,8 @@ class InstrumentRef:
     tracked, current
         Whether every change of the book reaches a callback of ours, and whether `levels` are from after
         the last one: within one event the engine is asked once.
+    news
+        Last quote or batch of book changes that reached a callback of ours.
     """
 
     iid: str
@@ -66,6 +68,7 @@ class InstrumentRef:
     marked: Any = field(default=None, repr=False)
     tracked: bool = False
     current: bool = False
+    news: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Take the venue from the market."""

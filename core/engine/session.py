@@ -143,10 +143,8 @@ class Session:
                     None if ask is None else Level(exact(ask), exact(ask_size)),
                 )
         elif ref.source is PriceSource.QUOTES:
-            quote = self.cache.quote(ref.native)
-            if quote == ref.last_top:
-                return ref.levels
-            ref.last_top = quote
+            quote = ref.news if ref.tracked else self.cache.quote(ref.native)
+            ref.current = ref.tracked
             if quote is None:
                 ref.levels = (None, None)
             else:

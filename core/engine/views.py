@@ -100,7 +100,9 @@ class ViewingStrategy(BoundStrategy):
     def book_age_ns(self, iid: str) -> int:
         """Nanoseconds since the book of `iid` last changed; a large number when never seen."""
         ref = self._bt_refs[iid]
-        if ref.source is PriceSource.BOOK:
+        if ref.tracked and ref.news is not None:
+            seen = int(ref.news.ts_event)
+        elif ref.source is PriceSource.BOOK:
             book = self._bt_cache.order_book(ref.native)
             seen = -1 if book is None or not book.update_count else int(book.ts_last)
         elif ref.source is PriceSource.QUOTES:

@@ -8,27 +8,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from nautilus_trader.backtest import (
-    BacktestDataConfig,
-    BacktestEngineConfig,
-    BacktestNode,
-    BacktestRunConfig,
-    BacktestVenueConfig,
-)
+from nautilus_trader.backtest import BacktestDataConfig, BacktestEngineConfig
 from nautilus_trader.common import CacheConfig, LoggerConfig
 from nautilus_trader.data import DataEngineConfig
 from nautilus_trader.execution import MakerTakerFeeModel, StaticLatencyModel
 from nautilus_trader.model import NautilusDataType
 from nautilus_trader.risk import RiskEngineConfig
 
+from core.domain.errors import UsageError
 from core.engine.backtest.hindsight import at_start
 from core.engine.backtest.limits import limits_of
-from core.engine.backtest.quiet_imports import without_unneeded
+from core.engine.backtest.rows import MergedRows
+from core.engine.backtest.runners import DirectRunner, Runner, StreamingRunner, VenuePlan
 from core.engine.backtest.spec import BacktestSpec
 from core.engine.backtest.strategies import StrategyPlan
 from core.engine.backtest.universe import Universe
-from core.engine.catalog import Kind
-from core.engine.currency import currency
+from core.engine.catalog import CURRENCY, Kind
 from core.engine.feed import Feed
 from core.engine.fees import fee_models
 from core.engine.guard import Failure
@@ -41,9 +36,9 @@ from core.ledger import Ledger
 from core.risk.gate import Gate
 from core.risk.instruments import VenueRules
 
-RUN_ID = "run"
-#: Rows in memory at once.
-CHUNK_ROWS = 50_000
+#: More files than this are read directly, up to this many rows (they are held as columns, 60 bytes a row).
+MANY_FILES = 400
+DIRECT_ROWS = 5_000_000
 #: Ticks kept per instrument; the engine reserves this much for each (its default is 10,000).
 TICK_CAPACITY = 100
 #: The engine's own throttle silently denies bursts; rates are the gate's business.
@@ -67,7 +62,7 @@ STREAMS: tuple[tuple[Kind, NautilusDataType], ...] = (
 class Assembly:
     """An engine ready to run, and the session its strategies share."""
 
-    node: BacktestNode
+    runner: Runner
     session: Session
     strategies: list[Any]
 
@@ -81,28 +76,41 @@ def assemble(
 ) -> Assembly:
     """Return the engine of one run, with everything added and nothing started."""
     session = new_session(universe, spec, len(plans), ledger)
-    with without_unneeded():
-        node = BacktestNode(
-            [
-                BacktestRunConfig(
-                    [_venue(code, universe, session) for code in universe.all_venues],
-                    streams(universe),
-                    engine=engine_config(),
-                    id=RUN_ID,
-                    chunk_size=CHUNK_ROWS,
-                    raise_exception=True,
-                    dispose_on_completion=False,
-                )
-            ]
+    venues = [_venue(code, universe, session) for code in universe.all_venues]
+    runner: Runner
+    if read_directly(universe):
+        rows = MergedRows(universe, [kind for kind, _ in STREAMS], _uses(universe))
+        runner = DirectRunner(
+            venues, list(universe.references), _codes(universe), rows, engine_config()
         )
-        node.build()
-    node.add_actor(RUN_ID, _feed(universe, session, on_grid))
+    else:
+        runner = StreamingRunner(venues, streams(universe), engine_config())
+    runner.add_actor(_feed(universe, session, on_grid))
     strategies = [plan.type(plan.config) for plan in plans]
     for strategy in strategies:
         strategy.bind(session)
         session.registered.append(strategy)
-        node.add_strategy(RUN_ID, strategy)
-    return Assembly(node, session, strategies)
+        runner.add_strategy(strategy)
+    return Assembly(runner, session, strategies)
+
+
+def read_directly(universe: Universe) -> bool:
+    """Return whether the data is many small files: then opening them costs more than reading them here.
+
+    Raises
+    ------
+    UsageError
+        If the data needs direct reading and is too large for it.
+    """
+    files = [e for r in universe.references for e in universe.catalog.manifest_of(r.iid)]
+    rows = sum(e.rows for e in files)
+    if universe.mixed and rows > DIRECT_ROWS:
+        raise UsageError(
+            "books and quotes of one venue can be run together only in smaller data",
+            f"{rows} rows",
+            f"choose markets with --market, at most {DIRECT_ROWS} rows",
+        )
+    return universe.mixed or (len(files) > MANY_FILES and rows <= DIRECT_ROWS)
 
 
 def engine_config() -> BacktestEngineConfig:
@@ -175,9 +183,9 @@ def new_session(
 def streams(universe: Universe) -> list[BacktestDataConfig]:
     """Return the data streams of a run, in the order in which data of one moment is processed."""
     out = []
-    path = str(universe.catalog.root)
+    path, uses = str(universe.catalog.root), _uses(universe)
     for kind, data_type in STREAMS:
-        refs = [r for r in universe.references if _streamed(kind, r, universe.kinds[r.iid])]
+        refs = [r for r in universe.references if uses(kind, r)]
         if not refs:
             continue
         options: dict[str, Any] = {
@@ -194,11 +202,25 @@ def streams(universe: Universe) -> list[BacktestDataConfig]:
     return out
 
 
-def _streamed(kind: Kind, ref: InstrumentRef, kinds: frozenset[Kind]) -> bool:
+def _uses(universe: Universe) -> Callable[[Kind, InstrumentRef], bool]:
     """Return whether a kind of data is used: recorded quotes give way to the book they came from."""
-    if kind not in kinds:
-        return False
-    return not (kind is Kind.QUOTES and ref.source is PriceSource.BOOK)
+
+    def uses(kind: Kind, ref: InstrumentRef) -> bool:
+        if kind not in universe.kinds[ref.iid]:
+            return False
+        return not (kind is Kind.QUOTES and Kind.DELTAS in universe.kinds[ref.iid])
+
+    return uses
+
+
+def _codes(universe: Universe) -> Callable[[InstrumentRef], tuple[str, str]]:
+    """Return base and quote currency of an instrument; an outcome has no base."""
+
+    def codes(ref: InstrumentRef) -> tuple[str, str]:
+        quote = universe.quotes_in.get(ref.iid)
+        return (ref.market.underlying, quote) if quote else ("", CURRENCY)
+
+    return codes
 
 
 def _latency_ns(code: str, universe: Universe, spec: BacktestSpec) -> int:
@@ -207,24 +229,20 @@ def _latency_ns(code: str, universe: Universe, spec: BacktestSpec) -> int:
     return round((default if spec.latency_ms is None else spec.latency_ms) * 1_000_000)
 
 
-def _venue(code: str, universe: Universe, session: Session) -> BacktestVenueConfig:
+def _venue(code: str, universe: Universe, session: Session) -> VenuePlan:
     refs = [r for r in universe.references if r.venue == code]
     sources = {r.source for r in refs}
     latency = session.latency_ns.get(code, 0)
-    spot = all(len(r.market.outcomes) == 1 for r in refs)
     venue = universe.venues.get(code)
-    money = venue.currency if venue is not None else universe.quotes_in.get(refs[0].iid, "USD")
-    amount = universe.capital.get(code, Decimal(0))
-    return BacktestVenueConfig(
-        code,
-        "NETTING",
-        "CASH",
-        [f"{amount} {currency(money).code}"],
-        book_type="L2_MBP" if PriceSource.BOOK in sources else "L1_MBP",
-        base_currency=None if spot else currency(money),
+    quote = universe.quotes_in.get(refs[0].iid, CURRENCY)
+    return VenuePlan(
+        code=code,
+        currency=venue.currency if venue is not None else quote,
+        capital=universe.capital.get(code, Decimal(0)),
+        spot=all(len(r.market.outcomes) == 1 for r in refs),
+        deep=PriceSource.BOOK in sources,
         fee_model=session.fee_models.get(code) or MakerTakerFeeModel(Decimal(0), Decimal(0)),
         latency_model=StaticLatencyModel(latency) if latency else None,
-        liquidity_consumption=True,
         queue_position=session.queue_position,
         bar_execution=sources <= {PriceSource.BARS, PriceSource.NONE},
     )

@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nautilus_trader.model import Venue as EngineVenue
-
 from core.domain.errors import BetaError, StrategyError, UsageError
-from core.engine.backtest.assembly import RUN_ID, Assembly, assemble
+from core.engine.backtest.assembly import Assembly, assemble
 from core.engine.backtest.extract import Finished, extract
 from core.engine.backtest.header import Started, open_run
 from core.engine.backtest.spec import BacktestSpec, Progress
@@ -21,7 +19,6 @@ from core.engine.backtest.strategies import StrategyPlan, plan_strategies
 from core.engine.backtest.universe import Universe, load_universe
 from core.engine.catalog import find_catalog
 from core.engine.catalog.presence import require_whole
-from core.engine.currency import currency
 from core.engine.guard import Failure
 from core.engine.results import RunResult
 from core.ledger import BatchLedger
@@ -64,7 +61,7 @@ def run_backtest(spec: BacktestSpec, progress: Progress | None = None) -> RunRes
                 started.seal(ledger, result, universe.end_ns)
             return result
         finally:
-            assembly.node.dispose()
+            assembly.runner.dispose()
 
 
 def _spot_only(plans: list[StrategyPlan]) -> bool:
@@ -100,7 +97,7 @@ def _run(assembly: Assembly) -> tuple[float, int]:
     began = time.perf_counter()
     with _sigint(failure), _no_collection():
         try:
-            (outcome,) = assembly.node.run()
+            records = assembly.runner.run(lambda: failure.stopping)
         except BetaError:
             raise
         except BaseException as exc:
@@ -112,7 +109,7 @@ def _run(assembly: Assembly) -> tuple[float, int]:
                 ) from exc
     if failure.error is not None:
         raise_failure(failure)
-    return time.perf_counter() - began, int(outcome.iterations)
+    return time.perf_counter() - began, records
 
 
 def raise_failure(failure: Failure) -> None:
@@ -163,12 +160,8 @@ def _finish(assembly: Assembly, universe: Universe, seconds: float, records: int
     end_ns = max(session.now_ns(), universe.start_ns)
     session.sample(end_ns, keep=True)
     session.keep_account(end_ns)
-    cache = assembly.node.get_engine_cache(RUN_ID)
     for code, venue in universe.venues.items():
-        account = cache.account_for_venue(EngineVenue(code))
-        if account is None:
-            raise StrategyError("the engine has no account", code)
-        total = account.balance_total(currency(venue.currency)).as_decimal()
+        total = assembly.runner.balance(code, venue.currency)
         ours = session.gate.cash(code)
         if total != ours:
             raise StrategyError(

@@ -45,6 +45,9 @@ class Universe:
         First time that strategies act, and last time of data, both inclusive.
     data_start_ns : int
         First time that is streamed: before `start_ns` when books have to be built up.
+    mixed : bool
+        Whether a venue has books of some instruments and only quotes of others (these are then books of
+        one level).
     records : int
         Rows of data in the period, as far as files tell (the first and last file may be partial).
     """
@@ -62,6 +65,7 @@ class Universe:
     end_ns: int
     data_start_ns: int
     records: int
+    mixed: bool = False
 
 
 def load_universe(
@@ -100,6 +104,7 @@ def load_universe(
     markets = {iid: by_instrument[iid] for iid in ids}
     kinds = {iid: catalog.kinds(iid) for iid in ids}
     refs = References(_reference(catalog, iid, markets[iid], kinds[iid]) for iid in ids)
+    mixed = _mixed_venues(refs)
     predicted = {m.venue for iid, m in markets.items() if iid not in spot}
     trading = _trading(predicted or {m.venue for m in markets.values()}, markets, traded)
     venues = {code: load_venue(code, _paths(spec)) for code in trading}
@@ -120,7 +125,30 @@ def load_universe(
         end_ns=end,
         data_start_ns=_warm_start(catalog, refs, start),
         records=_records(catalog, ids, start, end),
+        mixed=mixed,
     )
+
+
+def _mixed_venues(refs: References) -> bool:
+    """Make one-level books of quotes where the venue also has whole books; return whether there were any.
+
+    Raises
+    ------
+    UsageError
+        For an instrument with trades or bars only beside whole books: the venue can match only one way.
+    """
+    deep = {r.venue for r in refs if r.source is PriceSource.BOOK}
+    mixed = False
+    for ref in refs:
+        if ref.venue in deep and ref.source is not PriceSource.BOOK:
+            if ref.source is not PriceSource.QUOTES:
+                raise UsageError(
+                    f"books and {ref.source} of one venue cannot be run together",
+                    ref.iid,
+                    "choose markets with --market",
+                )
+            ref.source, mixed = PriceSource.BOOK, True
+    return mixed
 
 
 def _trading(
@@ -257,7 +285,7 @@ def _source(kinds: frozenset[Kind]) -> PriceSource:
 def _period(catalog: Catalog, spec: BacktestSpec, ids: list[str]) -> tuple[int, int]:
     if spec.start_ns is not None and spec.end_ns is not None and spec.start_ns >= spec.end_ns:
         raise UsageError("the period ends before it begins", (spec.start_ns, spec.end_ns))
-    spans = [catalog.span_ns(iid) for iid in ids]
+    spans = [_span(catalog, iid) for iid in ids]
     first, last = min(s[0] for s in spans), max(s[1] for s in spans)
     start = first if spec.start_ns is None else max(first, spec.start_ns)
     end = last if spec.end_ns is None else min(last, spec.end_ns - 1)
@@ -266,6 +294,12 @@ def _period(catalog: Catalog, spec: BacktestSpec, ids: list[str]) -> tuple[int, 
             "no data in this period", f"data from {first} to {last} ns", "beta data ls"
         )
     return start, end
+
+
+def _span(catalog: Catalog, iid: str) -> tuple[int, int]:
+    """Return the first and last time of an instrument's data, both inclusive."""
+    files = [e for e in catalog.manifest_of(iid) if e.kind not in (Kind.OPTIONS, Kind.PAIRS)]
+    return min(e.start_ns for e in files), max(e.end_ns for e in files)
 
 
 def _warm_start(catalog: Catalog, refs: References, start_ns: int) -> int:
@@ -281,7 +315,7 @@ def _warm_start(catalog: Catalog, refs: References, start_ns: int) -> int:
     for ref in refs:
         if ref.source is not PriceSource.BOOK:
             continue
-        first = catalog.span_ns(ref.iid)[0]
+        first = _span(catalog, ref.iid)[0]
         if first >= start_ns:
             continue
         since = first

@@ -229,7 +229,9 @@ class Momentum(BetaStrategy):
             self.sell(self.pair, self.position(self.pair), close, reason="out")
 
 
-def test_a_spot_pair_is_traded_on_bars_to_the_micro_dollar(tmp_path: Path) -> None:
+def test_a_spot_pair_is_traded_on_bars_to_the_micro_dollar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     day = 86_400
     closes = [1000_00, 1010_00, 1020_07, 1015_00, 1030_00, 1041_13, 1040_00]
     price = np.array(closes, dtype=np.int64)
@@ -243,12 +245,120 @@ def test_a_spot_pair_is_traded_on_bars_to_the_micro_dollar(tmp_path: Path) -> No
                 volume=np.full(7, 10**10, dtype=np.int64), price_precision=2, size_precision=8,
             ),
         )  # fmt: skip
-    result = run(tmp_path / "c", Momentum)
+    result, direct = both_ways(tmp_path / "c", Momentum, monkeypatch)
+    assert result.fills == direct.fills
+    assert result.final_cash == direct.final_cash
     cost, proceeds = D("0.01234") * D("1020.07"), D("0.01234") * D("1041.13")
     assert [f.price for f in result.fills] == [D("1020.07"), D("1041.13")]
     assert result.final_cash == 100 - cost + proceeds - result.fees_paid
     assert result.fees_paid > 0
     assert result.header.currency == "USDT"
+
+
+# -- two ways to bring data in ----------------------------------------------------------------------
+def both_ways(path: Path, strategy: type, monkeypatch: pytest.MonkeyPatch, **spec) -> tuple:
+    """Run with the engine's own streaming and with direct reading in chunks of 7 rows."""
+    from core.engine.backtest import assembly, runners
+
+    streamed = run(path, strategy, **spec)
+    monkeypatch.setattr(assembly, "MANY_FILES", 0)
+    monkeypatch.setattr(runners, "CHUNK_ROWS", 7)
+    return streamed, run(path, strategy, **spec)
+
+
+@pytest.mark.parametrize("venue", ["PLAIN", "SLOW", "CHARGING"])
+def test_direct_reading_and_streaming_decide_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, venue: str
+) -> None:
+    one, two = both_ways(catalog(tmp_path / "c"), Trader, monkeypatch, venue=venue)
+    assert len(one.fills) > 10
+    assert one.fills == two.fills
+    assert one.decision_hash == two.decision_hash
+    assert one.header.records == two.header.records
+
+
+BOOK = snapshot(1, [("0.39", "50")], [("0.41", "40")]) + level(2, BID, "0.38", "1")
+QUOTES = [(float(t), "0.30", f"0.3{t}", "5", "5") for t in range(1, 9)]
+TRADES = [(1.0, "0.40", "5", 1), (2.0, "0.41", "6", 2)]
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_all_kinds_of_data_are_read_directly_as_they_are_streamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deep: bool
+) -> None:
+    states = [(1.0, "TRADING"), (2.0, "PAUSE"), (2.5, "TRADING")]
+    shape = {"books": BOOK} if deep else {"quotes": QUOTES}
+    tapes = {
+        YES: Tape(**shape, trades=TRADES, close=(9, "1")),
+        NO: Tape(**shape, statuses=states),
+    }
+    path = write(tmp_path / "c", [market()], tapes)
+    Listens.heard = []
+    for period in ({}, {"start_ns": ns(2), "end_ns": ns(5)}):
+        with monkeypatch.context() as patch:
+            one, two = both_ways(path, Listens, patch, **period)
+        assert Listens.heard[-1] == Listens.heard[-2]
+        assert len(Listens.heard[-1]) > 2
+        assert one.decision_hash == two.decision_hash
+
+
+class TakesBoth(BetaStrategy):
+    """Buys at the first ask of each instrument it sees."""
+
+    def on_start(self) -> None:
+        self.bought: set[str] = set()
+        for iid in self.universe:
+            self.watch_book(iid)
+
+    def on_book(self, iid: str) -> None:
+        ask = self.best_ask(iid)
+        if iid not in self.bought and ask is not None:
+            self.bought.add(iid)
+            self.buy(iid, D(100), ask.price, reason=iid)
+
+
+def test_books_and_quotes_of_one_venue_run_together(tmp_path: Path) -> None:
+    tapes = {YES: Tape(books=BOOK, close=(9, "1")), "N-YES.PM": Tape(quotes=QUOTES, close=(9, "1"))}
+    path = write(tmp_path / "c", [market(), market("N")], tapes)
+    result = run(path, TakesBoth)
+    filled = {f.instrument_id: (f.price, f.quantity) for f in result.fills if f.role == "taker"}
+    assert filled == {YES: (D("0.41"), D(40)), "N-YES.PM": (D("0.31"), D(5))}
+
+
+def test_books_beside_trades_of_one_venue_are_refused(tmp_path: Path) -> None:
+    tapes = {YES: Tape(books=BOOK), "N-YES.PM": Tape(trades=TRADES)}
+    path = write(tmp_path / "c", [market(), market("N")], tapes)
+    with pytest.raises(UsageError, match="cannot be run together"):
+        run(path, TakesBoth)
+    assert run(path, TakesBoth, markets=("M",)).fills
+
+
+class Listens(BetaStrategy):
+    """Writes down everything it hears, in order."""
+
+    heard: list = []
+
+    def on_start(self) -> None:
+        Listens.heard.append([])
+        for iid in self.universe:
+            self.watch_book(iid)
+            self.watch_quotes(iid)
+            self.watch_trades(iid)
+
+    def note(self, *what) -> None:
+        Listens.heard[-1].append((self.now_ns, *map(str, what)))
+
+    def on_book(self, iid: str) -> None:
+        self.note("book", iid, *self.top(iid))
+
+    def on_quote(self, quote) -> None:
+        self.note("quote", quote)
+
+    def on_trade(self, trade) -> None:
+        self.note("trade", trade)
+
+    def on_settlement(self, iid: str, payout) -> None:
+        self.note("settled", iid, payout)
 
 
 # -- fees and other data ----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from nautilus_trader.model import BookType, InstrumentId, OmsType, OrderSide, Qu
 from nautilus_trader.model import TimeInForce as EngineTif
 
 from core.domain.decision import TimeInForce
-from core.engine.backtest import assembly
+from core.engine.backtest import assembly, runners
 from core.engine.strategy import BetaStrategy
 from tests.unit.core.engine.contract import bare
 from tests.unit.core.engine.rig import BID, D, Tape, level, market, run, snapshot, write
@@ -151,13 +151,13 @@ def test_trap_09_a_difference_to_the_engine_account_is_an_error(
 # -- 10 ---------------------------------------------------------------------------------------------
 def test_trap_10_venues_are_netting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    real = assembly.BacktestVenueConfig
+    real = runners.BacktestVenueConfig
 
     def spy(*args, **kwargs):
         seen.append(real(*args, **kwargs))
         return seen[-1]
 
-    monkeypatch.setattr(assembly, "BacktestVenueConfig", spy)
+    monkeypatch.setattr(runners, "BacktestVenueConfig", spy)
     run(catalog(tmp_path / "c"), Reader)
     assert [v.oms_type for v in seen] == [OmsType.NETTING]
     assert seen[0].liquidity_consumption
