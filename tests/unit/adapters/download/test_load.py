@@ -243,7 +243,7 @@ def test_a_catalog_from_elsewhere_is_never_replaced(shared_fixtures, shared_data
         ones = np.array([1], dtype=np.int64)
         writer.bars("AB.BINANCE-1-HOUR-LAST-EXTERNAL", BarColumns(
             ts_event=ones, open=ones, high=ones, low=ones, close=ones, volume=ones,
-            price_precision=2, size_precision=8,
+            price_precision=2, size_precision=6,
         ))  # fmt: skip
     with pytest.raises(OverlappingData, match="did not come from this download"):
         kalshi_catalog(shared_fixtures, shared_data, tmp_path, tickers=(TICKER,))

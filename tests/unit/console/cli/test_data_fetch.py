@@ -93,7 +93,7 @@ def test_a_killed_download_is_continued_without_loss(venue, tmp_path, repo_root)
 
 def test_ctrl_c_keeps_what_arrived_and_says_how_to_go_on(venue, tmp_path, repo_root):
     def slow(request):
-        time.sleep(0.3)
+        time.sleep(1.0)
         return original(request)
 
     original = venue.routes["/markets/trades"]
