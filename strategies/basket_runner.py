@@ -39,8 +39,9 @@ class BasketAttempt:
 
     Attributes
     ----------
-    base : dict of str to Decimal
-        Shares of each leg held before the attempt; only what was added is ever unwound.
+    filled : dict of str to Decimal
+        Shares of each leg bought, less what was sold again. Counted from fills, not from positions: a YES
+        that merges with an earlier NO is a filled leg although neither is held any more.
     spent : Decimal
         Dollars paid for legs since the start, fees included, less what unwinding returned.
     tries : int
@@ -48,7 +49,7 @@ class BasketAttempt:
     """
 
     basket: Basket
-    base: dict[str, Decimal]
+    filled: dict[str, Decimal]
     stage: Stage = Stage.ENTERING
     spent: Decimal = ZERO
     tries: int = 0
@@ -65,16 +66,10 @@ class BasketAttempt:
         """Whether nothing more has to happen."""
         return self.stage in (Stage.HELD, Stage.FLAT)
 
-    def added(self, desk: BetaStrategy, iid: str) -> Decimal:
-        """Return the shares of `iid` that this attempt has added."""
-        return desk.position(iid) - self.base[iid]
-
 
 def start(desk: BetaStrategy, basket: Basket) -> BasketAttempt:
     """Send every leg fill-or-kill, thinnest first; stop sending at the first refusal."""
-    attempt = BasketAttempt(
-        basket, {leg.instrument_id: desk.position(leg.instrument_id) for leg in basket.legs}
-    )
+    attempt = BasketAttempt(basket, {leg.instrument_id: ZERO for leg in basket.legs})
     for leg in basket.legs:
         sent = desk.buy(
             leg.instrument_id,
@@ -109,8 +104,8 @@ def advance(
     max_tries : int
         Unwinding rounds before what is left is held to resolution (its cost bounds the loss).
     """
-    basket, shares = attempt.basket, attempt.basket.shares
-    added = {leg.instrument_id: attempt.added(desk, leg.instrument_id) for leg in basket.legs}
+    shares = attempt.basket.shares
+    added = attempt.filled
     full = [iid for iid, quantity in added.items() if quantity >= shares]
     if len(full) == len(added):
         attempt.move(Stage.HELD)
@@ -179,8 +174,8 @@ def _unwind(
         return
     attempt.move(Stage.UNWINDING)
     attempt.tries += 1
-    for iid, quantity in added.items():
-        bid = desk.best_bid(iid)
+    for iid, filled in added.items():
+        quantity, bid = min(filled, desk.position(iid)), desk.best_bid(iid)
         limit = desk.markets[iid].grid_of(iid).snap_down(bid.price) if bid is not None else None
         if quantity > 0 and limit is not None:
             desk.sell(iid, quantity, limit, tif=TimeInForce.IOC, reason="unwind basket")

@@ -291,13 +291,11 @@ class PolymarketArb(BetaStrategy):
 
     def on_fill(self, fill: FillRow) -> None:
         """Tell the basket or the pair that owns the fill."""
-        for event_id, attempt in self._attempts.items():
-            if (
-                self._event_of.get(fill.instrument_id) == event_id
-                and fill.instrument_id in attempt.base
-            ):
-                sign = 1 if fill.side == Side.BUY else -1
-                attempt.spent += sign * fill.quantity * fill.price + fill.fee
+        attempt = self._attempts.get(self._event_of.get(fill.instrument_id, ""))
+        if attempt is not None and fill.instrument_id in attempt.filled and "basket" in fill.reason:
+            sign = 1 if fill.side == Side.BUY else -1
+            attempt.filled[fill.instrument_id] += sign * fill.quantity
+            attempt.spent += sign * fill.quantity * fill.price + fill.fee
         pair = self._pairs.get(fill.market_id)
         if pair is not None and "pair" in fill.reason:
             pair_runner.on_fill(pair, fill, self.now_ns)
