@@ -26,6 +26,7 @@ from core.engine.catalog import CatalogWriter, QuoteColumns
 ROOT = Path(__file__).resolve().parents[2]
 START = ns_from_iso("2026-07-01T12:00:00Z")
 DAYS = 6
+NO_LEDGER = ["--ledger", "off"]
 
 STRATEGY = """
 from decimal import Decimal
@@ -119,7 +120,7 @@ def inside(monkeypatch, capsys):
     """Run `beta backtest` in this process: the same entry point, without a second start-up."""
 
     def run(*args):
-        monkeypatch.setattr(sys, "argv", ["beta", "backtest", *map(str, args)])
+        monkeypatch.setattr(sys, "argv", ["beta", "backtest", *NO_LEDGER, *map(str, args)])
         code = 0
         try:
             app.main()
@@ -134,6 +135,7 @@ def inside(monkeypatch, capsys):
 def beta(*args, cwd=None, script=None):
     """Run `beta backtest` as a process of its own."""
     start = [script] if script else ["-m", "console.cli", "backtest"]
+    start += NO_LEDGER
     return subprocess.run(
         [sys.executable, *map(str, start), *map(str, args)],
         cwd=cwd or ROOT,
@@ -165,6 +167,16 @@ def test_a_run_prints_a_report_and_writes_its_folder(catalog, mine, tmp_path):
     doc = json.loads((folder / "result.json").read_text())
     assert doc["totals"]["fills"] == 2
     assert doc["totals"]["markets_decided"] == 2
+
+
+def test_without_a_word_about_it_the_run_keeps_a_ledger_that_replays(
+    catalog, mine, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["beta", "backtest", str(mine), "--data", str(catalog)])
+    app.main()
+    (folder,) = (tmp_path / "runs" / "backtest").iterdir()
+    assert str(folder.relative_to(tmp_path)) in capsys.readouterr().err
 
 
 def test_settled_profit_is_exact_to_the_cent(inside, catalog, mine):
@@ -309,7 +321,7 @@ def test_ctrl_c_stops_at_once_with_130_and_no_half_written_report(catalog, tmp_p
         )
     )
     command = [sys.executable, "-m", "console.cli", "backtest", str(file)]
-    command += ["--data", str(catalog), "--report", str(tmp_path / "r")]
+    command += [*NO_LEDGER, "--data", str(catalog), "--report", str(tmp_path / "r")]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -344,7 +356,7 @@ def test_progress_goes_to_stderr_and_json_stays_clean(inside, catalog, mine):
 
 def test_output_cut_short_by_its_reader_is_no_crash(catalog, mine):
     process = subprocess.run(
-        f"{sys.executable} -m console.cli backtest {mine} --data {catalog} | head -1",
+        f"{sys.executable} -m console.cli backtest {mine} --ledger off --data {catalog} | head -1",
         shell=True,
         cwd=ROOT,
         capture_output=True,
