@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# A suite that was started in the background inherits an ignored SIGINT, and so would every process it starts:
+# the tests of Ctrl-C could then not fail, or not pass.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -5,8 +5,8 @@ at the level's next change, so a level that shrinks from 30 to 20 after we took 
 and it matches the two books of a market apart although a YES ask at p is the NO bid at 1 - p.
 
 Here the consumption ``c`` of a level lasts as long as the recorded size allows: ``c = min(c, size)`` whenever
-it is seen, ``available = size - c``. An order that takes is sent for what is available; the rest of it counts as
-cancelled, as for any IOC.
+it is seen. An order that can reach levels of which the engine has forgotten (or never knew) our part is sent
+for what is left, ``sum(size - c)``; the rest of it counts as cancelled, as for any IOC.
 """
 
 from __future__ import annotations
@@ -22,35 +22,78 @@ from core.engine.references import InstrumentRef
 LevelLike = tuple[Decimal, Decimal] | None
 
 
+class Taken:
+    """What is ours of one level.
+
+    Attributes
+    ----------
+    shares : Decimal
+        Shares taken.
+    size : Decimal, optional
+        Size that the level showed when we took from it.
+    forgotten : bool
+        Whether the engine does not know of it: the level has changed since, or the fill was on the
+        mirrored book.
+    """
+
+    __slots__ = ("forgotten", "shares", "size")
+
+    def __init__(self) -> None:
+        self.shares = ZERO
+        self.size: Decimal | None = None
+        self.forgotten = False
+
+    def shows(self, size: Decimal) -> None:
+        """Note the size that the level shows now."""
+        if size != self.size:
+            self.forgotten = True
+            self.shares = min(self.shares, size)
+
+
 class TakenLiquidity:
     """Consumption by instrument and side of the book.
 
     Attributes
     ----------
     taken : dict
-        ``(instrument id, side of the taker) -> {price: shares taken}``; a taker who buys takes asks.
+        ``(instrument id, side of the taker) -> {price: Taken}``; a taker who buys takes asks.
     watch : callable
         Called with an instrument whose book must be observed from now on.
     """
 
     def __init__(self) -> None:
-        self.taken: dict[tuple[str, Side], dict[Decimal, Decimal]] = {}
+        self.taken: dict[tuple[str, Side], dict[Decimal, Taken]] = {}
         self.iids: set[str] = set()
         self.watch: Callable[[InstrumentRef], None] = lambda ref: None
 
-    def take(self, ref: InstrumentRef, side: Side, price: Decimal, quantity: Decimal) -> None:
-        """Book shares taken from the shown book, and from its mirror image."""
-        self._add(ref, side, price, quantity)
+    def take(
+        self, ref: InstrumentRef, side: Side, price: Decimal, quantity: Decimal, size: Decimal
+    ) -> None:
+        """Book shares taken from the shown book, and from its mirror image.
+
+        Parameters
+        ----------
+        size : Decimal
+            What the level shows.
+        """
+        level = self._level(ref, side, price)
+        if level.size is not None and level.size != size:
+            level.forgotten = True
+        level.shares, level.size = level.shares + quantity, size
         if ref.opposite is not None:
             mirrored = Side.SELL if side is Side.BUY else Side.BUY
-            self._add(ref.opposite, mirrored, ONE - price, quantity)
+            image = self._level(ref.opposite, mirrored, ONE - price)
+            image.shares, image.forgotten = image.shares + quantity, True
 
-    def _add(self, ref: InstrumentRef, side: Side, price: Decimal, quantity: Decimal) -> None:
-        levels = self.taken.setdefault((ref.iid, side), {})
-        levels[price] = levels.get(price, ZERO) + quantity
+    def _level(self, ref: InstrumentRef, side: Side, price: Decimal) -> Taken:
         if ref.iid not in self.iids:
             self.iids.add(ref.iid)
             self.watch(ref)
+        levels = self.taken.setdefault((ref.iid, side), {})
+        found = levels.get(price)
+        if found is None:
+            found = levels[price] = Taken()
+        return found
 
     def seen_top(self, iid: str, bid: LevelLike, ask: LevelLike) -> None:
         """Note the top of a book: levels before it are gone, its own level shows its size.
@@ -75,8 +118,13 @@ class TakenLiquidity:
         if (iid, other) not in self.taken:
             self.iids.discard(iid)
 
-    def available(self, iid: str, side: Side, shown: list[tuple[Decimal, Decimal]]) -> Decimal:
+    def available(
+        self, iid: str, side: Side, shown: list[tuple[Decimal, Decimal]]
+    ) -> Decimal | None:
         """Return the shares of the shown levels (price, size) that are not ours already.
+
+        None where the engine itself knows what is ours: it then matches right, also with what appears
+        while the order is on its way.
 
         Parameters
         ----------
@@ -84,21 +132,21 @@ class TakenLiquidity:
             Levels that the order can reach.
         """
         levels = self.taken.get((iid, side), {})
-        free = ZERO
+        free, forgotten = ZERO, False
         for price, size in shown:
             ours = levels.get(price)
-            if ours is None:
-                free += size
-                continue
-            levels[price] = ours = min(ours, size)
-            free += size - ours
-        return free
+            if ours is not None:
+                ours.shows(size)
+                forgotten = forgotten or (ours.forgotten and ours.shares > 0)
+                size -= ours.shares
+            free += max(size, ZERO)
+        return free if forgotten else None
 
 
 def _pass(
-    levels: dict[Decimal, Decimal], top: LevelLike, before: Callable[[Decimal, Decimal], bool]
+    levels: dict[Decimal, Taken], top: LevelLike, before: Callable[[Decimal, Decimal], bool]
 ) -> None:
-    """Drop the levels before the top of the book; no more than it shows can still be ours at the top."""
+    """Drop the levels before the top of the book, and note the size of the top."""
     if top is None:
         levels.clear()
         return
@@ -106,4 +154,4 @@ def _pass(
     for gone in [p for p in levels if before(p, price)]:
         del levels[gone]
     if price in levels:
-        levels[price] = min(levels[price], size)
+        levels[price].shows(size)

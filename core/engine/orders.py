@@ -255,6 +255,8 @@ class SendingStrategy(ViewingStrategy):
         if not levels:
             return intent.quantity
         found = self.session.liquidity.available(intent.instrument_id, intent.side, list(levels))
+        if found is None:
+            return intent.quantity
         return min(intent.quantity, floor_to(found, ref.market.size_step))
 
     def _bt_send(self, record: OrderRecord, worst_price: Decimal) -> None:

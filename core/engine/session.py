@@ -21,7 +21,7 @@ from core.engine.liquidity import TakenLiquidity
 from core.engine.merging import MergeBook
 from core.engine.mirror import MirrorGuard
 from core.engine.references import InstrumentRef, PriceSource, References
-from core.engine.units import exact
+from core.engine.units import exact, price_of
 from core.risk.gate import Gate
 from core.risk.states import TradingState
 from core.risk.units import dollars, nanos_of
@@ -219,14 +219,28 @@ class Session:
         if ref.source not in (PriceSource.BOOK, PriceSource.QUOTES):
             return
         bid, ask = self.top(ref)
-        if fill.side is Side.BUY:
-            shown = ask is not None and fill.price >= ask.price
-        else:
-            shown = bid is not None and fill.price <= bid.price
+        best = ask if fill.side is Side.BUY else bid
+        shown = best is not None and (
+            fill.price >= best.price if fill.side is Side.BUY else fill.price <= best.price
+        )
         if fill.role is Role.MAKER and shown:
             self.refilled += fill.quantity
         if fill.role is Role.TAKER or shown:
-            self.liquidity.take(ref, fill.side, fill.price, fill.quantity)
+            at_top = best is not None and fill.price == best.price
+            size = best.size if best is not None and at_top else self._size_at(ref, fill)
+            self.liquidity.take(ref, fill.side, fill.price, fill.quantity, size)
+
+    def _size_at(self, ref: InstrumentRef, fill: FeeFill) -> Decimal:
+        """Return the shown size of a level behind the top; 0 when it is not shown."""
+        book = self.cache.order_book(ref.native) if ref.source is PriceSource.BOOK else None
+        if book is None:
+            return ZERO
+        side = OrderSide.BUY if fill.side is Side.BUY else OrderSide.SELL
+        price = price_of(fill.price, ref.price_precision)
+        for at, size in book.get_all_crossed_levels(side, price, ref.size_precision):
+            if exact(at) == fill.price:
+                return exact(size)
+        return ZERO
 
     # -- samples ----------------------------------------------------------------------------
     def sample(self, ts_ns: int, *, keep: bool = False) -> None:

@@ -199,16 +199,10 @@ def script_of(seed):
     return steps, rng.choice([D(1), D(0), D("0.5")])
 
 
-#: The engine fills 4 of 20 shares left at the second level of an IOC and cancels the rest; not explained yet.
-UNDERFILLED = pytest.param(
-    "POLYMARKET", 0, marks=pytest.mark.xfail(strict=True, reason="the engine underfills a level")
-)
-CASES = [
-    (venue, seed) for venue in VENUES for seed in range(8) if (venue, seed) != ("POLYMARKET", 0)
-]
+CASES = [(venue, seed) for venue in VENUES for seed in range(8)]
 
 
-@pytest.mark.parametrize(("venue", "seed"), [*CASES, UNDERFILLED])
+@pytest.mark.parametrize(("venue", "seed"), CASES)
 def test_paper_and_engine_give_the_same_taker_fills_fees_and_cash(venue, seed, tmp_path):
     steps, payout = script_of(seed)
     rows = tape(seed, len(steps) + 2)
