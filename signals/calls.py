@@ -63,22 +63,27 @@ class Unchecked:
     def __init__(self, store: wasmtime.Store, run: Any) -> None:
         from wasmtime import _bindings as bindings
 
-        pointer = ctypes.c_void_p
         self._bindings = bindings
         self._store, self._run = store, run  # kept alive: the pointers below point into them
-        self._context = ctypes.cast(store._context(), pointer).value
-        self._func = ctypes.addressof(run._func)
-        self._value = (bindings.wasmtime_val_raw_t * 1)()
-        self._value_at = ctypes.addressof(self._value)
-        self._first = self._value[0]  # argument and result share these bytes
+        value = (bindings.wasmtime_val_raw_t * 1)()
+        self._value = ctypes.c_int32.from_buffer(value)  # argument and result share these bytes
         self._trap = ctypes.POINTER(bindings.wasm_trap_t)()
-        self._trap_at = ctypes.addressof(self._trap)
-        # PYFUNCTYPE keeps the GIL: giving it up for microseconds could cost this thread the five
-        # milliseconds until another one hands it back. Fuel bounds how long it is held.
-        call = ctypes.PYFUNCTYPE(pointer, pointer, pointer, pointer, ctypes.c_size_t, pointer)
-        self._invoke = call(("wasmtime_func_call_unchecked", bindings.dll))
-        refuel = ctypes.PYFUNCTYPE(pointer, pointer, ctypes.c_uint64)
-        self._refuel = refuel(("wasmtime_context_set_fuel", bindings.dll))
+        # Arguments that are ctypes values already go through without a conversion, which costs
+        # more than the call. PyDLL keeps the GIL: giving it up for microseconds could cost this
+        # thread the five milliseconds until another one hands it back. Fuel bounds how long.
+        library = ctypes.PyDLL(bindings.dll._name)
+        self._invoke = library["wasmtime_func_call_unchecked"]
+        self._refuel = library["wasmtime_context_set_fuel"]
+        self._invoke.restype = self._refuel.restype = ctypes.c_void_p
+        self._context = ctypes.cast(store._context(), ctypes.c_void_p)
+        self._arguments = (
+            self._context,
+            ctypes.c_void_p(ctypes.addressof(run._func)),
+            ctypes.c_void_p(ctypes.addressof(value)),
+            ctypes.c_size_t(1),
+            ctypes.c_void_p(ctypes.addressof(self._trap)),
+        )
+        self._fuel = ctypes.c_uint64()
         self.message = ""
 
     @staticmethod
@@ -99,13 +104,14 @@ class Unchecked:
 
     def __call__(self, address: int, fuel: int) -> int:
         """Run the program at `address`."""
-        error = self._refuel(self._context, fuel)
-        value = self._first
-        value.i32 = address
-        error = error or self._invoke(self._context, self._func, self._value_at, 1, self._trap_at)
+        self._fuel.value = fuel
+        error = self._refuel(self._context, self._fuel)
+        value = self._value
+        value.value = address
+        error = error or self._invoke(*self._arguments)
         if error or self._trap:
             return self._failed(error)
-        return int(value.i32)
+        return value.value
 
     def fuel_left(self) -> int:
         """Return the fuel that the last call left."""
@@ -118,9 +124,8 @@ class Unchecked:
             failure = wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, kind))
             self.message = str(failure).splitlines()[0]
             return Status.OUT_OF_FUEL if "fuel" in self.message else Status.TRAP
-        trap = wasmtime.Trap._from_ptr(self._trap)
-        self._trap = ctypes.POINTER(self._bindings.wasm_trap_t)()
-        self._trap_at = ctypes.addressof(self._trap)
+        trap = wasmtime.Trap._from_ptr(ctypes.cast(self._trap, type(self._trap)))  # owns it
+        ctypes.memset(ctypes.addressof(self._trap), 0, ctypes.sizeof(self._trap))
         self.message = trap.message.splitlines()[0]
         out = trap.trap_code == wasmtime.TrapCode.OUT_OF_FUEL
         return Status.OUT_OF_FUEL if out else Status.TRAP

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from threading import get_ident
 from typing import Any, Final
 
 import numpy as np
@@ -64,8 +65,10 @@ class Runtime:
     def __init__(self, plan: Plan, kernel: Kernel | None = None, *, fast: bool = True) -> None:
         self._kernel = kernel or load_kernel()
         self._program = lower(plan, self._kernel.heap_base)
+        self._base = self._program.base
+        self._shapes = [(f.name, (f.rows, f.cols)) for f in self._program.inputs]
         self._want_fast = fast
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self.fuel = MAX_FUEL
         self._start()
         self.cost = self._measure()
@@ -98,23 +101,20 @@ class Runtime:
         FuelExhausted, KernelTrap
             The kernel was stopped.
         """
-        if threading.get_ident() != self._thread:
+        if get_ident() != self._thread:
             raise KernelError("a runtime belongs to one thread", threading.current_thread().name)
-        views = self.inputs
-        if len(inputs) != len(views):
-            self._refuse_names(inputs)
-        for name, value in inputs.items():
-            view = views.get(name)
-            if view is None:
-                self._refuse_names(inputs)
-            elif getattr(value, "shape", None) == view.shape:
-                view[...] = value
+        for name, shape in self._shapes:
+            value = inputs.get(name)
+            if type(value) is np.ndarray and value.shape == shape:
+                self.inputs[name][...] = value
             else:
-                self._assign(name, view, value)
-        status = self._call(self._program.base, self.fuel)
+                self._assign(name, inputs)
+        if len(inputs) != len(self._shapes):
+            self._refuse_names(inputs)
+        status = self._call(self._base, self.fuel)
         if status:
             self._refuse(status)
-        return {name: view.copy() for name, view in self._outputs.items()}
+        return {name: copy() for name, copy in self._copies}
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -135,6 +135,7 @@ class Runtime:
         self._store, self._memory = store, memory  # the views below show its bytes
         self.inputs = {f.name: _view(raw, f) for f in program.inputs}
         self._outputs = {f.name: _view(raw, f) for f in program.outputs}
+        self._copies = [(name, view.copy) for name, view in self._outputs.items()]
         self._call: Call = Checked(store, run)
         if self._want_fast and Unchecked.available(store, run):
             self._call = Unchecked(store, run)
@@ -142,17 +143,19 @@ class Runtime:
 
     def _measure(self) -> int:
         """Return the fuel of one call. The cost of a plan does not depend on its numbers."""
-        status = self._call(self._program.base, MAX_FUEL)
+        status = self._call(self._base, MAX_FUEL)
         if status < 0:
             self._refuse(status)  # a positive one only says that zeros are no sensible input
         for view in self._outputs.values():
             view.fill(np.nan)
         return MAX_FUEL - self._call.fuel_left()
 
-    @staticmethod
-    def _assign(name: str, view: Array, value: Any) -> None:
+    def _assign(self, name: str, inputs: Mapping[str, Any]) -> None:
         """Take lists, and vectors for inputs of one row."""
-        given = np.asarray(value)
+        value = inputs.get(name)
+        if value is None:
+            self._refuse_names(inputs)
+        view, given = self.inputs[name], np.asarray(value)
         if given.shape != view.shape and (1, *given.shape) != view.shape:
             raise InputShape(f"input {name} is not {view.shape}", given.shape)
         view[...] = given

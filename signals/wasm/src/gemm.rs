@@ -38,7 +38,7 @@ unsafe fn tile<const R: usize, const N: usize>(a: &Args, x: Addr, w: Addr, bias:
             macro_rules! inputs {
                 ($at:expr) => {
                     for r in 0..R {
-                        quad[r] = load(low(xs[r]) + 4 * $at);
+                        quad[r] = load_at(xs[r], 4 * $at);
                     }
                 };
             }
@@ -47,7 +47,7 @@ unsafe fn tile<const R: usize, const N: usize>(a: &Args, x: Addr, w: Addr, bias:
                     for r in 0..R {
                         let b = broadcast::<$lane>(quad[r]);
                         for v in 0..N {
-                            let weight = load(low(w) + 16 * N * $u + 16 * v);
+                            let weight = load_at(w, 16 * N * $u + 16 * v);
                             acc[r][v] = add(acc[r][v], mul(b, weight));
                         }
                     }
@@ -83,6 +83,67 @@ unsafe fn tile<const R: usize, const N: usize>(a: &Args, x: Addr, w: Addr, bias:
     }
 }
 
+/// One row of two neighbouring panels of 16 columns.
+///
+/// A row alone has too few sums in flight: each waits for its own last addition. Eight of them
+/// hide that wait. Eight sums and eight weights do not fit in the sixteen registers, so a step is
+/// taken in two halves.
+#[inline(never)]
+unsafe fn pair(a: &Args, x: Addr, w: Addr, bias: Addr, out: Addr) {
+    let (k16, beside) = (a[7], 4 * a[7] * a[10]);
+    let mut acc = [splat(0.0); 8];
+    for v in 0..8 {
+        acc[v] = load(bias + 16 * v);
+    }
+    let (mut x, mut panel) = (x, w);
+    for _ in 0..a[9] {
+        let (mut at, mut w, mut left) = (x, panel, k16);
+        let mut next = w + beside;
+        loop {
+            let mut quad;
+            macro_rules! half {
+                ($u:expr, $w:expr, $first:expr, $done:expr) => {
+                    let b = broadcast::<{ $u % 4 }>(quad);
+                    for v in 0..4 {
+                        let weight = load_at($w, 64 * $u + 16 * v);
+                        acc[$first + v] = add(acc[$first + v], mul(b, weight));
+                    }
+                    if left == 16 * $u + $done {
+                        break;
+                    }
+                };
+            }
+            // a step ends at a multiple of 16, so the test between its halves never breaks
+            macro_rules! step {
+                ($u:expr) => {
+                    half!($u, w, 0, 8);
+                    half!($u, next, 4, 16);
+                };
+            }
+            quad = load(at);
+            step!(0);
+            step!(1);
+            step!(2);
+            step!(3);
+            quad = load_at(at, 16);
+            step!(4);
+            step!(5);
+            step!(6);
+            step!(7);
+            w += 64 * 8;
+            next += 64 * 8;
+            left -= 16 * 8;
+            at += 32;
+        }
+        panel += 4 * k16;
+        x -= a[11];
+    }
+    let floor = splat(f32::from_bits(a[12] as u32));
+    for v in 0..8 {
+        store(out + 16 * v, most(acc[v], floor));
+    }
+}
+
 /// All rows of one panel of `4 * N` columns.
 #[inline(never)]
 unsafe fn panel<const N: usize>(a: &Args, w: Addr, bias: Addr, out: Addr) {
@@ -102,6 +163,13 @@ unsafe fn panel<const N: usize>(a: &Args, w: Addr, bias: Addr, out: Addr) {
 #[inline(never)]
 pub unsafe fn gemm(a: &Args) {
     let (mut out, mut w, mut bias, mut vectors) = (a[0], a[4], a[5], a[8]);
+    while a[6] == 1 && vectors >= 8 {
+        pair(a, a[2], w, bias, out);
+        w += 8 * a[7] * a[10];
+        bias += 128;
+        out += 128;
+        vectors -= 8;
+    }
     while vectors > 0 {
         let n = match vectors {
             1 => 1,

@@ -49,7 +49,7 @@ unsafe fn gates(x: Addr, w: Addr, k16: usize, h: Addr) {
             ($u:expr, $first:expr) => {
                 let b = broadcast::<{ $u % 4 }>(quad);
                 for v in $first..$first + 4 {
-                    acc[v] = add(acc[v], mul(b, load(low(w) + 128 * $u + 16 * v)));
+                    acc[v] = add(acc[v], mul(b, load_at(w, 128 * $u + 16 * v)));
                 }
                 if left == 16 * $u + 2 * $first + 8 {
                     break;
@@ -59,7 +59,7 @@ unsafe fn gates(x: Addr, w: Addr, k16: usize, h: Addr) {
         macro_rules! step {
             ($u:expr) => {
                 if $u % 4 == 0 {
-                    quad = load(low(h) + 4 * $u);
+                    quad = load_at(h, 4 * $u);
                 }
                 half!($u, 0);
                 half!($u, 4);

@@ -6,18 +6,6 @@
 /// Byte address in linear memory.
 pub type Addr = usize;
 
-/// Promise the compiler that an address is below 2 GiB.
-///
-/// Only then may it fold constant offsets into load instructions. The host grows memory to at
-/// most 1 GiB, so the promise holds for every plan that it compiles.
-#[inline(always)]
-pub unsafe fn low(p: Addr) -> Addr {
-    if p > 0x7fff_0000 {
-        core::hint::unreachable_unchecked()
-    }
-    p
-}
-
 #[inline(always)]
 pub unsafe fn get(p: Addr) -> f32 {
     *(p as *const f32)
@@ -38,6 +26,14 @@ mod lanes {
     #[inline(always)]
     pub unsafe fn load(p: Addr) -> V {
         v128_load(p as *const v128)
+    }
+    /// `load(p + offset)`, with the offset inside the load instruction.
+    ///
+    /// The compiler may put it there only if the address cannot wrap, which `ptr::add` promises
+    /// and an addition of integers does not. The host grows memory to at most 1 GiB.
+    #[inline(always)]
+    pub unsafe fn load_at(p: Addr, offset: usize) -> V {
+        v128_load((p as *const u8).add(offset) as *const v128)
     }
     #[inline(always)]
     pub unsafe fn store(p: Addr, v: V) {
@@ -153,6 +149,10 @@ mod lanes {
     #[inline(always)]
     pub unsafe fn load(p: Addr) -> V {
         V([get(p), get(p + 4), get(p + 8), get(p + 12)])
+    }
+    #[inline(always)]
+    pub unsafe fn load_at(p: Addr, offset: usize) -> V {
+        load(p + offset)
     }
     #[inline(always)]
     pub unsafe fn store(p: Addr, v: V) {
