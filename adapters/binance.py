@@ -8,6 +8,7 @@ from typing import Any
 from adapters.crypto.fees import BINANCE_SPOT, NotionalFeeBook
 from adapters.crypto.wiring import revealed, settings_of
 from adapters.venue import VenueSpec
+from core.engine.catalog.instruments import Pair
 
 VENUE = VenueSpec(
     code="BINANCE",
@@ -16,6 +17,14 @@ VENUE = VenueSpec(
     default_latency_ms=50.0,
 )
 PRODUCTS = {"spot": "SPOT", "futures": "USD_M"}
+#: Decimals of price and size that we keep of each pair (the venue's own may be fewer).
+DECIMALS = {"BTC": (2, 6), "ETH": (2, 6), "SOL": (2, 6), "XRP": (4, 4), "DOGE": (5, 3)}
+
+
+def spot_pair(base: str) -> Pair | None:
+    """Return the tether pair of an asset, None for one that is not followed."""
+    found = DECIMALS.get(base)
+    return Pair(f"{base}USDT.BINANCE", base, "USDT", *found) if found else None
 
 
 def wire(builder: Any, settings: Mapping[str, Any]) -> Any:

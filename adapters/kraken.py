@@ -8,6 +8,7 @@ from typing import Any
 from adapters.crypto.fees import KRAKEN_SPOT, NotionalFeeBook
 from adapters.crypto.wiring import revealed, settings_of
 from adapters.venue import VenueSpec
+from core.engine.catalog.instruments import Pair
 
 VENUE = VenueSpec(
     code="KRAKEN",
@@ -15,6 +16,14 @@ VENUE = VenueSpec(
     fee_book=lambda: NotionalFeeBook(KRAKEN_SPOT),
     default_latency_ms=50.0,
 )
+#: Decimals of price and size that we keep of each pair (the venue's own may be fewer).
+DECIMALS = {"BTC": (2, 6), "ETH": (2, 6), "SOL": (3, 5), "XRP": (5, 3), "DOGE": (7, 1)}
+
+
+def spot_pair(base: str) -> Pair | None:
+    """Return the dollar pair of an asset, None for one that is not followed."""
+    found = DECIMALS.get(base)
+    return Pair(f"{base}/USD.KRAKEN", base, "USD", *found) if found else None
 
 
 def wire(builder: Any, settings: Mapping[str, Any]) -> Any:

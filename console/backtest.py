@@ -28,6 +28,11 @@ class BacktestRequest:
 
     A TOML file has the same names at its top level, and the strategy's parameters under
     ``[params]``. A strategy file, and data that begins with a dot, are found from the file's folder.
+
+    Attributes
+    ----------
+    limits : str
+        Risk profile; empty = none was named.
     """
 
     strategy: str = ""
@@ -37,7 +42,7 @@ class BacktestRequest:
     markets: tuple[str, ...] = ()
     latency_ms: float | None = None
     queue_position: bool = True
-    limits: str = "usd100"
+    limits: str = ""
     seed: int = 0
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -177,6 +182,7 @@ def run(
     from core.engine.backtest import BacktestSpec, run_backtest
     from core.engine.catalog import find_catalog
     from core.engine.report import check_folder, dumps, summarise, write_report
+    from core.risk.limits import DEFAULT_PROFILE
 
     if report is not None:
         check_folder(report)
@@ -196,7 +202,7 @@ def run(
         queue_position=request.queue_position,
         markets=request.markets or None,
         ledger=ledger_folder(ledger, request.strategy),
-        limits=request.limits,
+        limits=request.limits or DEFAULT_PROFILE,
         seed=request.seed,
     )
     with run_progress(show_progress) as update:

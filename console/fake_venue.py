@@ -8,11 +8,12 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.domain.errors import VenueError
+from core.domain.errors import UsageError, VenueError
 
 MODULES = {
     "fake-kalshi": "adapters.fake.kalshi.process",
@@ -44,38 +45,57 @@ class FakeVenue:
 
 
 def ensure(
-    name: str, home: Path, catalog: Path, *, speed: float, max_gap_s: float, cash: str, markets: int
+    name: str,
+    home: Path,
+    catalog: Path,
+    *,
+    speed: float,
+    max_gap_s: float,
+    cash: str,
+    markets: int,
+    named: Sequence[str] = (),
+    spot: bool = False,
 ) -> tuple[FakeVenue, bool]:
     """Return the session's fake venue and whether it was already running.
+
+    Parameters
+    ----------
+    markets, named
+        How many markets of the catalog are replayed, or which.
+    spot : bool
+        Replay the spot price behind them too.
 
     Raises
     ------
     VenueError
         If it does not start; the last lines of its log are in the message.
+    UsageError
+        If one is running that replays something else.
     """
     note = home / "fake_venue.json"
     if note.is_file():
         body = json.loads(note.read_text())
         found = FakeVenue(int(body["pid"]), body["told"])
         if body.get("name") == name and found.alive():
+            _demand_same(found, home, catalog, speed)
             return found, True
     home.mkdir(parents=True, exist_ok=True)
     log = (home / "fake_venue.log").open("ab")
+    options = {
+        "catalog": catalog,
+        "speed": speed,
+        "max-gap": max_gap_s,
+        "cash": cash,
+        "max-markets": markets,
+        "markets": ",".join(named),
+    }
     process = subprocess.Popen(
         [
             sys.executable,
             "-m",
             MODULES[name],
-            "--catalog",
-            str(catalog),
-            "--speed",
-            str(speed),
-            "--max-gap",
-            str(max_gap_s),
-            "--cash",
-            cash,
-            "--max-markets",
-            str(markets),
+            *(f"--{k}={v}" for k, v in options.items()),
+            *(["--spot"] if spot else []),
         ],
         stdout=subprocess.PIPE,
         stderr=log,
@@ -87,6 +107,17 @@ def ensure(
     if not line:
         tail = (home / "fake_venue.log").read_text(errors="replace").strip().splitlines()[-1:]
         raise VenueError(f"{name} did not start", tail, f"see {home / 'fake_venue.log'}")
-    told = json.loads(line)
+    told = json.loads(line) | {"folder": str(catalog.absolute())}
     note.write_text(json.dumps({"name": name, "pid": process.pid, "told": told}))
     return FakeVenue(process.pid, told), False
+
+
+def _demand_same(found: FakeVenue, home: Path, catalog: Path, speed: float) -> None:
+    """Refuse to go on with a market that is not the one asked for."""
+    told = found.told
+    if told.get("folder") != str(catalog.absolute()) or told.get("speed") != speed:
+        raise UsageError(
+            "the market of this session is still running and is another one",
+            f"{told.get('catalog')} at {told.get('speed'):g}x (process {found.pid})",
+            f"give the same --data and --speed, another --home, or end it: kill {found.pid}",
+        )

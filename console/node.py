@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from core.domain.errors import ConfigError, GateClosed, UsageError
 
 if TYPE_CHECKING:
     from core.engine.backtest.strategies import StrategyPlan
+    from core.engine.live.spot import SpotSource
     from core.engine.live.status import NodeStatus
 
 VENUES = {
@@ -24,6 +25,7 @@ VENUES = {
     "fake-polymarket": "POLYMARKET",
 }
 DEFAULT_HOME = Path("runs")
+SPOT = {"kraken": "KRAKEN", "binance": "BINANCE"}
 HOSTS = {
     "KALSHI": "https://external-api.kalshi.com/trade-api/v2/exchange/status",
     "POLYMARKET": "https://clob.polymarket.com/time",
@@ -42,6 +44,8 @@ class NodeRequest:
         Replay of a fake venue: speed, longest quiet stretch, number of markets.
     for_s : float
         Stop by itself; 0 = run on.
+    spot : str
+        ``auto`` (the strategy says whether it reads spot), ``kraken``, ``binance`` or ``off``.
     """
 
     base: BacktestRequest
@@ -53,6 +57,7 @@ class NodeRequest:
     max_gap_s: float = 5.0
     fake_markets: int = 3
     for_s: float = 0.0
+    spot: str = "auto"
     as_json: bool = False
     keep_fake: bool = False
 
@@ -67,9 +72,14 @@ def run(request: NodeRequest) -> None:
     from console.strategy_lookup import import_strings
     from core.engine.backtest.strategies import plan_strategies
     from core.engine.live.lease import held
+    from core.risk.limits import load_profile
 
     if request.venue not in VENUES:
         raise UsageError("unknown venue", request.venue, f"one of {', '.join(VENUES)}")
+    if request.spot not in ("auto", "off", *SPOT):
+        raise UsageError("unknown source of spot", request.spot, f"auto, off, {', '.join(SPOT)}")
+    if request.base.limits:
+        load_profile(request.base.limits)
     plans = plan_strategies(import_strings(request.base.strategy), request.base.params)
     fake = request.venue.startswith("fake-")
     if request.mode == "live":
@@ -80,7 +90,7 @@ def run(request: NodeRequest) -> None:
         if fake:
             _run_on_fake(request, plans)
         else:
-            _run_node(request, plans, _settings(request))
+            _run_node(request, plans, _settings(request), _spot(request, plans))
 
 
 def _demand_paper(request: NodeRequest) -> None:
@@ -123,6 +133,30 @@ def _show(checks: list[Any]) -> None:
         print(f"{check.status:4}  {check.name}: {check.seen}", file=sys.stderr)
 
 
+def _spot(
+    request: NodeRequest, plans: list[StrategyPlan], told: dict[str, str] | None = None
+) -> SpotSource | None:
+    """Return where the strategies' spot prices come from, None when they read none.
+
+    Parameters
+    ----------
+    told : dict, optional
+        Addresses of a stand-in of Kraken that replays recorded spot.
+    """
+    from core.engine.live.spot import SpotSource
+
+    if not _wants_spot(request, plans):
+        return None
+    venue = SPOT.get(request.spot, "KRAKEN") if told is None else "KRAKEN"
+    return SpotSource(venue=venue, settings={"product": "spot", **(told or {})})
+
+
+def _wants_spot(request: NodeRequest, plans: list[StrategyPlan]) -> bool:
+    if request.spot == "auto":
+        return any(p.type.reads_spot for p in plans)
+    return request.spot != "off"
+
+
 def _settings(request: NodeRequest) -> dict[str, Any]:
     """Return the venue's settings: markets from the request, keys from the environment, then forgotten there."""
     from pydantic import SecretStr
@@ -163,6 +197,8 @@ def _run_on_fake(request: NodeRequest, plans: list[StrategyPlan]) -> None:
         max_gap_s=request.max_gap_s,
         cash=str(request.base.capital),
         markets=request.fake_markets,
+        named=request.base.markets,
+        spot=_wants_spot(request, plans),
     )
     told = fake.told
     again = "again " if found else ""
@@ -171,6 +207,8 @@ def _run_on_fake(request: NodeRequest, plans: list[StrategyPlan]) -> None:
         f"{request.venue} {again}on loopback, replays {told.get('catalog')} ({kind}) at {request.speed:g}x",
         file=sys.stderr,
     )
+    speed = float(told["speed"])
+    plans = [replace(p, config=p.config.at_speed(speed)) for p in plans]
     keys = (
         "base_url",
         "ws_url",
@@ -189,27 +227,40 @@ def _run_on_fake(request: NodeRequest, plans: list[StrategyPlan]) -> None:
         settings["settle_s"] = 1.0
         settings["poll_result_s"] = 1.0
     try:
-        _run_node(request, plans, settings)
+        _run_node(request, plans, settings, _spot(request, plans, told.get("spot")), speed)
     finally:
         if not request.keep_fake:
             fake.stop()
 
 
-def _run_node(request: NodeRequest, plans: list[StrategyPlan], settings: dict[str, Any]) -> None:
+def _run_node(
+    request: NodeRequest,
+    plans: list[StrategyPlan],
+    settings: dict[str, Any],
+    spot: SpotSource | None,
+    speed: float = 1.0,
+) -> None:
     from console.terminal.node import Screen
     from core.engine.live.node import Node, NodeSpec
     from core.engine.live.venue import open_venue
+    from core.engine.venues import load_venue
     from core.ledger.kinds import RunMode
 
     venue = open_venue(VENUES[request.venue], settings)
+    latency_ms = request.base.latency_ms
+    if latency_ms is None:
+        latency_ms = load_venue(venue.code).default_latency_ms
     spec = NodeSpec(
         mode=RunMode(request.mode),
         venue=VENUES[request.venue],
         plans=tuple(plans),
         home=request.folder,
         capital=request.base.capital,
+        latency_s=latency_ms / 1000 / speed,  # as far behind the market as at its own speed
         run_s=request.for_s,
         seed=request.base.seed,
+        limits=request.base.limits,
+        spot=spot,
     )
     screen = Screen(request.mode, request.venue)
     last: list[NodeStatus] = []
@@ -249,6 +300,7 @@ def _summary(
     if status is not None:
         body |= {
             "equity": str(status.equity),
+            "pnl": str(status.pnl),
             "cash": str(status.cash),
             "fees": str(status.fees),
             "fills": status.fills,

@@ -68,6 +68,16 @@ class PredictorConfig(StrategyConfig):
         How often a forecast is recorded per market, traded or not, for the Brier score.
     """
 
+    market_time: ClassVar[tuple[str, ...]] = (
+        "max_hold_s",
+        "cooldown_s",
+        "entry_cutoff_s",
+        "forecast_every_s",
+        "forecast_life_s",
+        "half_life_s",
+        "look_every_s",
+    )
+
     min_edge: Decimal = Field(default=Decimal("0.03"), ge=0, lt=1)
     kelly_fraction: Decimal = Field(default=Decimal("0.25"), gt=0, le=Decimal("0.5"))
     risk_fraction: Decimal = Field(default=Decimal("0.02"), gt=0, le=Decimal("0.1"))

@@ -35,7 +35,8 @@ class KalshiEventConfig(PredictorConfig):
     Attributes
     ----------
     spot : dict of str to str
-        Underlying to the instrument that carries its spot trades; empty = ``Market.underlying``.
+        Underlying to the instrument that carries its spot trades; empty = the instrument or the asset
+        that ``Market.underlying`` names.
     vol_half_life_s, vol_step_s : float
         Memory and sampling step of the realised volatility.
     vol_scale : float
@@ -49,6 +50,14 @@ class KalshiEventConfig(PredictorConfig):
     averaging_s : float
         Seconds of index averaging at settlement.
     """
+
+    market_time: ClassVar[tuple[str, ...]] = (
+        *PredictorConfig.market_time,
+        "vol_half_life_s",
+        "vol_step_s",
+        "max_window_s",
+        "averaging_s",
+    )
 
     spot: dict[str, str] = Field(default_factory=dict)
     vol_half_life_s: float = Field(default=900.0, gt=0)
@@ -67,6 +76,7 @@ class KalshiEvent(BasePredictor):
     """Value crypto windows from spot and trade the difference to the book."""
 
     config_type: ClassVar[type[StrategyConfig]] = KalshiEventConfig
+    reads_spot: ClassVar[bool] = True
     venues: ClassVar[tuple[str, ...]] = ("KALSHI",)
     config: KalshiEventConfig
 
@@ -80,8 +90,8 @@ class KalshiEvent(BasePredictor):
             market = self.markets.get(iid)
             if market is None or len(market.outcomes) < 2 or market.strike is None:
                 continue
-            source = self.config.spot.get(market.underlying, market.underlying)
-            if source not in self.universe:
+            source = self._source_of(market)
+            if source is None:
                 continue
             self._spot_of[iid] = source
             if source not in self._volatility:
@@ -90,6 +100,18 @@ class KalshiEvent(BasePredictor):
                 )
                 self.watch_trades(source)
                 self.watch_quotes(source)
+
+    def _source_of(self, market: Market) -> str | None:
+        """Return the instrument of the universe that carries the spot price of a window.
+
+        Recordings name that instrument; a live venue names the asset (``BTC``), and any pair of it serves.
+        """
+        named = self.config.spot.get(market.underlying, market.underlying)
+        for source in (named, named.replace("/", "-")):  # a recording has no slash in a name
+            if source in self.universe:
+                return source
+        pairs = [i for i in self.universe if len(self.markets[i].outcomes) == 1]
+        return next((i for i in pairs if named and self.markets[i].underlying == named), None)
 
     def on_trade(self, trade: TradeTick) -> None:
         """Take spot from trades."""

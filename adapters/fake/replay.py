@@ -95,14 +95,14 @@ def squeezed(tape: Tape, max_gap_ns: int) -> Tape:
     if len(tape) < 2 or max_gap_ns <= 0:
         return tape
     steps = np.minimum(np.diff(tape.ts_ns), max_gap_ns)
-    ts = np.concatenate([tape.ts_ns[:1], tape.ts_ns[0] + np.cumsum(steps)])
+    played = replace(tape, ts_ns=np.concatenate([tape.ts_ns[:1], tape.ts_ns[0] + np.cumsum(steps)]))
 
     def moved(when_ns: int) -> int:
         """Return a recorded time on the squeezed clock."""
         at = int(np.searchsorted(tape.ts_ns, when_ns, side="right")) - 1
         if at < 0:
-            return int(ts[0])
-        return int(ts[at]) + min(when_ns - int(tape.ts_ns[at]), max_gap_ns)
+            return int(played.ts_ns[0])
+        return int(played.ts_ns[at]) + min(when_ns - int(tape.ts_ns[at]), max_gap_ns)
 
     markets = tuple(
         replace(
@@ -112,7 +112,16 @@ def squeezed(tape: Tape, max_gap_ns: int) -> Tape:
         )
         for m in tape.markets
     )
-    return replace(tape, ts_ns=ts, markets=markets)
+    return replace(played, markets=markets)
+
+
+def moved_times(raw: Tape, played: Tape, times: Int64) -> tuple[Int64, npt.NDArray[np.bool_]]:
+    """Return recorded times on the clock of `played`, and which of them lie in no stretch that was cut away."""
+    found = np.searchsorted(raw.ts_ns, times, side="right") - 1
+    at = np.maximum(found, 0)
+    out = played.ts_ns[at] + (times - raw.ts_ns[at])
+    after = np.minimum(at + 1, len(raw.ts_ns) - 1)
+    return out, (found >= 0) & ((at == after) | (out <= played.ts_ns[after]))
 
 
 def load_tape(

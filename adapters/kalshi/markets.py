@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -14,6 +15,9 @@ from adapters.kalshi.schemas import EventMsg, MarketMsg, SeriesMsg
 from adapters.kalshi.terms import schedule_from_payload
 from core.domain.market import Market, MarketStatus, Outcome
 
+#: Assets whose spot price a window may be about, and the series that are such windows.
+ASSETS = ("BTC", "ETH", "SOL", "XRP", "DOGE")
+_WINDOW_SERIES = re.compile(rf"KX({'|'.join(ASSETS)})(?:D|15M|1H)?")
 STATUSES = {
     "initialized": MarketStatus.UNOPENED,
     "unopened": MarketStatus.UNOPENED,
@@ -62,6 +66,7 @@ def market_of(msg: MarketMsg, series: SeriesMsg, event: EventMsg | None = None) 
         ),
         strike_high=_strike(msg.cap_strike),
         strike_type=msg.strike_type,
+        underlying=underlying_of(series),
         info={"title": msg.title, "yes": msg.yes_sub_title},
     )
     if msg.result:
@@ -72,6 +77,13 @@ def market_of(msg: MarketMsg, series: SeriesMsg, event: EventMsg | None = None) 
         )
         return market.resolved_as(payouts(msg.result, value))
     return market
+
+
+def underlying_of(series: SeriesMsg) -> str:
+    """Return the asset that a crypto window is about (``"BTC"``), empty for any other series."""
+    named = [t.upper() for t in series.tags or () if t.upper() in ASSETS]
+    found = _WINDOW_SERIES.fullmatch(series.ticker)
+    return named[0] if len(named) == 1 else found[1] if found else ""
 
 
 def _strike(value: Any) -> Decimal | None:

@@ -72,6 +72,7 @@ class SeriesMsg(msgspec.Struct, frozen=True, kw_only=True):
     fee_multiplier: float = 1.0
     title: str = ""
     category: str = ""
+    tags: list[str] | None = None
 
 
 class SeriesEnvelope(msgspec.Struct, frozen=True):

@@ -33,6 +33,15 @@ def live(
         list[str] | None, typer.Option("--param", "-p", help="Strategy parameter, NAME=VALUE.")
     ] = None,
     capital: Annotated[str | None, typer.Option(help="Dollars of a new paper account.")] = None,
+    limits: Annotated[
+        str | None,
+        typer.Option(
+            help="Risk profile or TOML file to put in force; default: what is in force (usd100)."
+        ),
+    ] = None,
+    spot: Annotated[
+        str, typer.Option(help="Spot prices behind crypto windows: auto, kraken, binance or off.")
+    ] = "auto",
     home: Annotated[
         Path | None, typer.Option(help="Folder of the node. Default runs/live/VENUE.")
     ] = None,
@@ -58,13 +67,20 @@ def live(
     run(
         NodeRequest(
             base=BacktestRequest.build(
-                config, strategy=strategy, data=data, capital=capital, markets=market, params=param
+                config,
+                strategy=strategy,
+                data=data,
+                capital=capital,
+                markets=market,
+                params=param,
+                limits=limits,
             ),
             mode="live",
             venue=venue,
             home=home,
             series=tuple(series or ()),
             for_s=for_s,
+            spot=spot,
             as_json=as_json,
         )
     )

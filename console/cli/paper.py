@@ -35,6 +35,15 @@ def paper(
         list[str] | None, typer.Option("--param", "-p", help="Strategy parameter, NAME=VALUE.")
     ] = None,
     capital: Annotated[str | None, typer.Option(help="Dollars of a new paper account.")] = None,
+    limits: Annotated[
+        str | None,
+        typer.Option(
+            help="Risk profile or TOML file to put in force; default: what is in force (usd100)."
+        ),
+    ] = None,
+    spot: Annotated[
+        str, typer.Option(help="Spot prices behind crypto windows: auto, kraken, binance or off.")
+    ] = "auto",
     home: Annotated[
         Path | None, typer.Option(help="Folder of the node. Default runs/paper/VENUE.")
     ] = None,
@@ -55,7 +64,13 @@ def paper(
     run(
         NodeRequest(
             base=BacktestRequest.build(
-                config, strategy=strategy, data=data, capital=capital, markets=market, params=param
+                config,
+                strategy=strategy,
+                data=data,
+                capital=capital,
+                markets=market,
+                params=param,
+                limits=limits,
             ),
             mode="paper",
             venue=venue,
@@ -65,6 +80,7 @@ def paper(
             max_gap_s=max_gap,
             fake_markets=markets,
             for_s=for_s,
+            spot=spot,
             as_json=as_json,
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,12 +20,19 @@ STALE_S = 30.0
 def line(s: NodeStatus) -> str:
     """Return a status as one line."""
     age = "no data yet" if s.feed_age_s is None else f"feed {s.feed_age_s:.1f} s"
+    if s.spot:
+        age += "  no spot yet" if s.spot_age_s is None else f"  spot {s.spot_age_s:.1f} s"
     halted = f"  HALTED: {s.halted}" if s.halted else ""
     return (
-        f"{s.mode.upper()} {s.venue} {s.uptime_s:5.0f} s  {age}  equity ${s.equity:.4f}  cash ${s.cash:.4f}  "
-        f"fees ${s.fees:.4f}  fills {s.fills}  orders {s.orders}  refused {s.refused}  unknown {s.unknown}  "
+        f"{s.mode.upper()} {s.venue} {s.uptime_s:5.0f} s  {age}  equity ${s.equity:.4f}  P&L {signed(s.pnl)}  cash ${s.cash:.4f}  "
+        f"at risk ${s.committed:.2f} of ${s.budget:.2f}  fees ${s.fees:.4f}  fills {s.fills}  orders {s.orders}  refused {s.refused}  unknown {s.unknown}  "
         f"positions {len(s.positions)}  row {s.ledger_seq}{printable(halted)}"
     )
+
+
+def signed(amount: Decimal) -> str:
+    """Return dollars with their sign, as a result is read."""
+    return f"{'-' if amount < 0 else '+'}${abs(amount):.4f}"
 
 
 class Screen:
@@ -65,17 +73,31 @@ def panel(s: NodeStatus) -> Any:
     from rich.table import Table
 
     table = Table(box=None, show_header=False, padding=(0, 2))
-    age = "no data yet" if s.feed_age_s is None else f"{s.feed_age_s:.1f} s"
-    stale = s.feed_age_s is None or s.feed_age_s > STALE_S
-    table.add_row("feed age", f"[yellow]{age}[/]" if stale else age, "markets", str(s.markets))
-    table.add_row("equity", f"${s.equity:.4f}", "cash", f"${s.cash:.4f}")
+    table.add_row("feed age", _age(s.feed_age_s), "markets", str(s.markets))
+    if s.spot:
+        table.add_row("spot age", _age(s.spot_age_s), "", "")
+    colour = "red" if s.pnl < 0 else "green"
+    table.add_row("equity", f"${s.equity:.4f}", "P&L this run", f"[{colour}]{signed(s.pnl)}[/]")
+    table.add_row(
+        "cash", f"${s.cash:.4f}", "at risk", f"${s.committed:.2f} of ${s.budget:.2f} allowed"
+    )
     table.add_row("fills", str(s.fills), "fees", f"${s.fees:.4f}")
-    table.add_row("orders", f"{s.orders} ({s.refused} refused)", "unknown", str(s.unknown))
+    refused = f"{s.orders} ({s.refused} refused by the gate)"
+    table.add_row("orders", refused, "unknown", f"[yellow]{s.unknown}[/]" if s.unknown else "0")
     for held in s.positions[:10]:
-        mark = "-" if held.mark is None else f"${held.mark}"
-        table.add_row(printable(held.instrument_id), str(held.quantity), "mark", mark)
+        mark = "no bid" if held.mark is None else f"bid ${held.mark.normalize():f}"
+        table.add_row("position", f"{held.quantity} {printable(held.instrument_id)}", "", mark)
+    if len(s.positions) > 10:
+        table.add_row("", f"and {len(s.positions) - 10} more", "", "")
     if s.halted:
         table.add_row("[red]HALTED[/]", printable(s.halted).replace("[", "("))
     colour = "red" if s.mode == "live" else "cyan"
     title = f"[bold {colour}]{s.mode.upper()}[/] {s.venue}  {s.run_id}  {s.uptime_s:.0f} s"
     return Panel(table, title=title, border_style=colour)
+
+
+def _age(seconds: float | None) -> str:
+    """Return the age of a feed, marked when it is old or has not begun."""
+    if seconds is None:
+        return "[yellow]no data yet[/]"
+    return f"[yellow]{seconds:.1f} s[/]" if seconds > STALE_S else f"{seconds:.1f} s"

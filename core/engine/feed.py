@@ -200,10 +200,12 @@ class Feed(DataActor):
 
     # -- fan-out ----------------------------------------------------------------------------
     def watch_quotes(self, ref: InstrumentRef, to: Delivery) -> None:
-        """Hand quotes of `ref` on to a strategy."""
+        """Hand quotes of `ref` on to a strategy; what has trades only has none, in replay and live alike."""
         if ref.source is PriceSource.BOOK:
             self._subscribe_book(ref)
             _join(self._books, ref.native, to, self.session)
+            return
+        if ref.source is PriceSource.TRADES:
             return
         self._subscribe_quotes(ref)
         _join(self._quotes, ref.native, to, self.session)

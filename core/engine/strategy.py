@@ -7,7 +7,7 @@ through the gate), `order_events` (book what comes back), and here what an autho
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from nautilus_trader.model import Bar, QuoteTick, TradeTick
 from pydantic import BaseModel, ConfigDict
@@ -30,9 +30,24 @@ __all__ = [
 
 
 class StrategyConfig(BaseModel):
-    """Base of every strategy's parameters: frozen, typed, unknown names refused."""
+    """Base of every strategy's parameters: frozen, typed, unknown names refused.
+
+    Attributes
+    ----------
+    market_time : tuple of str
+        Parameters that are durations on the market's clock (a half-life, a cool-down), as opposed to
+        waits for a venue's answer: a market replayed ten times faster has them ten times shorter.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    market_time: ClassVar[tuple[str, ...]] = ()
+
+    def at_speed(self, speed: float) -> Self:
+        """Return the parameters for a market that runs `speed` times faster than the recorded one."""
+        if speed == 1.0:
+            return self
+        shorter = {name: getattr(self, name) / speed for name in self.market_time}
+        return self.model_copy(update=shorter)
 
 
 class BetaStrategy(AnsweringStrategy):
@@ -59,6 +74,8 @@ class BetaStrategy(AnsweringStrategy):
 
     config_type: ClassVar[type[StrategyConfig]] = StrategyConfig
     trades_spot: ClassVar[bool] = False
+    #: Set it on a strategy that values markets by the spot price behind them: a node then follows it.
+    reads_spot: ClassVar[bool] = False
     #: Venue codes it trades; empty = every prediction venue of the data. Others only inform it.
     venues: ClassVar[tuple[str, ...]] = ()
 

@@ -71,6 +71,11 @@ class FakeKalshi:
         When given every private call must be signed with its private half.
     infos : dict
         Market id to the payload fields the exchange does not keep (titles, strikes, event).
+
+    Attributes
+    ----------
+    tags : dict
+        Series to its tags (the asset of a crypto window).
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class FakeKalshi:
         self.exchange = exchange
         self.public_key = public_key
         self.infos = infos or {}
+        self.tags: dict[str, list[str]] = {}
         self.faults = faults or FaultSchedule()
         self.clock = clock
         self.read, self.write = Bucket(read_rate, 2 * read_rate), Bucket(write_rate, write_rate)
@@ -241,6 +247,7 @@ class FakeKalshi:
                     "ticker": ticker,
                     "title": ticker,
                     "category": "",
+                    "tags": self.tags.get(ticker, []),
                     "fee_type": market.fees.kind or "quadratic",
                     "fee_multiplier": float(market.fees.multiplier),
                 }

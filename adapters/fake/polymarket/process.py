@@ -105,6 +105,7 @@ async def serve(args: argparse.Namespace) -> None:
                 "user_ws_url": f"ws://{root}/ws/user",
                 "truth_url": f"http://{root}/_truth",
                 "catalog": catalog.meta.name,
+                "speed": args.speed,
                 "synthetic": catalog.meta.synthetic,
                 "markets": [m.market_id for m in tape.markets],
                 "steps": len(tape),

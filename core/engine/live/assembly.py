@@ -11,9 +11,10 @@ from pydantic import ConfigDict, create_model
 
 from core.domain.market import Event, Market
 from core.engine.backtest.strategies import StrategyPlan
-from core.engine.catalog.instruments import precision_of
+from core.engine.catalog.instruments import is_spot, precision_of
 from core.engine.guard import Failure
 from core.engine.live.journal import LiveJournal
+from core.engine.live.spot import spot_reference
 from core.engine.references import InstrumentRef, PriceSource, References
 from core.engine.session import Session
 from core.engine.strategy import BetaStrategy
@@ -25,9 +26,11 @@ from core.risk.instruments import VenueRules
 
 
 def references_of(markets: Sequence[Market]) -> References:
-    """Return what the engine side knows of each outcome; all live markets have books."""
-    refs = []
+    """Return what the engine side knows of each outcome: live markets have books, spot pairs trades."""
+    refs = [spot_reference(m) for m in markets if is_spot(m)]
     for market in sorted(markets, key=lambda m: m.market_id):
+        if is_spot(market):
+            continue
         precision = precision_of(market)
         for index, outcome in enumerate(market.outcomes):
             refs.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,12 +12,37 @@ from core.domain.errors import LedgerError, VenueError
 from core.ledger import Ledger
 from core.risk import command
 from core.risk.gate import Gate
-from core.risk.state_file import RiskFile
+from core.risk.limits import Limits
+from core.risk.state_file import Command, RiskFile
 from core.risk.states import TradingState
 
 POLL_S = 0.05
 TICK_S = 1.0
 STOPPED = (TradingState.HALTED, TradingState.LIQUIDATING)
+
+
+def limits_in_force(directory: Path, profile: str, now_ns: int) -> Limits:
+    """Return the limits of a node that starts, after putting `profile` in force.
+
+    An empty `profile`, and the one that is in force already, change nothing: what an operator set since
+    (`beta risk set`) outlives a restart with the same command line. Another one is an operator's command like
+    `beta risk profile` and becomes a row once the node runs.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such profile, or the risk file cannot be trusted.
+    """
+    file = RiskFile(directory)
+    name = str(Path(profile).resolve()) if profile.endswith(".toml") else profile
+    before = file.read().profile
+    if name and name != before:
+        arguments = {"profile": name, "before profile": before}
+        command = Command(
+            uuid.uuid4().hex, "risk profile", arguments, "operator", "start of the node", now_ns
+        )
+        file.change({}, command, profile=name)
+    return file.read().limits()
 
 
 class RiskWatch:

@@ -179,7 +179,7 @@ class NodeLog:
         """Write how the node is."""
         self._said, self._halted = monotonic_s, status.halted
         names = (
-            "mode", "venue", "uptime_s", "markets", "feed_age_s", "link_up", "cash", "equity", "fees",
+            "mode", "venue", "uptime_s", "markets", "feed_age_s", "spot_age_s", "pnl", "link_up", "cash", "equity", "fees",
             "fills", "orders", "refused", "unknown", "halted", "ledger_seq",
         )  # fmt: skip
         values = {n: getattr(status, n) for n in names}

@@ -32,19 +32,21 @@ from nautilus_trader.model import TraderId
 from core.domain.errors import BetaError, ConfigError, LedgerError, VenueError
 from core.domain.market import Market
 from core.engine.backtest.strategies import StrategyPlan
+from core.engine.catalog.instruments import is_spot
 from core.engine.feed import Feed
 from core.engine.live.assembly import live_gate, live_session, live_strategy
 from core.engine.live.client import VenueClient
 from core.engine.live.context import LiveContext
-from core.engine.live.control import RiskWatch
+from core.engine.live.control import RiskWatch, limits_in_force
 from core.engine.live.logs import NodeLog
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.port import VenuePort
 from core.engine.live.recorder import Recording
 from core.engine.live.recording import About, parts_path, recording_path
 from core.engine.live.run_config import is_synthetic, run_config
+from core.engine.live.spot import SpotSource, spot_markets
 from core.engine.live.status import NodeStatus
-from core.engine.live.venue import LiveVenue
+from core.engine.live.venue import LiveVenue, wire_venue
 from core.engine.paper.feed import PaperFeed
 from core.engine.paper.port import PaperPort
 from core.engine.paper.store import PaperStore
@@ -77,6 +79,10 @@ class NodeSpec:
         Stop by itself after this many seconds; 0 = run on.
     record : bool
         Keep the market data of the run in ``recordings/<run_id>``.
+    limits : str
+        Risk profile to put in force; empty = what is in force in ``risk/``.
+    spot : SpotSource, optional
+        Where spot prices behind the markets come from.
     """
 
     mode: RunMode
@@ -89,6 +95,8 @@ class NodeSpec:
     run_s: float = 0.0
     seed: int = 0
     record: bool = True
+    limits: str = ""
+    spot: SpotSource | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -122,6 +130,8 @@ class Node:
         self.recording: Recording | None = None
         self.log: NodeLog
         self.links: dict[str, bool] = {}
+        self.spot: list[Market] = []
+        self.began_with = Decimal(0)
         self._stop = asyncio.Event()
         self.started_ns = time.time_ns()
 
@@ -169,7 +179,9 @@ class Node:
             self.log.close()
 
     async def _run(self, markets: list[Market], memory: LedgerMemory) -> RunOutcome:
-        self.gate = live_gate([self.venue.code], markets)
+        limits = limits_in_force(self.spec.home / "risk", self.spec.limits, time.time_ns())
+        self.gate = live_gate([self.venue.code], markets, limits=limits)
+        self.spot = spot_markets(self.spec.spot, markets)
         self._begin(markets)
         port = self._port(markets, memory)
         await self._adopt(port, markets, memory)
@@ -226,7 +238,7 @@ class Node:
     # -- building ---------------------------------------------------------------------------
     def _begin(self, markets: list[Market]) -> None:
         spec = self.spec
-        config, digest = run_config(spec, self.venue, self.gate.limits, markets)
+        config, digest = run_config(spec, self.venue, self.gate.limits, [*markets, *self.spot])
         versions = tuple(
             StrategyVersion(
                 strategy_id=f"{p.type.__name__}-{i + 1:03d}", path=p.path, sha256=p.version
@@ -260,7 +272,9 @@ class Node:
             run_id=self.run_id,
             mode=self.spec.mode.value,
             venue=code,
-            instruments=tuple(sorted(o.instrument_id for m in markets for o in m.outcomes)),
+            instruments=tuple(
+                sorted(o.instrument_id for m in [*markets, *self.spot] for o in m.outcomes)
+            ),
             cash=str(self.gate.cash(code)),
             positions={i: str(self.gate.position(s, i)) for s, i in sorted(book.holdings)},
             latency_s=self.spec.latency_s,
@@ -268,7 +282,10 @@ class Node:
             started_ns=time.time_ns(),
         )
         self.recording = Recording(
-            parts_path(home, self.run_id), recording_path(home, self.run_id), about, markets
+            parts_path(home, self.run_id),
+            recording_path(home, self.run_id),
+            about,
+            [*markets, *self.spot],
         )
 
     async def _finish_recording(self) -> None:
@@ -336,6 +353,7 @@ class Node:
                     position.average_price if position.average_price is not None else Decimal("0.5")
                 )
                 self.gate.on_position(owner, position.instrument_id, position.quantity, average)
+        self.began_with = self.gate.equity()
 
     def _context(self, port: VenuePort, memory: LedgerMemory) -> LiveContext:
         return LiveContext(
@@ -399,7 +417,7 @@ class Node:
                 return owner.client
 
         builder = LiveNode.builder("beta-trader", TraderId("BETA-001"), Environment.LIVE)
-        node = (
+        builder = (
             builder.with_logging(LoggerConfig(stdout_level=LogLevel.ERROR, is_colored=False))
             .with_exec_engine_config(engine_config())
             .with_risk_engine_config(
@@ -410,14 +428,16 @@ class Node:
             .with_delay_post_stop_secs(1)
             .add_data_client(self.venue.code, Data, DataClientConfig())
             .add_exec_client(self.venue.code, Execution, ExecutionClientConfig())
-            .build()
         )
+        if self.spot and self.spec.spot is not None:
+            builder = wire_venue(self.spec.spot.venue, builder, self.spec.spot.settings)
+        node = builder.build()
         self._add_strategies(node, context, markets)
         return node
 
     def _add_strategies(self, node: LiveNode, context: LiveContext, markets: list[Market]) -> None:
         self.session = live_session(
-            markets,
+            [*markets, *self.spot],
             [],
             self.gate,
             self.ledger,
@@ -427,7 +447,7 @@ class Node:
             ),
             self.spec.seed,
         )
-        refs = list(self.session.references)
+        refs = [r for r in self.session.references if not is_spot(r.market)]
         if self.recording is not None:
             node.add_actor(self.recording.actor())
         node.add_actor(Feed(self.session, statuses=refs, closes=refs))
@@ -465,6 +485,9 @@ class Node:
     async def _report(self, port: VenuePort) -> None:
         while True:
             await asyncio.sleep(1.0)
+            if self.session.clock is not None:  # the governors judge what holdings are worth now
+                self.session.mark_all()
+                self.session.watch_holds()
             if self.on_status is not None and hasattr(self, "session"):
                 self.on_status(NodeStatus.of(self, port))
             if self.session.failure.error is not None:

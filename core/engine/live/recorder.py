@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from array import array
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from nautilus_trader.model import AggressorSide, BookAction, BookType, Instrumen
 
 from core.domain.market import Market
 from core.engine.catalog import F_LAST
+from core.engine.catalog.instruments import Precision, is_spot, precision_of
 from core.engine.live.recording import (
     CLOSE,
     DELTA,
@@ -29,6 +31,7 @@ from core.engine.live.recording import (
     seal,
     write_part,
 )
+from core.engine.live.spot import recorded_market, recorded_name
 
 FLUSH_ROWS = 20_000
 FLUSH_S = 5
@@ -118,18 +121,22 @@ class PartWriter:
 class Recorder(DataActor):
     """Follows every instrument of a node and hands all of it to a `PartWriter`.
 
-    Set `writer` and `codes` (instrument id to its number in the recording) before it starts.
+    Set `writer`, `codes` (instrument id to its number in the recording) and `spot` (decimals of price and
+    size of the instruments that have trades only) before it starts.
     """
 
     writer: PartWriter
     codes: dict[str, int]
+    spot: dict[str, Precision]
 
     def on_start(self) -> None:
         """Subscribe to everything, flush by the clock."""
         self._by_native = {InstrumentId.from_str(iid): code for iid, code in self.codes.items()}
         for native in self._by_native:
-            self.subscribe_book_deltas(native, BookType.L2_MBP, managed=True)
             self.subscribe_trades(native)
+            if native.value in self.spot:
+                continue
+            self.subscribe_book_deltas(native, BookType.L2_MBP, managed=True)
             self.subscribe_instrument_status(native)
             self.subscribe_instrument_close(native)
         self.clock.set_timer_ns("recorder", FLUSH_S * 1_000_000_000, callback=self._on_timer)
@@ -158,8 +165,13 @@ class Recorder(DataActor):
         """Keep a trade."""
         code = self._by_native[trade.instrument_id]
         side = AGGRESSORS.get(trade.aggressor_side, 0)
+        price, size = ticks(trade.price), ticks(trade.size)
+        declared = self.spot.get(trade.instrument_id.value) if self.spot else None
+        if declared is not None:  # the venue's decimals of a pair are not ours
+            price = ticks(trade.price, declared.price)
+            size = max(ticks(trade.size, declared.size), 1)
         self.writer.add(
-            code, TRADE, trade.ts_event, trade.ts_init, 0, side, ticks(trade.price), ticks(trade.size),
+            code, TRADE, trade.ts_event, trade.ts_init, 0, side, price, size,
             F_LAST, 0, text=trade.trade_id.value,
         )  # fmt: skip
 
@@ -177,9 +189,10 @@ class Recorder(DataActor):
         self.writer.add(code, CLOSE, close.ts_event, close.ts_init, 0, 0, price, 0, F_LAST, 0)
 
 
-def ticks(value: Any) -> int:
-    """Return an engine price or quantity as integer ticks of its own precision."""
-    whole: int = value.raw // 10 ** (RAW_DECIMALS - value.precision)
+def ticks(value: Any, precision: int = -1) -> int:
+    """Return an engine price or quantity as integer ticks of its own precision, or cut to `precision`."""
+    decimals = value.precision if precision < 0 else precision
+    whole: int = value.raw // 10 ** (RAW_DECIMALS - decimals)
     return whole
 
 
@@ -193,15 +206,18 @@ class Recording:
     """
 
     def __init__(self, folder: Path, target: Path, about: About, markets: list[Market]) -> None:
-        begin(folder, about, markets)
+        self._codes = {iid: code for code, iid in enumerate(about.instruments)}
+        self._spot = {m.market_id: precision_of(m) for m in markets if is_spot(m)}
+        # The engine's id of a pair may hold a slash; the recording has its own name for it.
+        named = replace(about, instruments=tuple(recorded_name(i) for i in about.instruments))
+        begin(folder, named, [recorded_market(m) for m in markets])
         self.folder, self.target, self.error = folder, target, ""
         self.writer = PartWriter(folder)
-        self._codes = {iid: code for code, iid in enumerate(about.instruments)}
 
     def actor(self) -> Recorder:
         """Return the actor that records."""
         actor = Recorder()
-        actor.writer, actor.codes = self.writer, self._codes
+        actor.writer, actor.codes, actor.spot = self.writer, self._codes, self._spot
         return actor
 
     def on_market(self, market: Market) -> None:

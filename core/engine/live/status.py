@@ -29,8 +29,13 @@ class NodeStatus:
 
     Attributes
     ----------
-    feed_age_s : float
-        Seconds since the last news of any market; None before the first.
+    feed_age_s, spot_age_s : float
+        Seconds since the last news of any market, and of the spot price behind them; None before the first
+        (and where no spot is followed).
+    pnl : Decimal
+        Equity less what the account was worth when this run began, dollars.
+    committed, budget : Decimal
+        Dollars at risk in holdings and working buys, and the most the limits allow of them.
     unknown : int
         Orders of unknown fate.
     """
@@ -41,9 +46,14 @@ class NodeStatus:
     uptime_s: float
     markets: int
     feed_age_s: float | None
+    spot_age_s: float | None
+    spot: bool
     link_up: bool
     cash: Decimal
     equity: Decimal
+    pnl: Decimal
+    committed: Decimal
+    budget: Decimal
     fees: Decimal
     fills: int
     orders: int
@@ -73,13 +83,18 @@ class NodeStatus:
             venue=port.venue,
             run_id=node.run_id,
             uptime_s=(now - node.started_ns) / 1e9,
-            markets=len(node.session.references.by_market),
+            markets=len(node.session.references.by_market) - len(node.spot),
             feed_age_s=(now - last) / 1e9 if last else None,
+            spot_age_s=_spot_age_s(node, now),
+            spot=bool(node.spot),
             link_up=node.links.get(port.venue, port.__class__.__name__ == "PaperPort"),
             cash=gate.cash(port.venue),
-            equity=gate.equity(),
+            equity=(equity := gate.equity()),
+            pnl=equity - node.began_with,
+            committed=gate.exposure(),
+            budget=equity * gate.limits.exposure.total,
             fees=sum((f.fee for f in journal.fills), Decimal(0)),
-            fills=len(journal.fills),
+            fills=sum(1 for f in journal.fills if f.role != "settlement"),
             orders=len(journal.orders),
             refused=sum(journal.refusals.values()),
             unknown=len(node.client.unknowns.ids) if node.client is not None else 0,
@@ -87,3 +102,13 @@ class NodeStatus:
             positions=tuple(held),
             ledger_seq=node.ledger.head.seq,
         )
+
+
+def _spot_age_s(node: Node, now_ns: int) -> float | None:
+    """Return the age of the newest spot trade the node has seen."""
+    cache = node.session.cache
+    if cache is None or not node.spot:
+        return None
+    refs = [node.session.references[m.market_id] for m in node.spot]
+    seen = [t.ts_init for r in refs if (t := cache.trade(r.native)) is not None]
+    return (now_ns - max(seen)) / 1e9 if seen else None

@@ -33,6 +33,7 @@ def status(**changes):
         "mode": "paper", "venue": "KALSHI", "uptime_s": 1.0, "markets": 2, "feed_age_s": 0.5,
         "link_up": True, "cash": Decimal("99.5"), "equity": Decimal(100), "fees": Decimal("0.02"),
         "fills": 1, "orders": 1, "refused": 0, "unknown": 0, "halted": "", "ledger_seq": 9, "positions": (),
+        "spot_age_s": None, "pnl": Decimal(0),
     }  # fmt: skip
     return SimpleNamespace(**(base | changes))
 
