@@ -210,7 +210,7 @@ def run(
     if result.header.interrupted:
         raise KeyboardInterrupt
     summary = summarise(result)
-    paths = write_report(summary, report) if report is not None else None
+    paths = write_report(summary, report, spec.ledger) if report is not None else None
     if spec.ledger is not None:
         print(f"ledger: beta ledger tail --dir {spec.ledger}", file=sys.stderr)
     if as_json:

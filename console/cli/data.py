@@ -126,6 +126,23 @@ def ls(
 
 
 @app.command()
+def at(
+    catalog: CatalogName,
+    instrument: Annotated[str, typer.Option(help="Instrument id.")],
+    time: Annotated[str, typer.Option(help="Moment, ISO 8601 UTC, or nanoseconds since 1970.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what the data showed of one instrument at one moment: the rows a decision could have seen."""
+    from console.cli.data_view import show_moment
+    from core.domain.clock import ns_from_iso
+    from core.engine.catalog import find_catalog
+    from core.engine.catalog.moment import market_at
+
+    at_ns = int(time) if time.isdecimal() and len(time) > 15 else ns_from_iso(time)
+    show_moment(instrument, market_at(find_catalog(catalog), instrument, at_ns), as_json)
+
+
+@app.command()
 def verify(catalog: CatalogName, as_json: AsJson = False) -> None:
     """Check every file, row, book and settlement of a catalog; exit 1 when something is wrong."""
     from console.cli.data_view import progress_bar, show_verification

@@ -150,6 +150,21 @@ def show_catalog(catalog: Catalog, limit: int, as_json: bool) -> None:
         out.print(f"note: {note}", highlight=False, soft_wrap=True)
 
 
+def show_moment(instrument: str, rows: dict[str, dict[str, Any]], as_json: bool) -> None:
+    """Print the newest rows of one instrument."""
+    if as_json:
+        texts = {
+            name: {k: v if isinstance(v, int | str) else str(v) for k, v in row.items()}
+            for name, row in rows.items()
+        }
+        print_json({"schema_version": 1, "instrument": instrument, "rows": texts})
+        return
+    print(instrument)
+    for name, row in rows.items():
+        values = "  ".join(f"{k} {v}" for k, v in row.items() if k not in ("time", "ts_ns"))
+        print(f"  {name:6} {row['time']}  {values}")
+
+
 def show_verification(result: Verification, as_json: bool) -> None:
     """Print the findings of a verification, errors first."""
     if as_json:

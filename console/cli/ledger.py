@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from core.ledger.reader import LedgerReader
     from core.ledger.rows import Row
     from core.ledger.selection import Selection
     from core.ledger.verify import Progress, Report
@@ -123,7 +124,10 @@ def tail(
 
 @app.command()
 def show(
-    seq: Annotated[int, typer.Argument(help="Row number.")],
+    seq: Annotated[
+        str,
+        typer.Argument(help="Row number; or fill:N, the N-th fill of the newest run (-1: last)."),
+    ],
     directory: Dir = "",
     chain: Annotated[bool, typer.Option("--chain", help="With everything it came from.")] = False,
     effects: Annotated[
@@ -136,8 +140,11 @@ def show(
     from core.ledger.reader import LedgerReader
 
     reader = LedgerReader(ledger_directory(directory))
-    found = reader.ancestors(seq) if chain else [(0, reader.row(seq))]
-    after = reader.descendants(seq)[1:] if effects else []
+    start = _row_of(reader, seq)
+    found = reader.ancestors(start.seq) if chain else [(0, start)]
+    after = reader.descendants(start.seq)[1:] if effects else []
+    known = {row.seq for _, row in after}
+    after += [(1, row) for row in reader.closings(start.seq) if effects and row.seq not in known]
     if as_json:
         back = [{"generation": -depth, **as_plain(row)} for depth, row in found]
         on = [{"generation": depth, **as_plain(row)} for depth, row in after]
@@ -305,6 +312,21 @@ def quarantine(directory: Dir = "", as_json: AsJson = False) -> None:
     )
 
 
+def _row_of(reader: LedgerReader, text: str) -> Row:
+    """Return the row that a number, or ``fill:N``, names."""
+    from core.domain.errors import UsageError
+
+    named, colon, number = text.rpartition(":")
+    try:
+        if not colon:
+            return reader.row(int(number))
+        if named == "fill":
+            return reader.nth("order.filled", int(number))
+    except ValueError:
+        pass
+    raise UsageError("not a row of the ledger", text, "give a row number, or fill:1, or fill:-1")
+
+
 def _report_lines(report: Report, folder: Path) -> list[str]:
     """Return a verification as text."""
     out = [
@@ -343,9 +365,22 @@ def _detail(row: Row, lead: str) -> str:
     from core.domain.clock import iso_from_ns
 
     fields: dict[str, Any] = json.loads(row.payload)
-    shown = "  ".join(f"{k}={v}" for k, v in fields.items() if v not in ("", None, [], {}))
+    checks = fields.pop("checks", None) or []
+    shown = "  ".join(f"{k}={_short(v)}" for k, v in fields.items() if v not in ("", None, [], {}))
     from_rows = f" from {list(row.parent_seqs)}" if row.parent_seqs else ""
-    return f"{lead}{row.seq} {row.kind} {iso_from_ns(row.ts_event)}{from_rows}\n{' ' * len(lead)}  {shown}"
+    lines = [f"{lead}{row.seq} {row.kind} {iso_from_ns(row.ts_event)}{from_rows}"]
+    gap = " " * (len(lead) + 2)
+    lines.append(gap + shown)
+    lines += [
+        f"{gap}{'ok' if c['passed'] else 'NO':3}{c['name']} {c['value']} (limit {c['limit']})"
+        for c in checks
+    ]
+    return "\n".join(lines)
+
+
+def _short(value: Any) -> Any:
+    """Return a value as it fits a line: a long list is counted (`--json` has it whole)."""
+    return f"{len(value):,} entries" if isinstance(value, list) and len(value) > 12 else value
 
 
 def _print(values: dict[str, Any], as_json: bool) -> None:

@@ -110,7 +110,9 @@ class Journal:
         self.refusals: dict[str, int] = {}
         self.fills: list[FillRow] = []
         self.settlements: list[SettlementRow] = []
-        self.merges: list[tuple[int, str, str, Decimal]] = []
+        self.merges: list[tuple[int, str, str, Decimal, int]] = []
+        #: Row of the data set of the run: every snapshot of a decision came from it.
+        self.data_seq = 0
         self.forecasts: list[ForecastRow] = []
         self.risks: list[RiskEvent] = []
         self._currency_of = currency_of or {}
@@ -208,7 +210,8 @@ class Journal:
         now = intent.ts_ns
         parents = list(self._thought(intent))
         if snapshot is not None:
-            parents.insert(0, self.ledger.append(snapshot, ts_event=now))
+            source = (self.data_seq,) if self.data_seq else ()
+            parents.insert(0, self.ledger.append(snapshot, ts_event=now, parents=source))
         judged = self.ledger.append(
             kinds.VerdictGiven.of(verdict), ts_event=now, parents=sorted(set(parents))
         )
@@ -296,8 +299,7 @@ class Journal:
 
     def merge(self, strategy_id: str, ref: InstrumentRef, pairs: Decimal, ts_ns: int) -> None:
         """Keep a merge of `pairs` YES and NO into dollars."""
-        market = ref.market
-        self.merges.append((ts_ns, strategy_id, market.market_id, pairs))
+        market, seq = ref.market, 0
         self.hash.add("merge", ts_ns, strategy_id, market.market_id, number(pairs))
         if self.ledger is not None:
             ids = tuple(o.instrument_id for o in market.outcomes)
@@ -310,7 +312,8 @@ class Journal:
                 strategy_id=strategy_id,
             )
             parents = {self._last_fill.get((strategy_id, iid), 0) for iid in ids} - {0}
-            self.ledger.append(row, ts_event=ts_ns, parents=sorted(parents))
+            seq = self.ledger.append(row, ts_event=ts_ns, parents=sorted(parents))
+        self.merges.append((ts_ns, strategy_id, market.market_id, pairs, seq))
 
     def settlement(self, row: SettlementRow, ref: InstrumentRef) -> None:
         """Keep the payout of one strategy's holding."""

@@ -435,4 +435,5 @@ def _snapshot(ref: InstrumentRef, bid: Level | None, ask: Level | None) -> DataS
         bid_size=None if bid is None else bid.size,
         ask=None if ask is None else ask.price,
         ask_size=None if ask is None else ask.size,
+        ts_data_ns=0 if ref.news is None else ref.news.ts_init,
     )

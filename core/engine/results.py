@@ -138,6 +138,7 @@ class MergeRow:
     strategy_id: str
     market_id: str
     pairs: Decimal
+    ledger_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import apsw
 
 from core.domain.errors import LedgerCorrupt, MissingData, UsageError
+from core.ledger.chain import MOVING, closings, moves_of
 from core.ledger.kinds import RunEnded, RunStarted
 from core.ledger.rows import COLUMNS, Head, Row
 from core.ledger.segment import SegmentName, open_reader, segments
@@ -17,6 +20,8 @@ from core.ledger.selection import Selection
 
 #: Types of a sound row's nine columns.
 _TYPES = (int, str, int, int, str, str, bytes, bytes, bytes)
+#: Rows asked for in one statement.
+_AT_ONCE = 500
 
 
 class RunSummary(NamedTuple):
@@ -74,6 +79,53 @@ class LedgerReader:
                     return row
                 break
         raise UsageError("no such row in the ledger", seq, f"rows go to {self.head().seq}")
+
+    def rows_at(self, numbers: Iterable[int]) -> dict[int, Row]:
+        """Return the rows of these numbers by number; numbers without a row are left out."""
+        wanted = sorted(set(numbers))
+        out: dict[int, Row] = {}
+        names = segments(self.directory)
+        for i, name in enumerate(names):
+            following = names[i + 1].first_seq if i + 1 < len(names) else sys.maxsize
+            own = [n for n in wanted if name.first_seq <= n < following]
+            for at in range(0, len(own), _AT_ONCE):
+                part = own[at : at + _AT_ONCE]
+                marks = ",".join("?" * len(part))
+                sql = f"SELECT {COLUMNS} FROM ledger WHERE seq IN ({marks})"
+                out.update((row.seq, row) for row in _query(name, sql, tuple(part)))
+        return out
+
+    def closings(self, seq: int) -> list[Row]:
+        """Return the rows that closed the position which the fill in row `seq` added to, in order.
+
+        These are later sales, merges and the settlement: of a position built by many fills, the ledger's
+        parents lead only from the last one on.
+        """
+        start = self.row(seq)
+        if start.name != "order.filled":
+            return []
+        chosen = Selection(run=start.run_id, kinds=MOVING)
+        return list(self.rows_at(closings(moves_of(self.rows(chosen))).get(seq, ())).values())
+
+    def nth(self, kind: str, number: int) -> Row:
+        """Return the row of one kind by its place in the newest run: 1 = first, -1 = last.
+
+        Raises
+        ------
+        UsageError
+            If the run has fewer.
+        """
+        runs = self.runs()
+        chosen = Selection(run=runs[-1].run_id if runs else "", kinds=(kind,))
+        found = self.rows(chosen, newest_first=number < 0)
+        row = next(islice(found, abs(number) - 1, None), None) if number else None
+        if row is None:
+            raise UsageError(
+                f"the newest run has no such {kind} row",
+                number,
+                f"beta ledger tail --kind {kind} lists them; the first is 1, the last -1",
+            )
+        return row
 
     def rows(
         self, selection: Selection | None = None, *, newest_first: bool = False

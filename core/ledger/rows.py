@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import NamedTuple
 
+import msgspec
+
 from core.domain.errors import LedgerCorrupt
 from core.ledger.canonical import GENESIS_HASH, pack_header, row_hash
 from core.ledger.registry import Payload, decode
 
+_PARENTS = msgspec.json.Decoder(tuple[int, ...])
 COLUMNS = "seq, run_id, ts_event, ts_init, kind, parents, payload, prev_hash, hash"
 
 
@@ -62,7 +64,7 @@ class Row(NamedTuple):
     def parent_seqs(self) -> tuple[int, ...]:
         """Rows that this one came from."""
         try:
-            return tuple(map(int, json.loads(self.parents)))
+            return _PARENTS.decode(self.parents)
         except (ValueError, TypeError) as exc:
             raise LedgerCorrupt(
                 "the parents of a ledger row are damaged", f"row {self.seq}"

@@ -117,7 +117,7 @@ def market_rows(finished: Finished, fills: list[FillRow]) -> list[MarketRow]:
         if fill.side == "SELL" and (fill.market_id, fill.order_id) not in exits:
             exits.add((fill.market_id, fill.order_id))
             reasons.setdefault(fill.market_id, Counter())[fill.reason or "sold"] += 1
-    for _, _, market_id, pairs in session.journal.merges:
+    for _, _, market_id, pairs, _ in session.journal.merges:
         accounts[market_id].cash += pairs
         reasons.setdefault(market_id, Counter())["merge"] += 1
     by_id = {m.market_id: m for m in session.markets.values()}

@@ -63,8 +63,8 @@ class Started:
             limits=limits_of(spec).name,
         )
 
-    def write(self, ledger: Ledger) -> None:
-        """Write the rows that open a run: what decides it, and the data it will see."""
+    def write(self, ledger: Ledger) -> int:
+        """Write the rows that open a run: what decides it, and the data it will see; return the latter's."""
         universe, meta = self.universe, self.universe.catalog.meta
         ledger.begin_run(
             kinds.RunStarted(
@@ -90,7 +90,7 @@ class Started:
             ),
             ts_event=universe.start_ns,
         )
-        ledger.append(
+        return ledger.append(
             kinds.DataManifest(
                 snapshot_id=meta.content_sha[:16],
                 source=f"{meta.name}: {meta.source}",

@@ -45,14 +45,15 @@ def run_backtest(spec: BacktestSpec, progress: Progress | None = None) -> RunRes
     universe = load_universe(catalog, spec, traded, spot_only=_spot_only(plans))
     started = open_run(spec, universe, plans)
     with contextlib.ExitStack() as stack:
-        ledger = None
+        ledger, data_seq = None, 0
         if spec.ledger is not None:
             ledger = stack.enter_context(
                 BatchLedger(Path(spec.ledger), start_ns=universe.data_start_ns)
             )
-            started.write(ledger)
+            data_seq = started.write(ledger)
         on_grid = None if progress is None else _progress(progress, universe)
         assembly = assemble(universe, spec, plans, ledger, on_grid)
+        assembly.session.journal.data_seq = data_seq
         try:
             seconds, records = _run(assembly)
             finished = _finish(assembly, universe, seconds, records)

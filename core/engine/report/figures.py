@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.engine.report.chain import Chains
 from core.engine.report.downsample import either, keep
 from core.engine.report.summary import Summary
 from core.engine.report.wording import times
@@ -20,7 +21,7 @@ BAR_MARKETS = 24
 TABLE_ROWS = 5_000
 
 
-def figure_data(summary: Summary) -> dict[str, Any]:
+def figure_data(summary: Summary, chains: Chains) -> dict[str, Any]:
     """Return everything the page's script draws; plain lists, numbers and strings."""
     result = summary.result
     return {
@@ -41,6 +42,8 @@ def figure_data(summary: Summary) -> dict[str, Any]:
         "fees": [[f.rule, float(f.fees), float(f.volume), f.fills] for f in summary.fees],
         "fills": _table(FILL_COLUMNS, result.fills[-TABLE_ROWS:], _fill),
         "orders": _table(ORDER_COLUMNS, result.orders[-TABLE_ROWS:], _order),
+        "seqs": [f.ledger_seq for f in result.fills[-TABLE_ROWS:]],
+        "chain": {"command": chains.command, "rows": chains.rows, "ends": chains.ends},
     }
 
 
@@ -171,7 +174,15 @@ def _prices(result: RunResult) -> list[dict[str, Any]]:
                 "bid": _numbers(one.bid[rows]),
                 "ask": _numbers(one.ask[rows]),
                 "fills": [
-                    [_ms(f.ts_ns), float(f.price), f.side, f.role, float(f.quantity), f.reason]
+                    [
+                        _ms(f.ts_ns),
+                        float(f.price),
+                        f.side,
+                        f.role,
+                        float(f.quantity),
+                        f.reason,
+                        f.ledger_seq,
+                    ]
                     for f in fills[-TABLE_ROWS:]
                 ],
             }

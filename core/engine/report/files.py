@@ -7,10 +7,12 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from core.domain.errors import UsageError
+from core.engine.report.chain import chains_of
 from core.engine.report.document import dumps
 from core.engine.report.page import page
 from core.engine.report.summary import Summary
@@ -51,10 +53,10 @@ def check_folder(folder: Path) -> Path:
     return folder
 
 
-def write_report(summary: Summary, folder: Path) -> ReportPaths:
+def write_report(summary: Summary, folder: Path, ledger: Path | None = None) -> ReportPaths:
     """Write the report into `folder`, replacing an earlier report there in one rename.
 
-    Everything is written into a temporary sibling first, so an interruption leaves either the old
+    With the `ledger` of the run, a click on a fill shows the rows it came from. Everything is written into a temporary sibling first, so an interruption leaves either the old
     report or none, never half of one.
     """
     check_folder(folder)
@@ -63,7 +65,7 @@ def write_report(summary: Summary, folder: Path) -> ReportPaths:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     try:
-        (work / PAGE).write_bytes(page(summary))
+        (work / PAGE).write_bytes(page(summary, chains_of(summary.result, ledger)))
         (work / RESULT).write_text(dumps(summary) + "\n", encoding="utf-8")
         _tables(summary.result, summary, work)
         if folder.exists():
@@ -81,18 +83,10 @@ def _tables(result: RunResult, summary: Summary, folder: Path) -> None:
     if result.forecasts:
         _rows(folder / "forecasts.csv", FORECAST_COLUMNS, result.forecasts)
     curve = result.equity
-    points = zip(
-        curve.ts_ns.tolist(),
-        curve.equity.tolist(),
-        curve.cash.tolist(),
-        curve.exposure.tolist(),
-        strict=True,
-    )
-    lines = [
-        "ts_ns,equity,cash,exposure",
-        *[f"{t},{e:.6f},{c:.6f},{x:.6f}" for t, e, c, x in points],
-    ]
-    (folder / "equity.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    columns = (curve.ts_ns, curve.equity, curve.cash, curve.exposure)
+    cells = chain.from_iterable(zip(*(c.tolist() for c in columns), strict=True))
+    text = ("%d,%.6f,%.6f,%.6f\n" * len(curve.ts_ns)) % tuple(cells)
+    (folder / "equity.csv").write_text(f"ts_ns,equity,cash,exposure\n{text}", encoding="utf-8")
 
 
 FILL_COLUMNS = [
@@ -162,8 +156,10 @@ def _rows(path: Path, columns: Sequence[str], rows: Sequence[Any]) -> None:
     cells: list[list[Any]] = [times(first), first]
     for name in columns[1:]:
         values = [getattr(row, name) for row in rows]
-        text = bool(values) and isinstance(values[0], str)
-        cells.append([_inert(v) for v in values] if text else values)
+        if values and isinstance(values[0], str):
+            inert = {v: _inert(v) for v in set(values)}
+            values = [inert[v] for v in values]
+        cells.append(values)
     with path.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow(["time", *columns])

@@ -7,6 +7,7 @@ from html import escape
 
 from core.engine.report import wording as w
 from core.engine.report.cautions import REVIEW_DRAWDOWN, Severity
+from core.engine.report.chain import Chains
 from core.engine.report.returns import SAMPLING
 from core.engine.report.summary import Summary
 from core.engine.results import MarketRow
@@ -20,7 +21,7 @@ def title(summary: Summary) -> str:
     return escape(f"{header.strategy.rpartition(':')[2]} on {header.catalog} - backtest")
 
 
-def body(summary: Summary) -> str:
+def body(summary: Summary, chains: Chains) -> str:
     """Return the page's body, escaped."""
     return "\n".join(
         [
@@ -34,7 +35,7 @@ def body(summary: Summary) -> str:
             else "",
             _figure("daily", "P&L by day", "UTC days") if summary.totals.days > 1 else "",
             "</div>",
-            _prices(summary),
+            _prices(summary, chains),
             _forecasts(summary),
             '<div class="pair">',
             _exits(summary),
@@ -46,7 +47,7 @@ def body(summary: Summary) -> str:
             if summary.result.unresolved
             else "",
             _refusals(summary),
-            _paged("fills", "Fills", len(summary.result.fills)),
+            _paged("fills", "Fills", len(summary.result.fills), _chain_note(chains)),
             _paged("orders", "Orders", len(summary.result.orders)),
             _settings(summary),
         ]
@@ -163,12 +164,13 @@ def _figure(name: str, heading: str, note: str) -> str:
     )
 
 
-def _prices(summary: Summary) -> str:
+def _prices(summary: Summary, chains: Chains) -> str:
     if not summary.result.prices or not summary.totals.fills:
         return ""
     return (
-        '<section class="card"><h2>Price and fills <small>best bid and ask around the fills, double click for the whole run</small>'
-        '</h2><label class="pick">Instrument <select id="instrument"></select></label>'
+        '<section class="card"><h2>Price and fills <small>best bid and ask around the fills, double click for the whole run'
+        f"{'; click a fill for its chain' if chains.command else ''}</small></h2>"
+        '<label class="pick">Instrument <select id="instrument"></select></label>'
         '<div class="figure" id="figure-price"></div></section>'
     )
 
@@ -286,11 +288,32 @@ def _refusals(summary: Summary) -> str:
     return f'<section class="card"><h2>Orders refused, denied or rejected</h2>{table}</section>'
 
 
-def _paged(name: str, heading: str, count: int) -> str:
+def _chain_note(chains: Chains) -> str:
+    """Say which fills lead to their rows, and how to read the others."""
+    if not chains.fills:
+        return ""
+    if not chains.command:
+        return (
+            '<p class="note">No chain from a fill to its data: the run kept no ledger '
+            "(<code>--ledger off</code>). Run it with one and click a fill.</p>"
+        )
+    which = (
+        f"all {chains.fills:,} fills carry it"
+        if chains.carried == chains.fills
+        else f"the newest {chains.carried:,} of {chains.fills:,} fills carry it. The others, with SEQ "
+        "from ledger_seq in fills.csv"
+    )
+    return (
+        '<p class="note">Click a fill, here or in the chart, for the way from the data to the '
+        f"settlement: {which}: <code>{escape(chains.command)}</code></p>"
+    )
+
+
+def _paged(name: str, heading: str, count: int, note: str = "") -> str:
     return (
         f'<section class="card"><details id="{name}"><summary><h2>{heading} '
         f"<small>{count:,}; all of them in {name}.csv</small></h2></summary>"
-        f'<label class="pick">Find <input type="search" placeholder="market, reason, code"></label>'
+        f'{note}<label class="pick">Find <input type="search" placeholder="market, reason, code"></label>'
         '<div class="scroll"></div><p class="pager"></p></details></section>'
     )
 

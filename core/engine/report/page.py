@@ -1,7 +1,7 @@
 """The report as one self-contained HTML file: opens offline, embeds its script, escapes every text.
 
 The charts library is copied from the installed plotly wheel without importing it. The page's content
-policy allows only the two scripts whose hashes it names, so a hostile market title that got past the
+policy allows only the three scripts whose hashes it names, so a hostile market title that got past the
 escaping would still not run.
 """
 
@@ -18,34 +18,36 @@ import msgspec
 
 from core.domain.errors import ConfigError
 from core.engine.report import markup
+from core.engine.report.chain import Chains
 from core.engine.report.figures import figure_data
 from core.engine.report.summary import Summary
 
 ASSETS = Path(__file__).parent / "assets"
 
 
-def page(summary: Summary) -> bytes:
-    """Return the HTML page of `summary`, UTF-8.
+def page(summary: Summary, chains: Chains) -> bytes:
+    """Return the HTML page of `summary`, UTF-8, with the rows behind its fills.
 
     Raises
     ------
     ConfigError
         If the charts library is not installed.
     """
-    data = msgspec.json.encode(figure_data(summary)).replace(b"<", b"\\u003c")
+    data = msgspec.json.encode(figure_data(summary, chains)).replace(b"<", b"\\u003c")
     charts, charts_hash = _charts()
-    script = _asset("report.js")
+    script, story = _asset("report.js"), _asset("chain.js")
     policy = (
-        f"default-src 'none'; script-src {charts_hash} {_digest(script)}; "
+        f"default-src 'none'; script-src {charts_hash} {_digest(story)} {_digest(script)}; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     slots = {
         b"{{policy}}": policy.encode(),
         b"{{title}}": markup.title(summary).encode(),
         b"{{style}}": _asset("report.css"),
-        b"{{body}}": markup.body(summary).encode(),
+        b"{{body}}": markup.body(summary, chains).encode(),
         b"{{data}}": data,
         b"{{charts}}": charts,
+        b"{{chain}}": story,
         b"{{script}}": script,
     }
     return b"".join(slots.get(part, part) for part in _skeleton())

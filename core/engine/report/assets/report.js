@@ -110,6 +110,7 @@
         x: rows.map((f) => f[0]), y: rows.map((f) => f[1]), name, mode: "markers", visible: rows.length ? true : false,
         marker: { symbol, color: colour, size: 9, line: { color: css("--card"), width: 1 } },
         hovertext: rows.map((f) => `${f[2]} ${f[4]} @ ${f[1]} (${f[3]})<br>${safe(f[5])}`), hoverinfo: "x+text",
+        customdata: rows.map((f) => titled(f, one.id)),
       };
     };
     const settled = (f) => f[3] === "settlement";
@@ -199,7 +200,8 @@
     const box = document.getElementById(name);
     const { columns, rows } = data[name];
     const size = 50;
-    let page = 0, shown = rows;
+    const all = rows.map((_, at) => at);
+    let page = 0, shown = all;
     const cell = (tag, text) => {
       const node = document.createElement(tag);
       node.textContent = text;
@@ -210,12 +212,28 @@
       tr.append(...values.map((v) => cell(tag, v)));
       return tr;
     };
+    // A fill leads to the rows it came from.
+    const linked = (tr, at) => {
+      if (name !== "fills") return tr;
+      const row = rows[at];
+      const show = () => openChain(data.seqs[at], `${row[3]} ${row[6]} ${row[2]} @ ${row[5]}`);
+      tr.className = "linked";
+      tr.tabIndex = 0;
+      tr.title = "show what this fill came from";
+      tr.addEventListener("click", show);
+      tr.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter") return;
+        event.preventDefault(); // else the same key press closes the dialog that it opened
+        show();
+      });
+      return tr;
+    };
     const go = (to) => { page = to; show(); };
     function show() {
       const table = document.createElement("table");
       table.createTHead().append(line("th", columns));
       const body = table.createTBody();
-      shown.slice(page * size, (page + 1) * size).forEach((row) => body.append(line("td", row)));
+      shown.slice(page * size, (page + 1) * size).forEach((at) => body.append(linked(line("td", rows[at]), at)));
       box.querySelector(".scroll").replaceChildren(table);
       const pages = Math.max(1, Math.ceil(shown.length / size));
       const button = (text, to) => {
@@ -231,7 +249,7 @@
     }
     box.querySelector("input").addEventListener("input", (event) => {
       const wanted = event.target.value.toLowerCase();
-      shown = rows.filter((row) => row.some((v) => String(v).toLowerCase().includes(wanted)));
+      shown = all.filter((at) => rows[at].some((v) => String(v).toLowerCase().includes(wanted)));
       go(0);
     });
     box.addEventListener("toggle", () => box.open && show());
@@ -249,7 +267,25 @@
     if (narrow() !== wasNarrow) { wasNarrow = narrow(); draw(); }
   });
 
+  const titled = (f, id) => [f[6], `${f[2]} ${f[4]} ${id} @ ${f[1]}`];
+
+  // A marker lies on the line of the price it was filled at, and the click may find the line: then the nearest
+  // fill counts, if it is within half a percent of the time that is shown.
+  function clicked(chart, { points }) {
+    const marked = points.find((p) => p.customdata);
+    if (marked) return openChain(...marked.customdata);
+    const one = data.prices[Number(document.getElementById("instrument").value) || 0];
+    const at = one.t[points[0].pointNumber];
+    const [from, to] = chart.layout.xaxis.range.map((x) => new Date(typeof x === "string" ? x.replace(" ", "T") + (x.length > 10 ? "Z" : "") : x).getTime());
+    const far = (f) => Math.abs(f[0] - at);
+    const near = one.fills.reduce((best, f) => (far(f) < far(best) ? f : best));
+    if (far(near) <= (to - from) / 200) openChain(...titled(near, one.id));
+  }
+
   pickInstrument();
   ["fills", "orders"].forEach(paged);
-  draw();
+  draw().then(() => {
+    const chart = document.getElementById("figure-price");
+    if (chart) chart.on("plotly_click", (event) => clicked(chart, event));
+  });
 })();

@@ -74,7 +74,7 @@ def test_hostile_texts_never_reach_the_page_as_markup(written):
     assert 'onerror="document' not in static
     assert "<" not in block.removeprefix('<script type="application/json" id="data">')
     assert json.loads(block.partition(">")[2])["markets"]
-    assert text.count("<script") == 3
+    assert text.count("<script") == 4
     for hostile in HOSTILE[:2]:
         assert hostile not in static
 
@@ -83,7 +83,7 @@ def test_the_page_needs_no_network_and_names_its_scripts_by_hash(written):
     text = written.page.read_text(encoding="utf-8")
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text).group(1)
     assert "default-src 'none'" in policy
-    assert policy.count("'sha256-") == 2
+    assert policy.count("'sha256-") == 3
     head = text[: text.index("<script")]
     assert not re.search(r'(src|href)="', head)
 
