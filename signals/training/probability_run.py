@@ -18,6 +18,7 @@ from signals.training.config import ModelTable, TrainConfig
 from signals.training.fit import predict
 from signals.training.fit_spec import FitSpec
 from signals.training.guards import GuardReport, shuffled_labels
+from signals.training.input_guards import separate_parts
 from signals.training.job import Progress, Trained, train_job
 from signals.training.probability_table import Forecasts, ScoreRow, score_table
 from signals.training.samples import MarketSamples, Rows
@@ -25,6 +26,7 @@ from signals.training.splits import Fold, purge, walk_forward
 
 Floats = NDArray[np.float64]
 ENSEMBLE = "ensemble"
+GUARD_FIT = FitSpec(epochs=8, rate=3e-3)
 
 
 @dataclass
@@ -60,22 +62,37 @@ def run_probability(
     from the first half too, and stay only if they beat the plain mean on the second.
     """
     folds = walk_forward(samples.decided_ns, samples.label_end_ns, config.split, samples.event)
-    market = samples.names.index("market_log_odds") if "market_log_odds" in samples.names else -1
 
     def spec_of(table: ModelTable, seed: int) -> ModelSpec:
         _, lookback, channels = samples.x.shape
         keep = min(table.lookback or lookback, lookback)
-        return config.spec(table, seed, lookback=keep, channels=channels, market=market)
+        return config.spec(
+            table, seed, lookback=keep, channels=channels, market=samples.market_column
+        )
 
-    guard_spec = spec_of(
-        ModelTable(name="guard", family="linear", head="probability", normalization="fixed"), 0
-    )
-    guards = [shuffled_labels(samples, folds[0], guard_spec, FitSpec(epochs=8, rate=3e-3))]
+    apart = [_separate(samples, fold, config.split.embargo_ns) for fold in folds]
+    guards = [
+        GuardReport("separate_parts", True, "; ".join(g.detail for g in apart)),
+        shuffled_labels(samples, folds[0], guard_spec(config, samples), GUARD_FIT),
+    ]
     results = [_run_fold(config, samples, fold, folder, spec_of, progress) for fold in folds]
     forecasts = _pool(samples, results)
     return ProbabilityResult(
         score_table(forecasts, config.report_horizons), results, guards, forecasts
     )
+
+
+def guard_spec(config: TrainConfig, samples: MarketSamples) -> ModelSpec:
+    """Return the small model that is trained on shuffled labels."""
+    table = ModelTable(name="guard", family="linear", head="probability", normalization="fixed")
+    _, lookback, channels = samples.x.shape
+    return config.spec(table, 0, lookback=lookback, channels=channels, market=samples.market_column)
+
+
+def _separate(samples: MarketSamples, fold: Fold, embargo_ns: int) -> GuardReport:
+    first, second = _halves(samples, fold.calibration, embargo_ns)
+    parts = [fold.train, fold.validation, first, second, fold.test]
+    return separate_parts(samples, parts, embargo_ns=embargo_ns)
 
 
 def _run_fold(

@@ -20,9 +20,10 @@ from signals.probability.scores import log_loss
 from signals.promotion import PromotionRow, Windows, decide
 from signals.training.config import TrainConfig
 from signals.training.fit import predict
-from signals.training.guards import future_permutation
+from signals.training.guards import future_permutation, shuffled_labels
+from signals.training.input_guards import labels_in_features, separate_parts
 from signals.training.job import Progress, train_job
-from signals.training.probability_run import logistic
+from signals.training.probability_run import GUARD_FIT, guard_spec, logistic
 from signals.training.samples import MarketSamples, Rows
 from signals.training.sources import SOURCES
 from signals.training.splits import SplitSpec, purge, walk_forward
@@ -56,6 +57,7 @@ def retrain(
             "only probability models are promoted", seen=config.kind, mend="beta train --list"
         )
     future_permutation(source, raw, config.data.options, samples)
+    labels_in_features(source, raw, config.data.options, samples)
     place = folder / "challenger"
     until = _train_challenger(config, samples, place, progress)
     test = np.flatnonzero(samples.decided_ns >= until)
@@ -103,14 +105,22 @@ def _train_challenger(
     middle = order[order.size // 2]
     early = fold.calibration[samples.decided_ns[fold.calibration] < middle]
     late = fold.calibration[samples.decided_ns[fold.calibration] >= middle]
-    first, second = purge([early, late], samples.decided_ns, samples.label_end_ns, 0, samples.event)
+    first, second = purge(
+        [early, late], samples.decided_ns, samples.label_end_ns, split.embargo_ns, samples.event
+    )
+    parts = [fold.train, fold.validation, first, second, fold.test]
+    separate_parts(samples, parts, embargo_ns=split.embargo_ns)
+    shuffled_labels(samples, fold, guard_spec(config, samples), GUARD_FIT)
     answers: list[np.ndarray] = []
     best: tuple[float, str, ModelSpec, Path] | None = None
-    market = samples.names.index("market_log_odds") if "market_log_odds" in samples.names else -1
     for table in config.models:
         _, lookback, channels = samples.x.shape
         spec = config.spec(
-            table, table.seeds[0], lookback=lookback, channels=channels, market=market
+            table,
+            table.seeds[0],
+            lookback=lookback,
+            channels=channels,
+            market=samples.market_column,
         )
         trained = train_job(
             table.name,

@@ -15,6 +15,7 @@ from signals.training.config import TrainConfig
 from signals.training.fit import peak_memory_mb
 from signals.training.forecast_run import run_forecast
 from signals.training.guards import future_permutation
+from signals.training.input_guards import labels_in_features, separate_parts
 from signals.training.job import Progress, Trained
 from signals.training.m4_run import run_m4
 from signals.training.probability_run import fold_scores, run_probability
@@ -66,6 +67,7 @@ def run(
     extra: dict[str, Any] = {}
     result: Any
     if config.kind == "probability" and isinstance(samples, MarketSamples):
+        guards.append(labels_in_features(source, raw, options, samples))
         result = run_probability(config, samples, folder, progress)
         extra["folds"] = fold_scores(result)
         trained = [t for f in result.folds for t in f.trained]
@@ -73,7 +75,10 @@ def run(
         result = run_m4(config, source, raw, folder, progress)
         trained = result.trained
     elif isinstance(samples, WindowSamples) and isinstance(source, Ett):
-        result = run_forecast(config, samples, source.parts(samples), folder, progress)
+        parts = source.parts(samples)
+        fitted = source.fitted_until_ns(raw)
+        guards.append(separate_parts(samples, parts, events=False, fitted_until_ns=fitted))
+        result = run_forecast(config, samples, parts, folder, progress)
         trained = result.trained
     else:
         raise TrainingError(

@@ -112,6 +112,11 @@ class MarketSamples(Samples):
                 mend="drop those rows where the samples are built",
             )
 
+    @property
+    def market_column(self) -> int:
+        """Column of the market's log-odds, -1 without a market."""
+        return self.names.index("market_log_odds") if "market_log_odds" in self.names else -1
+
     def take(self, rows: Rows) -> tuple[Floats, Floats]:
         """Return windows and outcomes."""
         return self.x[rows], self.outcome[rows, None].astype(np.float32)

@@ -1,6 +1,6 @@
 """Where training samples come from: benchmarks, resolved markets, bars."""
 
-from signals.training.sources.base import Raw, Source, shuffle_after
+from signals.training.sources.base import Raw, Source, redraw_after
 from signals.training.sources.crypto import CryptoBars
 from signals.training.sources.forecasting import Ett, M4Hourly
 from signals.training.sources.markets import KalshiBtc15m, PolymarketBbo, PolymarketDaily
@@ -14,4 +14,4 @@ SOURCES: dict[str, Source] = {
     "polymarket_daily": PolymarketDaily(),
 }
 
-__all__ = ["SOURCES", "Raw", "Source", "shuffle_after"]
+__all__ = ["SOURCES", "Raw", "Source", "redraw_after"]

@@ -22,8 +22,11 @@ class Source(Protocol):
 
     `load` reads files into frames. A frame with a `ts_ns` column holds observations, known at
     that time; any other frame holds facts that no feature reads (labels, strikes, close times).
-    `build` makes samples from frames alone: no clock, no file, no random number.
+    `build` makes samples from frames alone: no clock, no file, no random number. `labels` names
+    the frame and the column that hold the outcomes, if they are no observations.
     """
+
+    labels: tuple[str, str] | None
 
     def load(self, root: Path, options: Mapping[str, Any]) -> Raw:
         """Read the recordings below `root`."""
@@ -40,6 +43,8 @@ class Source(Protocol):
 
 class Unfitted:
     """A source without fitted constants."""
+
+    labels: tuple[str, str] | None = None
 
     def fitted_until_ns(self, raw: Raw) -> int:
         """Return 0: every sample is checked by the future permutation."""
@@ -68,13 +73,31 @@ def recording(root: Path, name: str) -> Path:
     return path
 
 
-def shuffle_after(frame: pl.DataFrame, cut_ns: int, seed: int = 0) -> pl.DataFrame:
-    """Permute the observations after a time, leaving their times where they are."""
+def redraw_after(frame: pl.DataFrame, cut_ns: int, seed: int = 0) -> pl.DataFrame:
+    """
+    Draw the observations after a time anew from themselves, leaving their times where they are.
+
+    Rows are drawn with replacement: a permutation would leave every mean and deviation as it was,
+    and constants fitted on all data would pass unseen.
+    """
     if "ts_ns" not in frame.columns:
         return frame
-    keys = [c for c in ("series", "slug", "ticker", "market_id", "symbol") if c in frame.columns]
-    late = frame["ts_ns"].to_numpy() > cut_ns
+    names = ("series", "slug", "ticker", "market_id", "instrument_id", "symbol")
+    keys = [c for c in names if c in frame.columns]
+    late = np.flatnonzero(frame["ts_ns"].to_numpy() > cut_ns)
     rows = np.arange(frame.height)
-    rows[late] = np.random.default_rng(seed).permutation(rows[late])
+    rows[late] = np.random.default_rng(seed).choice(late, late.size) if late.size else late
     values = [c for c in frame.columns if c not in ("ts_ns", *keys)]
     return frame.with_columns(frame[rows.tolist()].select(values))
+
+
+def flip_labels(frame: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Turn every outcome of a column into its opposite: yes and no, true and false, 1 and 0."""
+    values = pl.col(column)
+    if frame[column].dtype == pl.String:
+        other = values.replace({"yes": "no", "no": "yes"})
+    elif frame[column].dtype == pl.Boolean:
+        other = ~values
+    else:
+        other = pl.when((values == 0) | (values == 1)).then(1 - values).otherwise(values)
+    return frame.with_columns(other.alias(column))

@@ -29,6 +29,7 @@ class Ett:
     channel-independent reading of the multivariate task), ``lookback``, ``horizon``.
     """
 
+    labels: tuple[str, str] | None = None
     borders = Borders(12 * MONTH_ROWS, 16 * MONTH_ROWS, 20 * MONTH_ROWS)
 
     def load(self, root: Path, options: Mapping[str, Any]) -> Raw:

@@ -163,6 +163,7 @@ class KalshiBtc15m(Unfitted):
     """
 
     features = QUOTE_FEATURES
+    labels: tuple[str, str] | None = ("markets", "result")
 
     def load(self, root: Path, options: Mapping[str, Any]) -> Raw:
         """Read ticker stream and results."""
@@ -232,6 +233,7 @@ class PolymarketBbo(Unfitted):
     """
 
     features = BOOK_FEATURES
+    labels: tuple[str, str] | None = ("markets", "resolved_yes")
 
     def load(self, root: Path, options: Mapping[str, Any]) -> Raw:
         """Read quotes and labels."""
@@ -295,6 +297,7 @@ class PolymarketDaily(Unfitted):
     """
 
     features = PRICE_FEATURES
+    labels: tuple[str, str] | None = ("instruments", "payoff_on_resolve")
 
     def load(self, root: Path, options: Mapping[str, Any]) -> Raw:
         """Read bars, instruments and resolutions."""

@@ -56,7 +56,12 @@ def test_a_probability_run_scores_the_market_beside_the_models(shared_data, tmp_
     summary = run(config, shared_data, tmp_path / "run")
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     assert metrics["schema_version"] == 1
-    assert [g["name"] for g in metrics["guards"]] == ["future_permutation", "shuffled_labels"]
+    assert [g["name"] for g in metrics["guards"]] == [
+        "future_permutation",
+        "labels_in_features",
+        "separate_parts",
+        "shuffled_labels",
+    ]
     market = next(
         r for r in metrics["rows"] if r["forecaster"] == "market" and r["horizon"] == "all"
     )
