@@ -42,6 +42,7 @@ class TokenBucket:
             raise ValueError(
                 f"bucket needs positive rate, capacity and share, got {rate}, {capacity}, {share}"
             )
+        self.share = share
         self.rate, self.capacity = rate * share, max(capacity * share, 1.0)
         self._monotonic = monotonic
         self._tokens, self._at = self.capacity, monotonic()
@@ -54,6 +55,12 @@ class TokenBucket:
         now = self._monotonic()
         self._tokens = min(self.capacity, self._tokens + (now - self._at) * self.rate)
         self._at = now
+
+    def resize(self, rate: float, capacity: float) -> None:
+        """Take over another allowance; what has been spent stays spent."""
+        self._refill()
+        self.rate, self.capacity = rate * self.share, max(capacity * self.share, 1.0)
+        self._tokens = min(self._tokens, self.capacity)
 
     def penalise(self, seconds: float) -> None:
         """Let nothing leave for `seconds` (after a 429)."""

@@ -58,6 +58,8 @@ class KalshiProvider(InstrumentProvider):
         By ticker; shared with gate and strategies through `on_market`.
     refused : list of (ticker, reason)
         Markets that were left out, and why.
+    shards : dict of str to int
+        Exchange shard of each market.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class KalshiProvider(InstrumentProvider):
         self.rest, self.wanted, self.on_market, self._clock = rest, wanted, on_market, clock
         self.markets: dict[str, Market] = {}
         self.refused: list[tuple[str, str]] = []
+        self.shards: dict[str, int] = {}
         self._series: dict[str, schemas.SeriesMsg] = {}
 
     async def load_all_async(self, filters: dict[str, Any] | None = None) -> None:
@@ -93,6 +96,7 @@ class KalshiProvider(InstrumentProvider):
             self.refused.append((row.ticker, str(exc)))
             return None
         self.markets[market.market_id] = market
+        self.shards[market.market_id] = row.exchange_index
         for outcome in market.outcomes:
             self.add(engine_instrument(market, outcome, "USD", self._clock()))
         self.on_market(market)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from adapters.kalshi.data import KalshiData, KalshiProvider, MarketFilter
 from adapters.kalshi.parsing import split_instrument
@@ -33,6 +33,9 @@ class KalshiSettings(BaseModel):
         Production, demo or a fake venue on loopback.
     key_id, private_key : SecretStr, optional
         Needed for orders, and by the real WebSocket for data too.
+    group_contracts : int
+        Contracts matched in 15 seconds above which the venue itself cancels and refuses our orders; 0 = no limit
+        and no venue-side kill switch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +47,7 @@ class KalshiSettings(BaseModel):
     key_id: SecretStr | None = None
     private_key: SecretStr | None = None
     timeout_s: float = 5.0
+    group_contracts: int = Field(default=10_000, ge=0, le=1_000_000)
 
 
 class KalshiLive:
@@ -62,6 +66,7 @@ class KalshiLive:
         self._session: aiohttp.ClientSession | None = None
         self._rest: KalshiRest | None = None
         self._filter = MarketFilter(settings.tickers, settings.series)
+        self._shards: dict[str, int] = {}
 
     @property
     def rest(self) -> KalshiRest:
@@ -88,6 +93,7 @@ class KalshiLive:
         found: list[Market] = []
         loader = KalshiProvider(self.rest, self._filter, found.append, time.time_ns)
         await loader.load_all_async()
+        self._shards.update(loader.shards)
         if not found:
             reasons = "; ".join(f"{t}: {why}" for t, why in loader.refused[:3])
             raise MissingData(
@@ -137,7 +143,13 @@ class KalshiLive:
         sides = Sides()
         for cid, iid in outcomes.items():
             sides.remember(cid, split_instrument(iid)[1])
-        return KalshiPort(self.rest, self._socket, sides)
+        return KalshiPort(
+            self.rest,
+            self._socket,
+            sides,
+            shards=self._shards,
+            group_contracts=self.settings.group_contracts,
+        )
 
     async def close(self) -> None:
         """Close the session."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
 
 from adapters.kalshi import schemas
+from adapters.kalshi.cash import free_by_shard, locked_by, unit_cost
+from adapters.kalshi.groups import KillSwitch
 from adapters.kalshi.parsing import (
     NO,
     YES,
@@ -25,7 +27,7 @@ from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap, OnState, Socket
 from core.domain.clock import NS_PER_SECOND, ns_from_iso
 from core.domain.decision import OrderIntent, TimeInForce
 from core.domain.errors import VenueRefused, VenueUncertain
-from core.domain.fees import Role
+from core.domain.fees import Role, Side
 from core.domain.money import ONE, ZERO
 from core.engine.live.port import (
     VenueCash,
@@ -45,6 +47,7 @@ TIF_WORDS = {
 STATUS_WORDS = {"resting": VenueOrderStatus.WORKING, "canceled": VenueOrderStatus.CANCELED}
 PRIVATE_CHANNELS = ("fill", "user_orders")
 SocketFactory = Callable[[OnFrame, OnGap, OnState], KalshiSocket]
+CUTOFF_AGE_S = 3600.0
 
 
 class Sides:
@@ -75,14 +78,29 @@ class KalshiPort:
         Signed REST client.
     socket_of : callable
         Makes the private WebSocket from its three callbacks.
+    shards : mapping of str to int, optional
+        Exchange shard of each market; cash on another shard backs nothing.
+    group_contracts : int
+        Limit of the order groups that are the venue-side kill switch; 0 = none.
     """
 
     venue = "KALSHI"
 
     def __init__(
-        self, rest: KalshiRest, socket_of: SocketFactory, sides: Sides | None = None
+        self,
+        rest: KalshiRest,
+        socket_of: SocketFactory,
+        sides: Sides | None = None,
+        *,
+        shards: Mapping[str, int] | None = None,
+        group_contracts: int = 0,
     ) -> None:
         self.rest = rest
+        self.shards = shards or {}
+        self.kill_switch = KillSwitch(rest, group_contracts)
+        self.errors: list[str] = []
+        self._free: dict[int, Decimal] = {}
+        self._cutoff: tuple[float, int] | None = None
         self.sides = sides or Sides()
         self._socket_of = socket_of
         self._socket: KalshiSocket | None = None
@@ -92,9 +110,14 @@ class KalshiPort:
 
     # -- life -------------------------------------------------------------------------------
     async def connect(self, news: VenueNews) -> None:
-        """Read once to prove the key, then listen to fills and orders."""
+        """Read once to prove the key, fit the limiter to the account, arm the kill switch, then listen."""
         self._news = news
-        await self.rest.balance()
+        self._free = free_by_shard(await self.rest.balance())
+        try:
+            await self.rest.read_limits()
+        except (VenueRefused, VenueUncertain) as exc:  # the smallest tier's numbers stay in force
+            self.errors.append(f"limits of the account not read: {exc.what}")
+        await self.kill_switch.arm(self.shards.values() or (0,))
         self._socket = self._socket_of(self._on_frame, lambda sid: None, self._on_state)
         for channel in PRIVATE_CHANNELS:
             self._socket.subscribe(channel)
@@ -106,6 +129,7 @@ class KalshiPort:
             await self._socket.close()
         if self._task is not None:
             self._task.cancel()
+        await self.kill_switch.disarm()
 
     def _on_state(self, state: SocketState) -> None:
         if self._news is not None and state in (SocketState.UP, SocketState.DOWN):
@@ -123,10 +147,44 @@ class KalshiPort:
     # -- writes -----------------------------------------------------------------------------
     async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
         """Create the order; a duplicate answer means it is there, and is looked up."""
+        await self._check_shard(intent, price)
+        try:
+            ack = await self.rest.create(self._body(intent, price))
+        except VenueRefused as exc:
+            raise self._there(exc) from exc
+        return self._acked(
+            intent, price, ack.order_id, ack.fill_count, ack.remaining_count, ack.ts_ms
+        )
+
+    async def submit_many(
+        self, orders: Sequence[tuple[OrderIntent, Decimal]]
+    ) -> list[VenueOrder | VenueRefused | VenueUncertain]:
+        """Create several in batches that fit the write bucket; each is answered for itself."""
+        out: list[VenueOrder | VenueRefused | VenueUncertain] = []
+        answers = await self.rest.create_batch([self._body(i, p) for i, p in orders])
+        for (intent, price), item in zip(orders, answers, strict=True):
+            if isinstance(item, VenueRefused):
+                out.append(self._there(item))
+            elif isinstance(item, VenueUncertain):
+                out.append(item)
+            else:
+                order_id, filled, left = item.order_id or "", item.fill_count, item.remaining_count
+                out.append(self._acked(intent, price, order_id, filled, left, item.ts_ms))
+        return out
+
+    @staticmethod
+    def _there(exc: VenueRefused) -> VenueRefused | VenueUncertain:
+        """Return what a refusal means: our id being there already means that an earlier send arrived."""
+        if exc.status == 409:
+            return VenueUncertain("Kalshi already has this client order id", exc.code)
+        return exc
+
+    def _body(self, intent: OrderIntent, price: Decimal) -> schemas.CreateOrderBody:
         ticker, outcome = split_instrument(intent.instrument_id)
         self.sides.remember(intent.client_order_id, outcome)
         wire = to_book(outcome, intent.side, price)
-        body = schemas.CreateOrderBody(
+        gtd = intent.tif is TimeInForce.GTD
+        return schemas.CreateOrderBody(
             ticker=ticker,
             client_order_id=intent.client_order_id,
             side=wire.side,
@@ -134,32 +192,58 @@ class KalshiPort:
             price=format_price(wire.price),
             time_in_force=TIF_WORDS[intent.tif],
             self_trade_prevention_type="taker_at_cross",
-            expiration_time=intent.expire_ns // NS_PER_SECOND
-            if intent.tif is TimeInForce.GTD
-            else None,
+            expiration_time=intent.expire_ns // NS_PER_SECOND if gtd else None,
             post_only=True if intent.post_only else None,
             cancel_order_on_pause=True,
+            order_group_id=self.kill_switch.of(self.shards.get(ticker, 0)),
         )
-        try:
-            ack = await self.rest.create(body)
-        except VenueRefused as exc:
-            if exc.status == 409:  # our id is there: an earlier send arrived
-                raise VenueUncertain("Kalshi already has this client order id", exc.code) from exc
-            raise
-        self._client_ids[ack.order_id] = intent.client_order_id
-        filled, left = (
-            dollars(ack.fill_count, "fill_count"),
-            dollars(ack.remaining_count, "remaining_count"),
-        )
-        if left > 0:
-            status = VenueOrderStatus.WORKING
-        else:
-            status = (
-                VenueOrderStatus.FILLED if filled >= intent.quantity else VenueOrderStatus.CANCELED
+
+    async def _check_shard(self, intent: OrderIntent, price: Decimal) -> None:
+        """Refuse an order that its own shard cannot pay for, while the account looks rich.
+
+        Raises
+        ------
+        VenueRefused
+            With the shards that have the money.
+        """
+        ticker, outcome = split_instrument(intent.instrument_id)
+        shard = self.shards.get(ticker, 0)
+        if len(self._free) < 2 and shard in self._free:
+            return
+        wire = to_book(outcome, intent.side, price)
+        cost = unit_cost(wire.side, wire.price) * intent.quantity
+        if intent.side is Side.SELL or self._free.get(shard, ZERO) >= cost:
+            return  # a sale closes; the gate holds that it is covered
+        self._free = free_by_shard(await self.rest.balance())
+        if self._free.get(shard, ZERO) < cost:
+            rich = ", ".join(f"{s}: ${v}" for s, v in sorted(self._free.items()) if v > 0)
+            raise VenueRefused(
+                "shard_without_cash",
+                f"{ticker} is on shard {shard}, which has ${self._free.get(shard, ZERO)}",
+                0,
+                f"move collateral to shard {shard} at the venue (cash by shard: {rich or 'none'})",
             )
-        at = ack.ts_ms * 1_000_000 or intent.ts_ns
+
+    def _acked(
+        self,
+        intent: OrderIntent,
+        price: Decimal,
+        order_id: str,
+        fill_count: str,
+        remaining_count: str,
+        ts_ms: int,
+    ) -> VenueOrder:
+        self._client_ids[order_id] = intent.client_order_id
+        filled = dollars(fill_count, "fill_count")
+        if dollars(remaining_count, "remaining_count") > 0:
+            status = VenueOrderStatus.WORKING
+        elif filled >= intent.quantity:
+            status = VenueOrderStatus.FILLED
+        else:
+            status = VenueOrderStatus.CANCELED
+        at = ts_ms * 1_000_000 or intent.ts_ns
         return VenueOrder(
-            ack.order_id,
+            order_id,
             intent.client_order_id,
             intent.instrument_id,
             intent.side,
@@ -177,17 +261,42 @@ class KalshiPort:
         """Cancel one order on its market's shard."""
         await self.rest.cancel(venue_order_id, split_instrument(instrument_id)[0])
 
+    async def cancel_many(
+        self, orders: Sequence[tuple[str, str]]
+    ) -> dict[str, VenueRefused | VenueUncertain]:
+        """Cancel (order id, instrument id) pairs in batches; return those that were not cancelled."""
+        return await self.rest.cancel_batch([(v, split_instrument(i)[0]) for v, i in orders])
+
     async def modify(self, order: VenueOrder, quantity: Decimal, price: Decimal) -> VenueOrder:
-        """Amend: count is filled plus wanted, which is the engine's quantity."""
+        """Amend: count is filled plus wanted, which is the engine's quantity.
+
+        A smaller size at the same price is a decrease: it keeps the place in the queue, and names no price that
+        a grid changed meanwhile could refuse.
+        """
         ticker, outcome = split_instrument(order.instrument_id)
-        wire = to_book(outcome, order.side, price)
-        await self.rest.amend(order.venue_order_id, ticker, wire.side, wire.price, quantity)
+        if price == order.price and quantity < order.quantity:
+            await self.rest.decrease(order.venue_order_id, ticker, order.quantity - quantity)
+        else:
+            wire = to_book(outcome, order.side, price)
+            await self.rest.amend(order.venue_order_id, ticker, wire.side, wire.price, quantity)
         return self.order(await self.rest.order(order.venue_order_id))
 
     async def cancel_everything(self) -> list[str]:
-        """Cancel all working orders, one by one past errors."""
+        """Cancel all working orders in batches, then read back what still works."""
         working = await self.rest.orders(status="resting")
-        return await self.rest.cancel_everything([(o.order_id, o.ticker) for o in working])
+        if not working:
+            return []
+        await self.rest.cancel_batch([(o.order_id, o.ticker) for o in working])
+        return [o.order_id for o in await self.rest.orders(status="resting")]
+
+    async def engage_kill_switch(self) -> list[str]:
+        """Close our order groups at the venue, then cancel whatever else works; return ids still there."""
+        await self.kill_switch.engage()
+        return await self.cancel_everything()
+
+    async def release_kill_switch(self) -> None:
+        """Open our order groups again."""
+        await self.kill_switch.release()
 
     # -- reads ------------------------------------------------------------------------------
     async def find(
@@ -203,27 +312,52 @@ class KalshiPort:
                     return self.order(row)
         return None
 
+    async def _archived(self, since_ns: int) -> bool:
+        """Return whether own data since a time is partly in the archive; asked of the venue once an hour."""
+        now = asyncio.get_running_loop().time()
+        if self._cutoff is None or now - self._cutoff[0] > CUTOFF_AGE_S:
+            told = await self.rest.cutoff()
+            moved = (venue_time_ns(told.orders_updated_ts), venue_time_ns(told.trades_created_ts))
+            self._cutoff = now, max(moved)
+        return since_ns < self._cutoff[1]
+
     async def orders(self, *, working_only: bool, since_ns: int) -> list[VenueOrder]:
-        """Return resting orders, and terminal ones since a time when asked."""
+        """Return resting orders, and terminal ones since a time when asked, from the archive too."""
         rows = await self.rest.orders(status="resting")
         if not working_only:
             since = str(max(since_ns // NS_PER_SECOND, 0))
             seen = {r.order_id for r in rows}
-            rows += [r for r in await self.rest.orders(min_ts=since) if r.order_id not in seen]
+            for historical in (False, True) if await self._archived(since_ns) else (False,):
+                found = await self.rest.orders(historical=historical, min_ts=since)
+                rows += [r for r in found if r.order_id not in seen]
+                seen |= {r.order_id for r in found}
         return [self.order(row) for row in rows]
 
     async def fills(self, since_ns: int, venue_order_id: str = "") -> list[VenueFill]:
-        """Return executions since a time; REST leaves the client id out, so it is filled in from the orders."""
+        """Return executions since a time, oldest first; REST leaves the client id out, so the orders give it."""
         params = {"min_ts": str(max(since_ns // NS_PER_SECOND, 0))}
         if venue_order_id:
             params["order_id"] = venue_order_id
         rows = await self.rest.fills(historical=False, **params)
+        if await self._archived(since_ns):
+            seen = {r.fill_id for r in rows}
+            found = await self.rest.fills(historical=True, **params)
+            rows += [r for r in found if r.fill_id not in seen]
         for order_id in {r.order_id for r in rows} - set(self._client_ids):
-            try:
-                self.order(await self.rest.order(order_id))
-            except VenueRefused:
-                self._client_ids[order_id] = ""
+            await self._learn(order_id)
         return [self.fill(row) for row in reversed(rows)]
+
+    async def _learn(self, order_id: str) -> None:
+        """Find out which of our orders a venue id is: live, else in the archive."""
+        try:
+            self.order(await self.rest.order(order_id))
+            return
+        except VenueRefused as exc:
+            if exc.status != 404:
+                raise
+        self._client_ids[order_id] = ""
+        for row in await self.rest.orders(historical=True):
+            self.order(row)
 
     async def positions(self) -> list[VenuePosition]:
         """Return signed positions as the long outcome they are."""
@@ -243,14 +377,18 @@ class KalshiPort:
         return out
 
     async def cash(self) -> VenueCash:
-        """Return cash: `balance_dollars` is free of resting collateral, which is added back as locked."""
-        balance = await self.rest.balance()
-        free = dollars(balance.balance_dollars or str(Decimal(balance.balance) / 100), "balance")
-        locked = ZERO
-        for row in await self.rest.orders(status="resting"):
-            price = dollars(row.yes_price_dollars, "price")
-            left = dollars(row.remaining_count_fp, "remaining")
-            locked += left * (price if row.book_side == "bid" else ONE - price)
+        """Return the cash that backs our markets: free on their shards, plus what our resting orders lock there."""
+        self._free = free_by_shard(await self.rest.balance())
+        ours = set(self.shards.values()) or set(self._free)
+        free = sum((v for shard, v in self._free.items() if shard in ours), ZERO)
+        resting = await self.rest.orders(status="resting")
+        held = {}
+        if resting:
+            held = {
+                p.ticker: dollars(p.position_fp, "position") for p in await self.rest.positions()
+            }
+        shard_of = {r.ticker: self.shards.get(r.ticker, r.exchange_index) for r in resting}
+        locked = sum((v for t, v in locked_by(resting, held).items() if shard_of[t] in ours), ZERO)
         return VenueCash(free + locked, locked)
 
     # -- rows -------------------------------------------------------------------------------

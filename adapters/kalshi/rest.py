@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 
 from adapters.kalshi import schemas
+from adapters.kalshi.limits import BATCH, ORDER, ORDERS, READ_ORDER, Costs, chunks, resize
 from adapters.kalshi.parsing import format_count, format_price
 from adapters.kalshi.signing import Signer
 from adapters.token_bucket import Lane, TokenBucket
@@ -25,8 +26,7 @@ T = TypeVar("T")
 
 PRODUCTION = "https://external-api.kalshi.com/trade-api/v2"
 DEMO = "https://external-api.demo.kalshi.co/trade-api/v2"
-ORDERS = "/portfolio/events/orders"
-READ_COST, CREATE_COST, CANCEL_COST = 10.0, 10.0, 2.0
+GROUPS = "/portfolio/order_groups"
 MAX_PAGES = 1_000
 
 
@@ -81,6 +81,7 @@ class KalshiRest:
         self.session, self.base_url, self.signer = session, base_url.removesuffix("/"), signer
         self.read = read or TokenBucket(200.0, 400.0)
         self.write = write or TokenBucket(100.0, 100.0)
+        self.costs, self.tier = Costs(), ""
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.clock_ms = clock_ms
 
@@ -129,12 +130,18 @@ class KalshiRest:
         return data
 
     async def _get(
-        self, path: str, kind: type[T], params: dict[str, str] | None = None, tries: int = 4
+        self,
+        path: str,
+        kind: type[T],
+        params: dict[str, str] | None = None,
+        tries: int = 4,
+        template: str = "",
     ) -> T:
         """Read with retries; reads are safe to repeat."""
+        cost = self.costs.of("GET", template or path)
         for attempt in range(tries):
             try:
-                data = await self._send("GET", path, params=params, cost=READ_COST, lane=Lane.READ)
+                data = await self._send("GET", path, params=params, cost=cost, lane=Lane.READ)
                 return msgspec.json.decode(data, type=kind)
             except msgspec.DecodeError as exc:
                 raise VenueUncertain(
@@ -185,6 +192,20 @@ class KalshiRest:
             await self._get(f"/markets/{ticker}/orderbook", schemas.OrderbookEnvelope)
         ).orderbook_fp
 
+    # -- limits -----------------------------------------------------------------------------
+    async def read_limits(self) -> str:
+        """Take over the account's buckets and the costs in force; return the tier."""
+        told = await self._get("/account/limits", schemas.AccountLimits)
+        resize(self.read, told.read)
+        resize(self.write, told.write)
+        self.costs.take_over(await self._get("/account/endpoint_costs", schemas.EndpointCosts))
+        self.tier = told.usage_tier
+        return self.tier
+
+    async def cutoff(self) -> schemas.Cutoff:
+        """Return the times before which own data is in the archive only."""
+        return await self._get("/historical/cutoff", schemas.Cutoff)
+
     # -- own state --------------------------------------------------------------------------
     async def balance(self) -> schemas.BalanceMsg:
         """Return free cash."""
@@ -207,7 +228,10 @@ class KalshiRest:
 
     async def order(self, order_id: str) -> schemas.OrderMsg:
         """Return one own order."""
-        return (await self._get(f"/portfolio/orders/{order_id}", schemas.OrderEnvelope)).order
+        found = await self._get(
+            f"/portfolio/orders/{order_id}", schemas.OrderEnvelope, template=READ_ORDER
+        )
+        return found.order
 
     async def fills(self, *, historical: bool = False, **params: str) -> list[schemas.FillMsg]:
         """Return own fills, live or archived."""
@@ -233,29 +257,60 @@ class KalshiRest:
         VenueUncertain
             Anything else: the order may be there.
         """
-        data = await self._send(
-            "POST", ORDERS, body=msgspec.json.encode(order), cost=CREATE_COST, lane=Lane.ORDER
-        )
-        try:
-            ack = msgspec.json.decode(data, type=schemas.CreateOrderAck)
-        except msgspec.DecodeError as exc:
-            raise VenueUncertain(
-                "Kalshi answered a create with a body we cannot read", str(exc)
-            ) from exc
+        data = await self._write("POST", ORDERS, body=msgspec.json.encode(order), lane=Lane.ORDER)
+        ack = self._read(data, schemas.CreateOrderAck, "a create")
         if not ack.order_id:
             raise VenueRefused("no_order_id", "Kalshi answered a create without an order id", 200)
         return ack
 
+    async def create_batch(
+        self, orders: Sequence[schemas.CreateOrderBody]
+    ) -> list[schemas.BatchItem | VenueRefused | VenueUncertain]:
+        """Create orders in batches that fit the write bucket; each is answered for itself, in order.
+
+        A batch without a readable answer leaves every order of it uncertain.
+        """
+        out: list[schemas.BatchItem | VenueRefused | VenueUncertain] = []
+        for part in chunks(orders, self.costs.of("POST", BATCH), self.write.capacity):
+            body = msgspec.json.encode({"orders": part})
+            try:
+                data = await self._write("POST", BATCH, body=body, lane=Lane.ORDER, n=len(part))
+                rows = self._read(data, schemas.BatchAnswer, "a batch").orders
+            except (VenueRefused, VenueUncertain) as exc:
+                out += [exc] * len(part)
+                continue
+            told = {r.client_order_id: r for r in rows if r.client_order_id}
+            out += [_item(told.get(o.client_order_id), o.client_order_id) for o in part]
+        return out
+
     async def cancel(self, order_id: str, ticker: str) -> schemas.CancelAck:
         """Cancel an order; `ticker` routes the call to the right shard."""
-        data = await self._send(
-            "DELETE",
-            f"{ORDERS}/{order_id}",
-            params={"market_ticker": ticker},
-            cost=CANCEL_COST,
-            lane=Lane.CANCEL,
+        path = f"{ORDERS}/{order_id}"
+        data = await self._write(
+            "DELETE", path, params={"market_ticker": ticker}, lane=Lane.CANCEL, template=ORDER
         )
-        return msgspec.json.decode(data, type=schemas.CancelAck)
+        return self._read(data, schemas.CancelAck, "a cancel")
+
+    async def cancel_batch(
+        self, orders: Sequence[tuple[str, str]]
+    ) -> dict[str, VenueRefused | VenueUncertain]:
+        """Cancel (order id, ticker) pairs in batches; return those that were not cancelled, and why."""
+        left: dict[str, VenueRefused | VenueUncertain] = {}
+        for part in chunks(orders, self.costs.of("DELETE", BATCH), self.write.capacity):
+            items = [{"order_id": order_id, "market_ticker": ticker} for order_id, ticker in part]
+            body = msgspec.json.encode({"orders": items})
+            try:
+                data = await self._write("DELETE", BATCH, body=body, lane=Lane.CANCEL, n=len(part))
+                rows = self._read(data, schemas.BatchAnswer, "a batch of cancels").orders
+            except (VenueRefused, VenueUncertain) as exc:
+                left |= dict.fromkeys((order_id for order_id, _ in part), exc)
+                continue
+            told = {r.order_id: r for r in rows}
+            for order_id, _ in part:
+                verdict = _item(told.get(order_id), order_id)
+                if isinstance(verdict, (VenueRefused, VenueUncertain)):
+                    left[order_id] = verdict
+        return left
 
     async def amend(
         self, order_id: str, ticker: str, side: str, price: Decimal, count: Decimal
@@ -267,24 +322,94 @@ class KalshiRest:
             "price": format_price(price),
             "count": format_count(count),
         }
-        data = await self._send(
-            "POST",
-            f"{ORDERS}/{order_id}/amend",
-            body=msgspec.json.encode(body),
-            cost=CREATE_COST,
-            lane=Lane.ORDER,
+        data = await self._write(
+            "POST", f"{ORDERS}/{order_id}/amend", body=msgspec.json.encode(body), lane=Lane.ORDER
         )
-        return msgspec.json.decode(data, type=schemas.CreateOrderAck)
+        return self._read(data, schemas.CreateOrderAck, "an amend")
 
-    async def cancel_everything(self, orders: list[tuple[str, str]]) -> list[str]:
-        """Cancel (order id, ticker) pairs one by one, past errors; return the ids that could not be cancelled."""
-        left: list[str] = []
-        for order_id, ticker in orders:
-            try:
-                await self.cancel(order_id, ticker)
-            except VenueRefused as exc:
-                if exc.status != 404:
-                    left.append(order_id)
-            except VenueUncertain:
-                left.append(order_id)
-        return left
+    async def decrease(self, order_id: str, ticker: str, by: Decimal) -> schemas.CreateOrderAck:
+        """Make an order smaller by `by` contracts; it keeps its place and needs no price on the grid."""
+        body = {"reduce_by": format_count(by), "market_ticker": ticker}
+        data = await self._write(
+            "POST", f"{ORDERS}/{order_id}/decrease", body=msgspec.json.encode(body), lane=Lane.ORDER
+        )
+        return self._read(data, schemas.CreateOrderAck, "a decrease")
+
+    # -- order groups -----------------------------------------------------------------------
+    async def create_group(self, contracts: int, shard: int) -> str:
+        """Create an order group on one shard; return its id.
+
+        Parameters
+        ----------
+        contracts : int
+            Matched contracts in any 15 seconds above which the venue cancels the group and closes it.
+        """
+        body = {"contracts_limit_fp": format_count(Decimal(contracts)), "exchange_index": shard}
+        data = await self._write(
+            "POST", f"{GROUPS}/create", body=msgspec.json.encode(body), lane=Lane.ORDER
+        )
+        return self._read(data, schemas.GroupAck, "an order group").order_group_id
+
+    async def group(self, group_id: str, shard: int) -> schemas.GroupMsg:
+        """Return one order group."""
+        params = {"exchange_index": str(shard)}
+        return await self._get(f"{GROUPS}/{group_id}", schemas.GroupMsg, params)
+
+    async def trigger_group(self, group_id: str, shard: int) -> None:
+        """Cancel every order of a group; the venue refuses new ones until `reset_group`."""
+        await self._on_group("PUT", f"{GROUPS}/{group_id}/trigger", shard)
+
+    async def reset_group(self, group_id: str, shard: int) -> None:
+        """Let a triggered group take orders again."""
+        await self._on_group("PUT", f"{GROUPS}/{group_id}/reset", shard)
+
+    async def delete_group(self, group_id: str, shard: int) -> None:
+        """Remove a group; its resting orders are cancelled."""
+        await self._on_group("DELETE", f"{GROUPS}/{group_id}", shard)
+
+    async def _on_group(self, method: str, path: str, shard: int) -> None:
+        params = {"exchange_index": str(shard)}
+        body = b"{}" if method == "PUT" else None
+        await self._write(method, path, params=params, body=body, lane=Lane.CANCEL)
+
+    # -- inside -----------------------------------------------------------------------------
+    async def _write(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        body: bytes | None = None,
+        lane: Lane,
+        n: int = 1,
+        template: str = "",
+    ) -> bytes:
+        cost = self.costs.of(method, template or path) * n
+        return await self._send(method, path, params=params, body=body, cost=cost, lane=lane)
+
+    @staticmethod
+    def _read(data: bytes, kind: type[T], what: str) -> T:
+        """Decode the answer to a write; what cannot be read may have happened."""
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.DecodeError as exc:
+            raise VenueUncertain(
+                f"Kalshi answered {what} with a body we cannot read", str(exc)
+            ) from exc
+
+
+def _item(
+    row: schemas.BatchItem | None, order_id: str
+) -> schemas.BatchItem | VenueRefused | VenueUncertain:
+    """Return one item of a batch, or why there is none."""
+    if row is None:
+        return VenueUncertain("Kalshi's answer to a batch does not mention an order", order_id)
+    if row.error is not None:
+        code = row.error.code or "unknown"
+        status = {"not_found": 404, "order_not_found": 404, "order_already_exists": 409}.get(
+            code, 400
+        )
+        return VenueRefused(code, f"Kalshi refused: {row.error.message or code}", status)
+    if not row.order_id:
+        return VenueRefused("no_order_id", "Kalshi answered a batch item without an order id", 200)
+    return row

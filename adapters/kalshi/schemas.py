@@ -143,6 +143,80 @@ class CancelAck(msgspec.Struct, frozen=True, kw_only=True):
     ts_ms: int = 0
 
 
+class ItemError(msgspec.Struct, frozen=True):
+    """Why one item of a batch was refused, in a batch that was not."""
+
+    code: str = ""
+    message: str = ""
+
+
+class BatchItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One item of a batch's answer; with `error` it was refused."""
+
+    order_id: str | None = None
+    client_order_id: str | None = None
+    fill_count: str = "0"
+    remaining_count: str = "0"
+    reduced_by: str = "0"
+    ts_ms: int = 0
+    error: ItemError | None = None
+
+
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """Answer to a batch of creates or cancels."""
+
+    orders: tuple[BatchItem, ...] = ()
+
+
+class GroupAck(msgspec.Struct, frozen=True):
+    """Answer to the creation of an order group."""
+
+    order_group_id: str
+
+
+class GroupMsg(msgspec.Struct, frozen=True):
+    """One order group: the ids of its resting orders."""
+
+    orders: tuple[str, ...] = ()
+
+
+class BucketSize(msgspec.Struct, frozen=True):
+    """Tokens per second and the largest burst."""
+
+    refill_rate: float = 0.0
+    bucket_capacity: float = 0.0
+
+
+class AccountLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Token buckets of the account's tier."""
+
+    usage_tier: str = ""
+    read: BucketSize = BucketSize()
+    write: BucketSize = BucketSize()
+
+
+class EndpointCost(msgspec.Struct, frozen=True):
+    """A call that does not cost the default."""
+
+    method: str = ""
+    path: str = ""
+    cost: float = 0.0
+
+
+class EndpointCosts(msgspec.Struct, frozen=True, kw_only=True):
+    """Costs in force."""
+
+    default_cost: float = 0.0
+    endpoint_costs: tuple[EndpointCost, ...] = ()
+
+
+class Cutoff(msgspec.Struct, frozen=True, kw_only=True):
+    """Before these times own data is in the archive only."""
+
+    orders_updated_ts: str | None = None
+    trades_created_ts: str | None = None
+
+
 class OrderMsg(msgspec.Struct, frozen=True, kw_only=True):
     """An own order, REST and ``user_order`` alike."""
 

@@ -24,16 +24,17 @@ class Heartbeat:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Enroll and go on beating; `every_s` 0 turns it off."""
-        if self.every_s <= 0:
+        """Enroll and go on beating; `every_s` 0 turns it off. Starting twice is starting once."""
+        if self.every_s <= 0 or self._task is not None:
             return
         await self._beat()
         self._task = asyncio.create_task(self._run(), name="polymarket-heartbeat")
 
     def stop(self) -> None:
-        """Stop beating."""
+        """Stop beating: within its window the venue cancels every order of this key."""
         if self._task is not None:
             self._task.cancel()
+            self._task = None
 
     async def _beat(self) -> None:
         self._id = await self.rest.heartbeat(self._id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -32,6 +32,7 @@ from core.domain.errors import VenueRefused, VenueUncertain
 from core.domain.fees import Side
 from core.domain.money import ZERO
 from core.engine.live.port import (
+    BatchAnswer,
     VenueCash,
     VenueFill,
     VenueNews,
@@ -161,6 +162,45 @@ class PolymarketPort:
 
         A refusal for a stale order version is not repeated under another version: the intent was approved once.
         """
+        signed = await self._signed(intent, price)
+        try:
+            answer = await self.rest.create(signed.body)
+        except VenueRefused as exc:
+            raise self._there(exc) from exc
+        return self._sent(intent, signed, answer)
+
+    async def submit_many(self, orders: Sequence[tuple[OrderIntent, Decimal]]) -> list[BatchAnswer]:
+        """Sign all, write their ids down, send them fifteen a request; each is answered for itself."""
+        out: list[BatchAnswer] = []
+        signed: dict[int, SignedOrder] = {}
+        for number, (intent, price) in enumerate(orders):
+            try:
+                signed[number] = await self._signed(intent, price)
+                out.append(VenueUncertain("not answered"))
+            except VenueRefused as exc:
+                out.append(exc)
+        answers = await self.rest.create_batch([s.body for s in signed.values()])
+        for (number, order), answer in zip(signed.items(), answers, strict=True):
+            if isinstance(answer, VenueRefused):
+                out[number] = self._there(answer)
+            elif isinstance(answer, VenueUncertain):
+                out[number] = answer
+            else:
+                try:
+                    out[number] = self._sent(orders[number][0], order, answer)
+                except VenueUncertain as exc:
+                    out[number] = exc
+        return out
+
+    @staticmethod
+    def _there(exc: VenueRefused) -> VenueRefused | VenueUncertain:
+        """Return what a refusal means: our hash being there already means that an earlier send arrived."""
+        if exc.code == "duplicate_order":
+            return VenueUncertain("Polymarket already has this order", exc.code)
+        return exc
+
+    async def _signed(self, intent: OrderIntent, price: Decimal) -> SignedOrder:
+        """Sign an order on a worker thread and write its id down."""
         wallet, key = await self.rest.keys()
         market, outcome = self.registry.token(intent.instrument_id)
         terms = self.registry.terms[market.market_id]
@@ -191,13 +231,12 @@ class PolymarketPort:
             )
             return signed
 
-        signed = await asyncio.to_thread(prepare)
-        try:
-            answer = await self.rest.create(signed.body)
-        except VenueRefused as exc:
-            if exc.code == "duplicate_order":  # our hash is there: an earlier send arrived
-                raise VenueUncertain("Polymarket already has this order", exc.code) from exc
-            raise
+        return await asyncio.to_thread(prepare)
+
+    def _sent(
+        self, intent: OrderIntent, signed: SignedOrder, answer: schemas.OrderAnswer
+    ) -> VenueOrder:
+        """Return the order as the venue took it."""
         if answer.orderID != signed.order_id:
             raise VenueUncertain("Polymarket answered with another order id", str(answer.orderID))
         if needs_own_end(intent):
@@ -233,6 +272,19 @@ class PolymarketPort:
         if venue_order_id in left:
             raise VenueRefused("not_found", f"not cancelled: {left[venue_order_id]}", 404)
 
+    async def cancel_many(
+        self, orders: Sequence[tuple[str, str]]
+    ) -> dict[str, VenueRefused | VenueUncertain]:
+        """Cancel several in one request; those not cancelled are not working (404)."""
+        ids = [order_id for order_id, _ in orders]
+        try:
+            left = await self.rest.cancel(ids)
+        except (VenueRefused, VenueUncertain) as exc:
+            return dict.fromkeys(ids, exc)
+        return {
+            i: VenueRefused("not_found", f"not cancelled: {why}", 404) for i, why in left.items()
+        }
+
     async def modify(self, order: VenueOrder, quantity: Decimal, price: Decimal) -> VenueOrder:
         """Refuse: Polymarket has no amend; cancel and send again."""
         raise VenueRefused(
@@ -247,6 +299,18 @@ class PolymarketPort:
             await self.rest.cancel([o.id for o in working])
             working = await self.rest.orders()
         return [o.id for o in working]
+
+    async def engage_kill_switch(self) -> list[str]:
+        """Stop beating, so that the venue cancels everything even if we cannot, then cancel everything ourselves.
+
+        The venue has nothing that refuses new orders: the gate does.
+        """
+        self.heartbeat.stop()
+        return await self.cancel_everything()
+
+    async def release_kill_switch(self) -> None:
+        """Beat again."""
+        await self.heartbeat.start()
 
     # -- reads ------------------------------------------------------------------------------
     async def find(

@@ -26,7 +26,7 @@ T = TypeVar("T")
 CLOB = "https://clob.polymarket.com"
 FIRST_CURSOR, LAST_CURSOR = "MA==", "LTE="
 MAX_PAGES = 1_000
-BATCH_CANCELS = 1_000
+BATCH_CANCELS, BATCH_ORDERS = 1_000, 15
 #: Per address and ten seconds (documentation of 2026-09-17): the smallest of the groups that we use.
 IP_RATE, IP_BURST = 50.0, 100.0
 #: Per signer, standard tier: orders 40/s (burst 60), cancels 80/s (burst 120).
@@ -270,12 +270,49 @@ class ClobRest:
             Anything else: the order may be there.
         """
         data = await self.send("POST", "/order", body=body, private=True, lane=Lane.ORDER)
+        return self._taken(self._orders_of(data, schemas.OrderAnswer))
+
+    async def create_batch(
+        self, bodies: Sequence[bytes]
+    ) -> list[schemas.OrderAnswer | VenueRefused | VenueUncertain]:
+        """Send signed orders, at most fifteen a request; each is answered for itself, in order.
+
+        A request without a readable answer, or with another number of answers, leaves all its orders uncertain.
+        """
+        out: list[schemas.OrderAnswer | VenueRefused | VenueUncertain] = []
+        for start in range(0, len(bodies), BATCH_ORDERS):
+            part = list(bodies[start : start + BATCH_ORDERS])
+            body = b"[" + b",".join(part) + b"]"
+            try:
+                data = await self.send(
+                    "POST", "/orders", body=body, private=True, cost=len(part), lane=Lane.ORDER
+                )
+                answers = self._orders_of(data, tuple[schemas.OrderAnswer, ...])
+            except (VenueRefused, VenueUncertain) as exc:
+                out += [exc] * len(part)
+                continue
+            if len(answers) != len(part):
+                out += [VenueUncertain("Polymarket answered another number of orders")] * len(part)
+                continue
+            for answer in answers:
+                try:
+                    out.append(self._taken(answer))
+                except VenueRefused as exc:
+                    out.append(exc)
+        return out
+
+    @staticmethod
+    def _orders_of(data: bytes, kind: type[T]) -> T:
         try:
-            answer = msgspec.json.decode(data, type=schemas.OrderAnswer)
+            return msgspec.json.decode(data, type=kind)
         except msgspec.DecodeError as exc:
             raise VenueUncertain(
                 "Polymarket answered an order with a body we cannot read", str(exc)[:200]
             ) from exc
+
+    @staticmethod
+    def _taken(answer: schemas.OrderAnswer) -> schemas.OrderAnswer:
+        """Return an answer that names an order; without one it is a refusal, whatever `success` says."""
         if not answer.success or not answer.orderID:
             words = answer.errorMsg or "no order id"
             raise VenueRefused(code_of(words), f"Polymarket refused: {words}", 200)

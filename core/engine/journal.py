@@ -297,6 +297,13 @@ class Journal:
         self.fills.append(fill)
         return fill
 
+    def voided(self, record: OrderRecord, quantity: Decimal, price: Decimal, ts_ns: int) -> None:
+        """Keep that the venue took a fill back; the fill stays in the list, as history."""
+        record.filled -= quantity
+        record.notional -= quantity * price
+        record.status = "VOIDED"
+        self.hash.add("voided", ts_ns, record.intent.client_order_id, number(quantity))
+
     def merge(self, strategy_id: str, ref: InstrumentRef, pairs: Decimal, ts_ns: int) -> None:
         """Keep a merge of `pairs` YES and NO into dollars."""
         market, seq = ref.market, 0

@@ -21,6 +21,12 @@ class AnsweringStrategy(SendingStrategy):
     def on_settlement(self, iid: str, payout: Decimal) -> None:
         """React to the resolution of an instrument of the universe; a position in it is already paid out."""
 
+    def on_fill_voided(self, iid: str, quantity: Decimal, price: Decimal) -> None:
+        """React to an own fill that the venue took back: position and cash are already as before it.
+
+        Its market takes no purchases until the operator has looked.
+        """
+
     def on_order_done(self, client_order_id: str, status: str) -> None:
         """React to the end of an own order without (further) fills: CANCELED, EXPIRED, REJECTED, DENIED."""
 
@@ -123,6 +129,15 @@ class AnsweringStrategy(SendingStrategy):
         session.watch_holds()
         if session.failure.stopping:
             self.shutdown_system("stopped")
+
+    def on_order_fill_voided(self, event: Any) -> None:
+        """Book that a fill was taken back; the execution client has corrected gate and ledger."""
+        record = self._bt_record(event)
+        if record is None:
+            return
+        quantity = exact(event.voided_qty)
+        self.session.journal.voided(record, quantity, exact(event.last_px), event.ts_event)
+        self.on_fill_voided(record.ref.iid, quantity, exact(event.last_px))
 
     def _bt_done(self, event: Any, status: str, reason: str) -> None:
         record = self._bt_record(event)

@@ -141,6 +141,8 @@ def market(gate: Intake, d: Draft) -> str:
     if barred and not barred.isdisjoint(rules.labels):
         named = ",".join(sorted(barred & rules.labels))
         return d.fail("blacklist", named, "not listed", Code.BLACKLISTED)
+    if gate.barred and (void := gate.barred.get(rules.market_id)):
+        return d.fail("barred", void, "no void", Code.MARKET_BARRED)
     age, most = d.view.book_age_ns, gate.table.book_age_ns
     good = age <= most
     d.raw += ("market", "active", "active", True, "book_age_ns", age, most, good)

@@ -49,6 +49,7 @@ class Intake:
         self.throttle = Throttle(limits.rate)
         self.phase = FundPhase(limits.phases)
         self.stopped: dict[str, str] = {}
+        self.barred: dict[str, str] = {}
         self.budget: dict[str, int] = {}
         self._results: dict[str, list[int]] = {}
         self._rounds: dict[tuple[str, str], int] = {}
@@ -124,6 +125,7 @@ class Intake:
         self._advance(now_ns)
         self.governor.resume(now_ns)
         self.breaker.reset(now_ns)
+        self.barred.clear()
         for source in list(self.holds.sources):
             self.holds.put(source, TradingState.RUNNING, "operator", now_ns)
 
@@ -350,10 +352,15 @@ class Intake:
         self.book.confirm(trade_id)
 
     def on_fill_voided(self, trade_id: str, ts_ns: int = 0) -> bool:
-        """Undo a trade the venue voided; False when it is not known."""
+        """Undo a trade the venue voided; False when it is not known.
+
+        Its market takes no more purchases until the operator resumes: who failed once may fail again.
+        """
         self._advance(ts_ns)
         trade = self.book.void(trade_id)
         self._anomaly("VOIDED" if trade else "VOID_UNKNOWN", trade_id)
+        if trade is not None:
+            self.barred[trade.rules.market_id] = f"trade {trade_id} was taken back"
         return trade is not None
 
     # -- results ------------------------------------------------------------------------------------

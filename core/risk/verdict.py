@@ -44,6 +44,7 @@ class Code(StrEnum):
     BREAKER_OPEN = "BREAKER_OPEN"
     BREAKER_LIMIT = "BREAKER_LIMIT"
     BLACKLISTED = "BLACKLISTED"
+    MARKET_BARRED = "MARKET_BARRED"
     STALE_BOOK = "STALE_BOOK"
     COLLAR = "COLLAR"
     LIQUIDITY = "LIQUIDITY"
@@ -87,6 +88,7 @@ MENDS: dict[str, str] = {
     Code.BREAKER_OPEN: "wait until the time shown; the cool-down ends by itself",
     Code.BREAKER_LIMIT: "reduce arbitrage positions, or beta risk set breaker.total",
     Code.BLACKLISTED: "beta risk set blacklist, without this name",
+    Code.MARKET_BARRED: "compare positions and cash with the venue, then beta risk resume",
     Code.STALE_BOOK: "wait for a fresh book; check the feed",
     Code.COLLAR: "use a price nearer to the market, or beta risk set price.collar",
     Code.LIQUIDITY: "order at most what the book shows at this price",

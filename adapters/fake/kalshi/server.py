@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,28 +17,22 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from adapters.fake.faults import HTTP_FAULTS, FaultKind, FaultSchedule
 from adapters.fake.kalshi import wire
+from adapters.fake.kalshi.orders import OrderRoutes
 from adapters.fake.kalshi.stream import Streams
 from core.domain.clock import iso_from_ns
-from core.engine.paper.exchange import Exchange, FakeOrder, VenueRefusal
+from core.engine.paper.exchange import Exchange, VenueRefusal
 
 ROOT = "/trade-api/v2"
 MAX_SKEW_MS = 5_000
-TIF = {"good_till_canceled": "GTC", "immediate_or_cancel": "IOC", "fill_or_kill": "FOK"}
 HTTP_CODES = {
     "not_found": 404,
     "order_already_exists": 409,
     "market_inactive": 400,
     "insufficient_balance": 400,
+    "too_many_requests": 429,
 }
+COST, DELETE_COST, ORDER_READ_COST = 10.0, 2.0, 2.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def parse_units(text: object, decimals: int, code: str) -> int:
-    """Return a decimal string as integer units; refuses what is finer, negative or no number."""
-    whole, _, fraction = str(text).partition(".")
-    if not (whole + fraction).isdigit() or fraction[decimals:].strip("0"):
-        raise VenueRefusal(code, f"cannot read {text!r}")
-    return int(whole + fraction[:decimals].ljust(decimals, "0"))
 
 
 class Bucket:
@@ -97,6 +90,9 @@ class FakeKalshi:
         self.clock = clock
         self.read, self.write = Bucket(read_rate, 2 * read_rate), Bucket(write_rate, write_rate)
         self.streams = Streams(self)
+        self.orders = OrderRoutes(self)
+        self.archived_before_ns = 0
+        self.shard_cash: dict[int, int] = {}
         self.requests: list[tuple[int, str]] = []
         exchange.listeners.append(self.streams.on_exchange)
 
@@ -104,7 +100,8 @@ class FakeKalshi:
     def app(self) -> web.Application:
         """Return the aiohttp application."""
         app = web.Application(middlewares=[self._guard], client_max_size=1 << 20)
-        orders = f"{ROOT}/portfolio/events/orders"
+        orders, writes = f"{ROOT}/portfolio/events/orders", self.orders
+        groups = f"{ROOT}/portfolio/order_groups"
         app.add_routes(
             [
                 web.get(f"{ROOT}/exchange/status", self.get_status),
@@ -122,15 +119,20 @@ class FakeKalshi:
                 web.get(f"{ROOT}/portfolio/orders", self.get_orders),
                 web.get(f"{ROOT}/portfolio/orders/{{order_id}}", self.get_order),
                 web.get(f"{ROOT}/historical/cutoff", self.get_cutoff),
-                web.get(f"{ROOT}/historical/orders", self.get_no_orders),
-                web.get(f"{ROOT}/historical/fills", self.get_no_fills),
-                web.post(orders, self.create_order),
-                web.delete(orders, self.cancel_all),
-                web.post(f"{orders}/batched", self.create_batch),
-                web.delete(f"{orders}/batched", self.cancel_batch),
-                web.delete(f"{orders}/{{order_id}}", self.cancel_order),
-                web.post(f"{orders}/{{order_id}}/amend", self.amend_order),
-                web.post(f"{orders}/{{order_id}}/decrease", self.decrease_order),
+                web.get(f"{ROOT}/historical/orders", self.get_orders),
+                web.get(f"{ROOT}/historical/fills", self.get_fills),
+                web.post(orders, writes.create_order),
+                web.delete(orders, writes.cancel_all),
+                web.post(f"{orders}/batched", writes.create_batch),
+                web.delete(f"{orders}/batched", writes.cancel_batch),
+                web.delete(f"{orders}/{{order_id}}", writes.cancel_order),
+                web.post(f"{orders}/{{order_id}}/amend", writes.amend_order),
+                web.post(f"{orders}/{{order_id}}/decrease", writes.decrease_order),
+                web.post(f"{groups}/create", writes.create_group),
+                web.get(f"{groups}/{{group_id}}", writes.get_group),
+                web.delete(f"{groups}/{{group_id}}", writes.delete_group),
+                web.put(f"{groups}/{{group_id}}/trigger", writes.trigger_group),
+                web.put(f"{groups}/{{group_id}}/reset", writes.reset_group),
                 web.get("/trade-api/ws/v2", self.streams.handle),
             ]
         )
@@ -161,11 +163,19 @@ class FakeKalshi:
         try:
             response = await handler(request)
         except VenueRefusal as exc:
-            body = {"error": {"code": exc.code, "message": str(exc)}}
-            response = web.json_response(body, status=HTTP_CODES.get(exc.code, 400))
+            response = self._refused(exc)
         if fault is not None and fault.kind is FaultKind.DROP_RESPONSE:
             return self._hang_up(request)
         return response
+
+    @staticmethod
+    def _refused(exc: VenueRefusal) -> web.Response:
+        """Return the body of a refusal; too many requests has a shape of its own."""
+        status = HTTP_CODES.get(exc.code, 400)
+        error: object = {"code": exc.code, "message": str(exc)}
+        if status == 429:
+            error = "too many requests"
+        return web.json_response({"error": error}, status=status)
 
     def _hang_up(self, request: web.Request) -> web.Response:
         if request.transport is not None:
@@ -181,10 +191,18 @@ class FakeKalshi:
                 {"error": {"code": "unauthorized", "message": "bad signature"}}, status=401
             )
         bucket = self.read if request.method == "GET" else self.write
-        cost = 2.0 if request.method == "DELETE" else 10.0
-        if not stream and not bucket.take(cost):
-            return web.json_response({"error": "too many requests"}, status=429)
+        cost = DELETE_COST if request.method == "DELETE" else COST
+        if request.method == "GET" and request.path.startswith(f"{ROOT}/portfolio/orders/"):
+            cost = ORDER_READ_COST
+        batch = request.path.endswith("/batched")  # costs by its orders, once they are read
+        if not stream and not batch and not bucket.take(cost):
+            return self._refused(VenueRefusal("too_many_requests", ""))
         return None
+
+    def spend(self, cost: float) -> None:
+        """Take the write tokens of a batch whole, or refuse it whole."""
+        if not self.write.take(cost):
+            raise VenueRefusal("too_many_requests", "")
 
     def _signed(self, request: web.Request) -> bool:
         try:
@@ -227,11 +245,14 @@ class FakeKalshi:
         return web.json_response({"usage_tier": "basic", **sizes, "grants": []})
 
     async def get_costs(self, request: web.Request) -> web.Response:
-        """Costs that differ from the default of 10."""
-        path = "/portfolio/events/orders/{order_id}"
-        return web.json_response(
-            {"default_cost": 10, "endpoint_costs": [{"method": "DELETE", "path": path, "cost": 2}]}
-        )
+        """Costs that differ from the default of 10; those of a batch are for each of its orders."""
+        orders = "/portfolio/events/orders"
+        rows = [
+            {"method": "DELETE", "path": f"{orders}/{{order_id}}", "cost": DELETE_COST},
+            {"method": "DELETE", "path": f"{orders}/batched", "cost": DELETE_COST},
+            {"method": "GET", "path": "/portfolio/orders/{order_id}", "cost": ORDER_READ_COST},
+        ]
+        return web.json_response({"default_cost": COST, "endpoint_costs": rows})
 
     async def get_series(self, request: web.Request) -> web.Response:
         """Fee terms of a series."""
@@ -334,15 +355,22 @@ class FakeKalshi:
 
     # -- private reads ----------------------------------------------------------------------
     async def get_balance(self, request: web.Request) -> web.Response:
-        """Free cash: resting collateral is already taken out."""
-        free = self.exchange.account.cash - self.exchange.reserved()
+        """Free cash: resting collateral is already taken out, on each shard."""
+        free = self.exchange.account.cash - self.exchange.collateral()
+        shards = [
+            {"exchange_index": s, "balance": wire.money(v)} for s, v in self.shard_cash.items()
+        ]
+        first = free - sum(self.shard_cash.values())
         return web.json_response(
             {
                 "balance": free // 10_000,
                 "balance_dollars": wire.money(free),
                 "portfolio_value": 0,
                 "updated_ts": self.clock() // 1_000_000_000,
-                "balance_breakdown": [{"exchange_index": 0, "balance": wire.money(free)}],
+                "balance_breakdown": [
+                    {"exchange_index": 0, "balance": wire.money(first)},
+                    *shards,
+                ],
             }
         )
 
@@ -370,13 +398,17 @@ class FakeKalshi:
             {"market_positions": page, "event_positions": [], "cursor": cursor}
         )
 
+    def _old(self, ts_ns: int) -> bool:
+        return ts_ns < self.archived_before_ns
+
     async def get_fills(self, request: web.Request) -> web.Response:
-        """Own fills, newest first."""
-        q = request.query
+        """Own fills, newest first; the archive has those before the cutoff."""
+        q, archive = request.query, "/historical/" in request.path
         rows = [
             wire.fill_body(e)
             for e in reversed(self.exchange.executions)
-            if ("ticker" not in q or e.market in q["ticker"].split(","))
+            if self._old(e.ts_ns) == archive
+            and ("ticker" not in q or e.market in q["ticker"].split(","))
             and ("order_id" not in q or e.order_id == q["order_id"])
             and ("min_ts" not in q or e.ts_ns // 1_000_000_000 >= int(q["min_ts"]))
         ]
@@ -414,12 +446,13 @@ class FakeKalshi:
         return web.json_response({"settlements": page, "cursor": cursor})
 
     async def get_orders(self, request: web.Request) -> web.Response:
-        """Own orders, newest first."""
-        q = request.query
+        """Own orders, newest first; the archive has ended ones from before the cutoff."""
+        q, archive = request.query, "/historical/" in request.path
         rows = [
             wire.order_body(o)
             for o in reversed(list(self.exchange.orders.values()))
-            if ("status" not in q or o.status == q["status"])
+            if (o.status != "resting" and self._old(o.updated_ns)) == archive
+            and ("status" not in q or o.status == q["status"])
             and ("ticker" not in q or o.market == q["ticker"])
             and ("min_ts" not in q or o.created_ns // 1_000_000_000 >= int(q["min_ts"]))
         ]
@@ -429,166 +462,17 @@ class FakeKalshi:
     async def get_order(self, request: web.Request) -> web.Response:
         """One own order."""
         order = self.exchange.orders.get(request.match_info["order_id"])
-        if order is None:
+        if order is None or (order.status != "resting" and self._old(order.updated_ns)):
             raise VenueRefusal("not_found", "order not found")
         return web.json_response({"order": wire.order_body(order)})
 
     async def get_cutoff(self, request: web.Request) -> web.Response:
-        """Nothing has moved to the archive."""
+        """Before when own data is in the archive."""
         names = (
             "market_settled_ts",
             "trades_created_ts",
             "orders_updated_ts",
             "market_positions_last_updated_ts",
         )
-        return web.json_response(dict.fromkeys(names, "2020-01-01T00:00:00Z"))
-
-    async def get_no_orders(self, request: web.Request) -> web.Response:
-        """Return an empty archive of orders."""
-        return web.json_response({"orders": [], "cursor": ""})
-
-    async def get_no_fills(self, request: web.Request) -> web.Response:
-        """Return an empty archive of fills."""
-        return web.json_response({"fills": [], "cursor": ""})
-
-    # -- writes -----------------------------------------------------------------------------
-    async def _body(self, request: web.Request) -> dict[str, Any]:
-        try:
-            body = await request.json()
-        except json.JSONDecodeError:
-            raise VenueRefusal("bad_request", "body is not JSON") from None
-        if not isinstance(body, dict):
-            raise VenueRefusal("bad_request", "body is not an object")
-        return body
-
-    def _create(self, body: dict[str, Any]) -> dict[str, Any]:
-        tif = TIF.get(str(body.get("time_in_force")))
-        side = body.get("side")
-        if tif is None or side not in ("bid", "ask") or not body.get("self_trade_prevention_type"):
-            raise VenueRefusal(
-                "bad_request", "side, time_in_force and self_trade_prevention_type are required"
-            )
-        if body.get("expiration_time") and tif != "GTC":
-            raise VenueRefusal("invalid_order", "expiration_time needs good_till_canceled")
-        if body.get("reduce_only") and tif != "IOC":
-            raise VenueRefusal("invalid_order", "reduce_only needs immediate_or_cancel")
-        now = self.clock()
-        order = FakeOrder(
-            order_id="",
-            client_order_id=str(body.get("client_order_id", "")),
-            market=str(body.get("ticker", "")),
-            side=side,
-            outcome="YES",
-            price=parse_units(body.get("price"), 4, "invalid_price"),
-            quantity=parse_units(body.get("count"), 2, "invalid_order"),
-            tif=tif,
-            post_only=bool(body.get("post_only")),
-            created_ns=now,
-            expire_ns=int(body.get("expiration_time") or 0) * 1_000_000_000,
-        )
-        done = self.exchange.submit(order, now)
-        ack: dict[str, Any] = {
-            "order_id": done.order_id,
-            "client_order_id": done.client_order_id,
-            "fill_count": wire.count(done.filled),
-            "remaining_count": wire.count(done.left if done.status == "resting" else 0),
-            "ts_ms": now // 1_000_000,
-        }
-        if done.filled:
-            ack["average_fill_price"] = wire.price(done.cost // done.filled)
-            ack["average_fee_paid"] = wire.money(done.fees * 100 // done.filled)
-        return ack
-
-    async def create_order(self, request: web.Request) -> web.Response:
-        """Create one order."""
-        return web.json_response(self._create(await self._body(request)), status=201)
-
-    async def create_batch(self, request: web.Request) -> web.Response:
-        """Create several; each item answers for itself."""
-        rows = []
-        for item in (await self._body(request)).get("orders", []):
-            try:
-                rows.append(self._create(item))
-            except VenueRefusal as exc:
-                error = {"code": exc.code, "message": str(exc), "details": ""}
-                rows.append({"client_order_id": item.get("client_order_id", ""), "error": error})
-        return web.json_response({"orders": rows}, status=201)
-
-    def _cancel(self, order_id: str) -> dict[str, Any]:
-        before = self.exchange.orders.get(order_id)
-        left = before.left if before is not None else 0
-        order = self.exchange.cancel(order_id, self.clock())
-        return {
-            "order_id": order.order_id,
-            "client_order_id": order.client_order_id,
-            "reduced_by": wire.count(left),
-            "ts_ms": self.clock() // 1_000_000,
-        }
-
-    async def cancel_order(self, request: web.Request) -> web.Response:
-        """Cancel one order."""
-        return web.json_response(self._cancel(request.match_info["order_id"]))
-
-    async def cancel_batch(self, request: web.Request) -> web.Response:
-        """Cancel several."""
-        rows = []
-        for item in (await self._body(request)).get("orders", []):
-            try:
-                rows.append(self._cancel(str(item.get("order_id"))))
-            except VenueRefusal as exc:
-                error = {"code": exc.code, "message": str(exc)}
-                rows.append(
-                    {"order_id": item.get("order_id"), "reduced_by": "0.00", "error": error}
-                )
-        return web.json_response({"orders": rows})
-
-    async def cancel_all(self, request: web.Request) -> web.Response:
-        """Cancel every working order."""
-        rows = [self._cancel(o.order_id) for o in self.exchange.working()]
-        return web.json_response({"orders": rows})
-
-    async def amend_order(self, request: web.Request) -> web.Response:
-        """Change price or count (filled plus wanted)."""
-        body = await self._body(request)
-        order = self.exchange.amend(
-            request.match_info["order_id"],
-            parse_units(body.get("price"), 4, "invalid_price"),
-            parse_units(body.get("count"), 2, "invalid_order"),
-            self.clock(),
-        )
-        return web.json_response(
-            {
-                "order_id": order.order_id,
-                "client_order_id": order.client_order_id,
-                "remaining_count": wire.count(order.left),
-                "fill_count": wire.count(order.filled),
-                "ts_ms": self.clock() // 1_000_000,
-            }
-        )
-
-    async def decrease_order(self, request: web.Request) -> web.Response:
-        """Make an order smaller; it keeps its place."""
-        body = await self._body(request)
-        order = self.exchange.orders.get(request.match_info["order_id"])
-        if order is None or order.status != "resting":
-            raise VenueRefusal("not_found", "order not found")
-        if ("reduce_by" in body) == ("reduce_to" in body):
-            raise VenueRefusal("bad_request", "give reduce_by or reduce_to")
-        by = body.get("reduce_by")
-        left = (
-            order.left - parse_units(by, 2, "invalid_order")
-            if by is not None
-            else parse_units(body["reduce_to"], 2, "invalid_order")
-        )
-        if left <= 0:
-            self.exchange.cancel(order.order_id, self.clock())
-        else:
-            self.exchange.amend(order.order_id, order.price, order.filled + left, self.clock())
-        return web.json_response(
-            {
-                "order_id": order.order_id,
-                "client_order_id": order.client_order_id,
-                "remaining_count": wire.count(max(left, 0)),
-                "ts_ms": self.clock() // 1_000_000,
-            }
-        )
+        at = iso_from_ns(self.archived_before_ns) if self.archived_before_ns else ""
+        return web.json_response(dict.fromkeys(names, at or "2020-01-01T00:00:00Z"))

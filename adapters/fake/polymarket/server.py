@@ -32,7 +32,7 @@ WORDS = {
 PUBLIC = ("/time", "/version", "/ok", "/book", "/markets", "/events", "/v2/", "/api/", "/ws/", "/_")
 MAX_SKEW_S = 30
 HEARTBEAT_WINDOW_S = 10.0
-PAGE = 100
+PAGE, MAX_BATCH = 100, 15
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -112,6 +112,7 @@ class FakePolymarket:
                 web.get("/data/order/{order_id}", self.get_order),
                 web.get("/data/trades", self.get_trades),
                 web.post("/order", self.post_order),
+                web.post("/orders", self.post_orders),
                 web.delete("/order", self.delete_order),
                 web.delete("/orders", self.delete_orders),
                 web.delete("/cancel-all", self.delete_all),
@@ -208,7 +209,7 @@ class FakePolymarket:
             return None
         if self.restarting:
             return web.json_response({"error": "engine is restarting"}, status=425)
-        if self.blocked and request.method == "POST" and path == "/order":
+        if self.blocked and request.method == "POST" and path.startswith("/order"):
             return web.Response(text="<html>blocked</html>", status=403, content_type="text/html")
         if path.startswith("/auth/") and path != "/auth/ban-status/closed-only":
             needed = ("POLY_ADDRESS", "POLY_SIGNATURE", "POLY_TIMESTAMP", "POLY_NONCE")
@@ -418,13 +419,33 @@ class FakePolymarket:
             body = json.loads(raw)
         except json.JSONDecodeError:
             raise VenueRefusal("bad_request", "Invalid order payload") from None
+        return web.json_response(self._post(body))
+
+    async def post_orders(self, request: web.Request) -> web.Response:
+        """Take up to fifteen signed orders; a refused one is a success without an id, and says why."""
+        try:
+            bodies = json.loads(await self._private(request))
+        except json.JSONDecodeError:
+            raise VenueRefusal("bad_request", "Invalid order payload") from None
+        if not isinstance(bodies, list) or not 0 < len(bodies) <= MAX_BATCH:
+            raise VenueRefusal("bad_request", f"a batch has 1 to {MAX_BATCH} orders")
+        answers = []
+        for body in bodies:
+            try:
+                answers.append(self._post(body))
+            except VenueRefusal as exc:
+                words = WORDS.get(exc.code, str(exc))
+                answers.append({"success": True, "orderID": "", "errorMsg": words, "status": ""})
+        return web.json_response(answers)
+
+    def _post(self, body: dict[str, Any]) -> dict[str, Any]:
         now = self.clock()
         posted = read(body, self.infos, self.exchange, self.public_key, now)
         if self.delayed_s and posted.order.tif != "GTC":
             task = asyncio.create_task(self._later(posted))
             task.add_done_callback(lambda _: None)
-            return web.json_response(self._answer(posted, "delayed"))
-        return web.json_response(self._take(posted, now))
+            return self._answer(posted, "delayed")
+        return self._take(posted, now)
 
     async def _later(self, posted: Posted) -> None:
         await asyncio.sleep(self.delayed_s)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -129,13 +130,25 @@ class VenueClient(ReportHooks, ExecutionClient):
         self._begin(command.order)
 
     async def _submit_order_list(self, command: Any) -> None:
-        for init in command.order_inits:
-            order = self.cache.order(init.client_order_id)
-            if order is not None:
-                self._begin(order)
+        """Send the orders of a list together; one that may not leave holds up no other."""
+        found = [self.cache.order(init.client_order_id) for init in command.order_inits]
+        orders = [(o, a) for o in found if o is not None and (a := self._admit(o)) is not None]
+        if len(orders) == 1:
+            self._start(*orders[0])
+        elif orders:
+            self.create_task(self._send_list(orders), f"submit-list-{len(orders)}")
 
     def _begin(self, order: Any) -> None:
         """Check the approval and start the task that writes the intent and sends."""
+        admitted = self._admit(order)
+        if admitted is not None:
+            self._start(order, admitted)
+
+    def _start(self, order: Any, admitted: tuple[OrderIntent, Decimal]) -> None:
+        self.create_task(self._send(order, *admitted), f"submit-{order.client_order_id.value}")
+
+    def _admit(self, order: Any) -> tuple[OrderIntent, Decimal] | None:
+        """Use up the approval; return intent and limit, or None when the order was denied."""
         self._assert_thread()
         cid = order.client_order_id.value
         now = self.clock.timestamp_ns()
@@ -151,38 +164,62 @@ class VenueClient(ReportHooks, ExecutionClient):
             self.gate.on_done(cid)
             self.journal.denied(cid, f"{reason}: {exc}"[:300])
             self.generate_order_denied(order, str(reason))
-            return
+            return None
         self.generate_order_submitted(order)
         self.acks[cid] = asyncio.Event()
-        self.create_task(self._send(order, intent, approved.worst_price), f"submit-{cid}")
+        return intent, intent.price if intent.price is not None else approved.worst_price
 
-    async def _send(self, order: Any, intent: OrderIntent, worst: Decimal) -> None:
-        """Write the intent, send once, and say exactly what is known afterwards."""
-        cid = intent.client_order_id
+    async def _intend(self, order: Any, intent: OrderIntent) -> bool:
+        """Write the intent; without it on disk the order does not leave and trading halts."""
         try:
             await self.journal.intended(intent)
         except LedgerError as exc:
-            self.gate.on_done(cid)
+            self.gate.on_done(intent.client_order_id)
             self._reject(order, f"LEDGER: {exc.what}")
             self.context.halt(f"ledger: {exc.what}")
-            return
+            return False
         self.context.reached("intent-on-disk")
+        return True
+
+    async def _send(self, order: Any, intent: OrderIntent, price: Decimal) -> None:
+        """Write the intent, send once, and say exactly what is known afterwards."""
+        if not await self._intend(order, intent):
+            return
+        answer: VenueOrder | Exception
         try:
-            answer = await self.port.submit(
-                intent, intent.price if intent.price is not None else worst
-            )
-        except VenueRefused as exc:
-            post_only = "post" in exc.code and "only" in exc.code
-            # A post-only order that would have taken is no error of the venue or of ours.
-            self.gate.on_done(cid, rejected=not post_only)
-            self._reject(order, f"{exc.code}: {exc.what}", post_only=post_only)
+            answer = await self.port.submit(intent, price)
         except Exception as exc:
-            # A bug in a port after the bytes may have left is as unclear as a time-out.
-            why = exc.what if isinstance(exc, VenueUncertain) else f"{type(exc).__name__}: {exc}"
-            await self.unknowns.add(intent, why)
-        else:
+            answer = exc
+        await self._take_answer(order, intent, answer)
+
+    async def _send_list(self, orders: list[tuple[Any, tuple[OrderIntent, Decimal]]]) -> None:
+        """Write every intent, send those that are on disk together, and take each answer for itself."""
+        ready = [(o, i, p) for o, (i, p) in orders if await self._intend(o, i)]
+        answers: Sequence[VenueOrder | Exception]
+        try:
+            answers = await self.port.submit_many([(i, p) for _, i, p in ready])
+        except Exception as exc:
+            answers = [exc] * len(ready)
+        for (order, intent, _), answer in zip(ready, answers, strict=True):
+            await self._take_answer(order, intent, answer)
+
+    async def _take_answer(
+        self, order: Any, intent: OrderIntent, answer: VenueOrder | Exception
+    ) -> None:
+        """Book what a venue said to an order: there, a clear no, or unknown."""
+        cid = intent.client_order_id
+        if isinstance(answer, VenueOrder):
             self.context.reached("order-answered")
             self.on_order(answer)
+        elif isinstance(answer, VenueRefused):
+            post_only = "post" in answer.code and "only" in answer.code
+            # A post-only order that would have taken is no error of the venue or of ours.
+            self.gate.on_done(cid, rejected=not post_only)
+            self._reject(order, f"{answer.code}: {answer.what}", post_only=post_only)
+        elif isinstance(answer, VenueUncertain):
+            await self.unknowns.add(intent, answer.what)
+        else:  # a bug in a port after the bytes may have left is as unclear as a time-out
+            await self.unknowns.add(intent, f"{type(answer).__name__}: {answer}")
 
     def _reject(self, order: Any, reason: str, post_only: bool = False) -> None:
         cid = order.client_order_id.value
@@ -207,6 +244,30 @@ class VenueClient(ReportHooks, ExecutionClient):
             self.create_task(
                 self._cancel(order.client_order_id), f"cancel-{order.client_order_id.value}"
             )
+
+    async def _batch_cancel_orders(self, command: Any) -> None:
+        self._assert_thread()
+        ids = [c.client_order_id for c in command.cancels]
+        self.create_task(self._cancel_many(ids), f"cancel-{len(ids)}")
+
+    async def _cancel_many(self, ids: Sequence[ClientOrderId]) -> None:
+        """Cancel what works in as few requests as the venue allows; what is unclear goes one by one."""
+        known = {i.value: o for i in ids if (o := self.venue_orders.get(i.value)) is not None}
+        ready = {c: o for c, o in known.items() if c not in self._ended and c not in self.acks}
+        left: dict[str, VenueRefused | VenueUncertain] = {}
+        if ready:
+            left = await self.port.cancel_many(
+                [(o.venue_order_id, o.instrument_id) for o in ready.values()]
+            )
+        for client_order_id in ids:
+            cid = client_order_id.value
+            if cid not in ready:
+                self.create_task(self._cancel(client_order_id), f"cancel-{cid}")
+                continue
+            await self.unknowns.settle(cid, ready[cid].instrument_id, lost_cancel=True)
+            refused = left.get(ready[cid].venue_order_id)
+            if isinstance(refused, VenueRefused):
+                self._cancel_rejected(client_order_id, refused.code)
 
     async def _cancel(self, client_order_id: ClientOrderId) -> None:
         """Cancel once the venue id is known; a refusal that means "not working" is looked up, not believed."""

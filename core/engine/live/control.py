@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 from core.domain.errors import LedgerError, VenueError
+from core.engine.live.port import VenuePort
 from core.ledger import Ledger
 from core.risk import command
 from core.risk.gate import Gate
@@ -18,7 +19,6 @@ from core.risk.states import TradingState
 
 POLL_S = 0.05
 TICK_S = 1.0
-STOPPED = (TradingState.HALTED, TradingState.LIQUIDATING)
 
 
 def limits_in_force(directory: Path, profile: str, now_ns: int) -> Limits:
@@ -50,8 +50,9 @@ class RiskWatch:
 
     Parameters
     ----------
-    cancel_everything : callable
-        Cancels all working orders at the venue; called once whenever trading is halted or liquidated.
+    port : VenuePort
+        Whose kill switch is engaged while trading is halted. Liquidation needs orders, so then it is released and
+        everything that works is cancelled.
     liquidate : callable
         Sells everything that is held; called once when liquidation begins.
     """
@@ -61,12 +62,13 @@ class RiskWatch:
         gate: Gate,
         directory: Path,
         ledger: Ledger,
-        cancel_everything: Callable[[], Awaitable[list[str]]],
+        port: VenuePort,
         liquidate: Callable[[], None],
     ) -> None:
         self.gate, self.ledger = gate, ledger
         self.file = RiskFile(directory)
-        self._cancel, self._liquidate = cancel_everything, liquidate
+        self._port, self._liquidate = port, liquidate
+        self._engaged = False
         self._resume = command.restore(gate, self.file.read(), time.time_ns())
         self._state = TradingState.RUNNING
 
@@ -98,11 +100,22 @@ class RiskWatch:
         state = self.gate.holds.state
         if state is self._state:
             return
+        try:
+            await self._at_the_venue(state)
+        except VenueError:
+            return  # tried again at the next look
         self._state = state
-        if state in STOPPED:
-            try:
-                await self._cancel()
-            except VenueError:
-                self._state = TradingState.RUNNING  # try again at the next look
         if state is TradingState.LIQUIDATING:
             self._liquidate()
+
+    async def _at_the_venue(self, state: TradingState) -> None:
+        """Bring the venue in line with a state; repeating it does no harm."""
+        if state is TradingState.HALTED:
+            self._engaged = True
+            await self._port.engage_kill_switch()
+            return
+        if self._engaged:
+            await self._port.release_kill_switch()
+            self._engaged = False
+        if state is TradingState.LIQUIDATING:
+            await self._port.cancel_everything()

@@ -193,9 +193,7 @@ class Node:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self.stop)
-        watch = RiskWatch(
-            self.gate, self.spec.home / "risk", self.ledger, port.cancel_everything, self._liquidate
-        )
+        watch = RiskWatch(self.gate, self.spec.home / "risk", self.ledger, port, self._liquidate)
         status = asyncio.create_task(self._report(port))
         watching = asyncio.create_task(watch.run())
         reason = await self._until_stopped(run)

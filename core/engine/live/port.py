@@ -7,12 +7,14 @@ clear no: nothing happened) or raises `VenueUncertain` (it may have happened). N
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
 from core.domain.decision import OrderIntent
+from core.domain.errors import VenueRefused, VenueUncertain
 from core.domain.fees import Role, Side
 
 
@@ -98,6 +100,10 @@ class VenueVoid:
     reason: str
 
 
+#: What a venue said to one item of a batch.
+BatchAnswer = VenueOrder | VenueRefused | VenueUncertain
+
+
 class VenueNews(Protocol):
     """Where a port reports what it hears. Called on the event-loop thread, in the order it was heard."""
 
@@ -138,8 +144,18 @@ class VenuePort(Protocol):
         """Send one order once. `price` is the limit, or the protection price of a market order."""
         ...
 
+    async def submit_many(self, orders: Sequence[tuple[OrderIntent, Decimal]]) -> list[BatchAnswer]:
+        """Send several orders once, in as few requests as the venue allows; answer each, in order."""
+        ...
+
     async def cancel(self, venue_order_id: str, instrument_id: str) -> None:
         """Cancel one order. A refusal with status 404 means it is not working (filled, gone or unknown)."""
+
+    async def cancel_many(
+        self, orders: Sequence[tuple[str, str]]
+    ) -> dict[str, VenueRefused | VenueUncertain]:
+        """Cancel (venue order id, instrument id) pairs; return those that were not cancelled, and why."""
+        ...
 
     async def modify(self, order: VenueOrder, quantity: Decimal, price: Decimal) -> VenueOrder:
         """Change an order; ports without amend refuse with code ``"no_amend"``."""
@@ -173,3 +189,10 @@ class VenuePort(Protocol):
     async def cancel_everything(self) -> list[str]:
         """Cancel all working orders at the venue, known to us or not; return ids that are still there."""
         ...
+
+    async def engage_kill_switch(self) -> list[str]:
+        """Cancel everything and let the venue refuse new orders where it can; return ids that are still there."""
+        ...
+
+    async def release_kill_switch(self) -> None:
+        """Let the venue take orders again."""

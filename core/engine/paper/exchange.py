@@ -179,11 +179,14 @@ class Exchange:
             raise VenueRefusal("insufficient_balance", "not enough balance / allowance")
         return market
 
-    def _need(self, order: FakeOrder, promised: int) -> int:
-        """Return collateral and worst fee of what is left of `order`."""
-        cost = self.account.need(
+    def _cost(self, order: FakeOrder, promised: int) -> int:
+        """Return collateral of what is left of `order`."""
+        return self.account.need(
             order.market, order.side, order.price, order.left, order.outcome, promised
         )
+
+    def _worst_fee(self, order: FakeOrder) -> int:
+        """Return the largest fee that what is left of `order` can cost."""
         schedule = self.markets[order.market].fees
         own = order.price if order.outcome == "YES" else PRICE_UNIT - order.price
         worst = self.fee_book.worst_case(
@@ -192,17 +195,25 @@ class Exchange:
             Decimal(order.left) / QUANTITY_UNIT,
             order.created_ns,
         )
-        return cost + int(worst * MICRO)
+        return int(worst * MICRO)
 
-    def _reserved(self, orders: list[FakeOrder]) -> int:
-        """Return micro-dollars promised to `orders`; each share of the position covers one of them."""
+    def _collateral(self, orders: list[FakeOrder]) -> int:
+        """Return micro-dollars that `orders` lock; each share of the position covers one of them."""
         promised: dict[tuple[str, BookSide], int] = {}
         total = 0
         for order in orders:
             key = (order.market, order.side)
-            total += self._need(order, promised.get(key, 0))
+            total += self._cost(order, promised.get(key, 0))
             promised[key] = promised.get(key, 0) + order.left
         return total
+
+    def _reserved(self, orders: list[FakeOrder]) -> int:
+        """Return micro-dollars promised to `orders`, worst fees included."""
+        return self._collateral(orders) + sum(self._worst_fee(o) for o in orders)
+
+    def collateral(self) -> int:
+        """Return micro-dollars locked by working orders, fees left out: a fee is taken when it falls due."""
+        return self._collateral(self.working())
 
     def reserved(self) -> int:
         """Return micro-dollars promised to working orders."""
@@ -225,15 +236,20 @@ class Exchange:
         self._tell("order", order)
         return order
 
-    def amend(self, order_id: str, price: int, quantity: int, now_ns: int) -> FakeOrder:
-        """Change price or total quantity; only a pure decrease keeps the place in the queue."""
+    def amend(
+        self, order_id: str, price: int, quantity: int, now_ns: int, *, on_grid: bool = True
+    ) -> FakeOrder:
+        """Change price or total quantity; only a pure decrease keeps the place in the queue.
+
+        `on_grid` False is a decrease by itself: it names no price, so a changed grid does not matter.
+        """
         order = self.orders.get(order_id)
         if order is None or order.status != "resting":
             raise VenueRefusal("not_found", "order not found")
         market = self.markets[order.market]
         if quantity <= order.filled:
             raise VenueRefusal("invalid_order", "count is below what is filled")
-        if not 0 < price < PRICE_UNIT or price % market.tick:
+        if on_grid and (not 0 < price < PRICE_UNIT or price % market.tick):
             raise VenueRefusal("invalid_price", "price is not on the grid")
         if price == order.price and quantity <= order.quantity:
             market.book.resting[order_id].left -= order.quantity - quantity

@@ -7,7 +7,7 @@ orders and settlement take the same path.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from core.domain.decision import OrderIntent, TimeInForce
@@ -16,6 +16,7 @@ from core.domain.fees import FeeBook, Role, Side
 from core.domain.market import Market, MarketStatus
 from core.domain.money import ONE
 from core.engine.live.port import (
+    BatchAnswer,
     VenueCash,
     VenueFill,
     VenueNews,
@@ -81,6 +82,7 @@ class PaperPort:
         self._written = len(self.exchange.executions)
         self.exchange.listeners.append(self._heard)
         self._timer: asyncio.Task[None] | None = None
+        self._killed = False
 
     # -- markets and their books --------------------------------------------------------------
     def on_market(self, market: Market) -> None:
@@ -182,8 +184,25 @@ class PaperPort:
 
     async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
         """Match after the latency, in the order of arrival."""
-        market_id, outcome = self._where(intent.instrument_id)
+        self._where(intent.instrument_id)
         await asyncio.sleep(self.latency_s)
+        return self._submit(intent, price)
+
+    async def submit_many(self, orders: Sequence[tuple[OrderIntent, Decimal]]) -> list[BatchAnswer]:
+        """Match several after one latency, in their order."""
+        await asyncio.sleep(self.latency_s)
+        out: list[BatchAnswer] = []
+        for intent, price in orders:
+            try:
+                out.append(self._submit(intent, price))
+            except VenueRefused as exc:
+                out.append(exc)
+        return out
+
+    def _submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
+        if self._killed:
+            raise VenueRefused("kill_switch", "the paper venue takes no orders while halted", 400)
+        market_id, outcome = self._where(intent.instrument_id)
         buys = intent.side is Side.BUY
         yes_price = price if outcome == "YES" else ONE - price
         now = self.clock()
@@ -212,6 +231,22 @@ class PaperPort:
     async def cancel(self, venue_order_id: str, instrument_id: str) -> None:
         """Cancel after the latency."""
         await asyncio.sleep(self.latency_s)
+        self._cancel(venue_order_id)
+
+    async def cancel_many(
+        self, orders: Sequence[tuple[str, str]]
+    ) -> dict[str, VenueRefused | VenueUncertain]:
+        """Cancel several after one latency."""
+        await asyncio.sleep(self.latency_s)
+        left: dict[str, VenueRefused | VenueUncertain] = {}
+        for venue_order_id, _ in orders:
+            try:
+                self._cancel(venue_order_id)
+            except VenueRefused as exc:
+                left[venue_order_id] = exc
+        return left
+
+    def _cancel(self, venue_order_id: str) -> None:
         try:
             self.exchange.cancel(venue_order_id, self.clock())
         except VenueRefusal as exc:
@@ -302,6 +337,15 @@ class PaperPort:
             self.exchange.cancel(order.order_id, self.clock(), "operator")
         self._save()
         return []
+
+    async def engage_kill_switch(self) -> list[str]:
+        """Cancel all working orders and refuse new ones, also those already on their way."""
+        self._killed = True
+        return await self.cancel_everything()
+
+    async def release_kill_switch(self) -> None:
+        """Take orders again."""
+        self._killed = False
 
     # -- truth to news ----------------------------------------------------------------------
     def _where(self, instrument_id: str) -> tuple[str, str]:

@@ -114,6 +114,8 @@ class GateMachine(RuleBasedStateMachine):
             codes.add(Code.REDUCE_ONLY)
         if any(i in m.payouts for i in (iid, opposite_of(iid))):
             codes.add(Code.MARKET_CLOSED)
+        if buy and iid in m.barred:
+            codes.add(Code.MARKET_BARRED)
         reach = max(at * D("0.05"), D("0.02"))
         if (buy and price > at + reach) or (not buy and price < at - reach):
             codes.add(Code.COLLAR)
@@ -482,6 +484,7 @@ class GateMachine(RuleBasedStateMachine):
     @rule()
     def operator_resumes(self) -> None:
         self.gate.on_resume(self.now)
+        self.model.barred.clear()
         self.halted = TradingState.RUNNING
 
     # -- invariants -----------------------------------------------------------------------------------

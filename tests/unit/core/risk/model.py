@@ -106,6 +106,7 @@ class Model:
     marks: dict[str, Decimal] = field(default_factory=dict)
     payouts: dict[str, Decimal] = field(default_factory=dict)
     withheld: dict[str, Decimal] = field(default_factory=dict)
+    barred: set[str] = field(default_factory=set)
 
     def held(self, iid: str) -> Decimal:
         return sum((p.quantity for (_, i), p in self.positions.items() if i == iid), D(0))
@@ -208,6 +209,7 @@ class Model:
         owed = self.owed.pop(trade, None)
         self.withheld.pop(trade, None)
         fill.provisional = False
+        self.barred |= {fill.iid, opposite_of(fill.iid)}
         venue = venue_of(fill.iid)
         self.cash[venue] -= fill.cash
         if fill.iid in self.payouts:

@@ -317,3 +317,16 @@ def test_review_reads_no_clock(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     assert desk.gate.review(intent, MarketView(10, bid=D("0.39"), ask=D("0.40"))).approved
     other = replace(intent, client_order_id="X", side=Side.SELL, quantity=Decimal(1))
     assert not desk.gate.review(other, MarketView(10)).approved
+
+
+def test_a_market_whose_trade_was_taken_back_takes_no_purchase_until_the_operator_resumes(
+    desk: Desk,
+):
+    assert desk.send(PYES, "BUY", "10", "0.40").approved
+    desk.fill("O-1", "10", "0.40", provisional=True)
+    assert desk.gate.on_fill_voided("T-2")
+    for iid in (PYES, PNO):
+        refused(desk.send(iid, "BUY", "10", "0.40"), Code.MARKET_BARRED)
+    assert desk.send(KYES, "BUY", "1", "0.40").approved
+    desk.gate.on_resume(20)
+    assert desk.send(PYES, "BUY", "10", "0.40").approved
