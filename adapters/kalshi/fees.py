@@ -7,14 +7,28 @@ from decimal import Decimal
 
 from adapters.fee_input import require_probability, require_size, widest_variance
 from adapters.kalshi.rounding import CENT, CENTICENT, RoundedFill, round_fill
-from adapters.kalshi.rules import CENT_PER_ORDER, CENTICENT_DIRECT, rate_of, rule_at
+from adapters.kalshi.rules import (
+    CENT_PER_ORDER,
+    CENTICENT_DIRECT,
+    CENTICENT_FROM_NS,
+    rate_of,
+    rule_at,
+)
 from adapters.order_totals import OrderTotals
+from core.domain.clock import NS_PER_HOUR
 from core.domain.errors import FeeError
 from core.domain.fees import FeeCharge, FeeFill, FeeSchedule, Role, RuleSpan, Side
 from core.domain.money import ONE, ZERO, ceil_to
 
 #: Contracts trade in hundredths, so a fill is at least this large.
 LOT = Decimal("0.01")
+#: Charges that are remembered before they are worked out anew.
+REMEMBERED = 65_536
+#: Schedules whose charges are remembered.
+SCHEDULES = 4_096
+
+#: What a charge hangs on beside its schedule: side, role, price, quantity, what its order remembers, hour.
+Terms = tuple[Side, Role, Decimal, Decimal, Decimal, int]
 
 
 class KalshiFeeBook:
@@ -37,6 +51,7 @@ class KalshiFeeBook:
         self.direct_member = direct_member
         self._cents = OrderTotals(CENT)
         self._accumulators: dict[str, Decimal] = {}
+        self._known: dict[int, tuple[FeeSchedule, dict[Terms, tuple[FeeCharge, Decimal]]]] = {}
 
     def charge(self, schedule: FeeSchedule, fill: FeeFill) -> FeeCharge:
         """Charge `fill` and update its order's running total or accumulator.
@@ -46,17 +61,48 @@ class KalshiFeeBook:
         FeeError
             For a fee type that is not modelled, or a price or size that is not valid.
         """
-        raw, rule = self._raw(schedule, fill)
-        name = rule_name(rule, schedule)
-        if rule is CENT_PER_ORDER:
-            fee = self._cents.add(fill.order_id, raw)
-            return FeeCharge(fee, name, trade_fee=raw, rounding=fee - raw)
-        parts = self._round(fill, raw, self._accumulators.get(fill.order_id, ZERO), schedule)
-        if parts.accumulator:
-            self._accumulators[fill.order_id] = parts.accumulator
-        else:
-            self._accumulators.pop(fill.order_id, None)
-        return FeeCharge(parts.fee, name, parts.trade_fee, parts.rounding, parts.rebate)
+        order_id = fill.order_id
+        if fill.ts_ns < CENTICENT_FROM_NS:
+            raw, rule = self._raw(schedule, fill)
+            fee = self._cents.add(order_id, raw)
+            return FeeCharge(fee, rule_name(rule, schedule), trade_fee=raw, rounding=fee - raw)
+        accumulators = self._accumulators
+        charge, accumulator = self._charged(schedule, fill, accumulators.get(order_id, ZERO))
+        if accumulator:
+            accumulators[order_id] = accumulator
+        elif order_id in accumulators:
+            del accumulators[order_id]
+        return charge
+
+    def _charged(
+        self, schedule: FeeSchedule, fill: FeeFill, accumulator: Decimal
+    ) -> tuple[FeeCharge, Decimal]:
+        """Return the charge of a fill since 2026-03-09 and the accumulator that its order carries on.
+
+        Remembered: a market has few prices and a strategy few sizes. Rules change on the hour, never
+        within; a waiver may end at any moment, so a schedule with one is worked out each time.
+        """
+        known = self._known.get(id(schedule))
+        if known is None:
+            if len(self._known) >= SCHEDULES:
+                self._known.clear()
+            known = self._known[id(schedule)] = (schedule, {})  # kept, so that its id stays its own
+        memory = known[1]
+        hour = fill.ts_ns // NS_PER_HOUR
+        terms = (fill.side, fill.role, fill.price, fill.quantity, accumulator, hour)
+        found = memory.get(terms)
+        if found is None:
+            raw, rule = self._raw(schedule, fill)
+            parts = self._round(fill, raw, accumulator, schedule)
+            name = rule_name(rule, schedule)
+            charge = FeeCharge(parts.fee, name, parts.trade_fee, parts.rounding, parts.rebate)
+            found = charge, parts.accumulator
+            if schedule.waiver_until_ns:
+                return found
+            if len(memory) >= REMEMBERED:
+                memory.clear()
+            memory[terms] = found
+        return found
 
     def estimate(self, schedule: FeeSchedule, fill: FeeFill) -> FeeCharge:
         """Return the charge of `fill` as the first fill of its order; no state changes."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from core.domain.errors import UsageError
 
 NS_PER_SECOND = 1_000_000_000
+NS_PER_HOUR = 3_600 * NS_PER_SECOND
 NS_PER_DAY = 86_400 * NS_PER_SECOND
 
 

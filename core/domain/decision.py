@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+import msgspec
+
 from core.domain.errors import SignalError
 from core.domain.fees import Side
 from core.domain.money import ONE, ZERO
@@ -93,8 +95,7 @@ class Proposal:
     forecast_seq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class OrderIntent:
+class OrderIntent(msgspec.Struct, frozen=True, gc=False):
     """An order as the gate sees it: complete, venue-neutral, immutable.
 
     Attributes

@@ -11,6 +11,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from core.domain.money import ONE, ZERO
 
 
@@ -63,8 +65,7 @@ class FeeSchedule:
     waiver_until_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FeeFill:
+class FeeFill(msgspec.Struct, frozen=True, gc=False):
     """One execution to be charged. `price` and `quantity` are of the outcome traded."""
 
     order_id: str
@@ -75,8 +76,7 @@ class FeeFill:
     ts_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class FeeCharge:
+class FeeCharge(msgspec.Struct, frozen=True, gc=False):
     """The exact charge of one fill.
 
     Attributes

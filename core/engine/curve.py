@@ -48,7 +48,7 @@ class PriceSampler:
     def __init__(self, iid: str, limit: int = MAX_PRICE_POINTS) -> None:
         self.iid = iid
         self._limit = limit
-        self._points: list[tuple[int, float, float]] = []
+        self._points: list[tuple[int, Decimal | float, Decimal | float]] = []
         self._skip = 1
         self._count = 0
 
@@ -57,11 +57,7 @@ class PriceSampler:
         self._count += 1
         if self._count % self._skip:
             return
-        point = (
-            ts_ns,
-            math.nan if bid is None else float(bid),
-            math.nan if ask is None else float(ask),
-        )
+        point = (ts_ns, math.nan if bid is None else bid, math.nan if ask is None else ask)
         points = self._points
         if points and points[-1][0] == ts_ns:
             points[-1] = point
@@ -74,6 +70,6 @@ class PriceSampler:
     def series(self) -> PriceSeries:
         """Return the points as arrays."""
         ts = np.array([p[0] for p in self._points], dtype=np.int64)
-        bid = np.array([p[1] for p in self._points], dtype=np.float64)
-        ask = np.array([p[2] for p in self._points], dtype=np.float64)
+        bid = np.array([float(p[1]) for p in self._points], dtype=np.float64)
+        ask = np.array([float(p[2]) for p in self._points], dtype=np.float64)
         return PriceSeries(self.iid, ts, bid, ask)

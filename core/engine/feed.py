@@ -101,12 +101,15 @@ class Feed(DataActor):
         self._trades: dict[Any, list[Delivery]] = {}
         self._bars: dict[Any, list[Delivery]] = {}
         self._watched: set[tuple[str, Any]] = set()
-        self._wakes: set[int] = set()
+        self._wakes: dict[int, str] = {}
+        self._idle: list[str] = []
+        self._time: Any = None
 
     def on_start(self) -> None:
         """Subscribe to settlements and states, start the grid, hand the clock to the session."""
         session = self.session
-        session.attach(self.clock, self.cache)
+        self._time = self.clock
+        session.attach(self._time, self.cache)
         session.feed = self
         session.wake = self.wake
         session.liquidity.watch = self._observe
@@ -149,12 +152,17 @@ class Feed(DataActor):
         An order on its way is otherwise only matched at the next data event, against a book that may
         be seconds younger than its arrival.
         """
-        if ts_ns not in self._wakes:
-            self._wakes.add(ts_ns)
-            self.clock.set_time_alert_ns(f"wake-{ts_ns}", ts_ns, self._awake)
+        if ts_ns in self._wakes:
+            return
+        # Names are used again: the engine keeps every name it has seen for ever.
+        name = self._idle.pop() if self._idle else f"wake-{len(self._wakes)}"
+        self._wakes[ts_ns] = name
+        self._time.set_time_alert_ns(name, ts_ns, self._awake)
 
     def _awake(self, event: Any) -> None:
-        self._wakes.discard(event.ts_event)
+        name = self._wakes.pop(event.ts_event, None)
+        if name is not None:
+            self._idle.append(name)
         if self.session.failure.stopping:
             self.shutdown_system("stopped")
 

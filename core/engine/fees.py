@@ -12,14 +12,14 @@ hang on that call:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from nautilus_trader.execution import FeeModel
 from nautilus_trader.model import LiquiditySide, Money, OrderSide
 
+from core.domain.decision import OrderIntent
 from core.domain.errors import FeeError
 from core.domain.fees import FeeBook, FeeCharge, FeeFill, Role, Side
 from core.domain.money import ZERO
@@ -44,6 +44,13 @@ class Charged(NamedTuple):
     quantity: Decimal
 
 
+class Sent(Protocol):
+    """An order of ours on its way."""
+
+    intent: OrderIntent
+    ref: InstrumentRef
+
+
 class VenueFeeModel(FeeModel):
     """Charges one venue's fills.
 
@@ -61,6 +68,11 @@ class VenueFeeModel(FeeModel):
         Simulated time.
     failure : Failure
         Where an error is kept: an exception would leave the order submitted for ever.
+
+    Attributes
+    ----------
+    sent : mapping
+        Our own orders by client order id: what the engine's order would have to be asked for.
     """
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> VenueFeeModel:
@@ -83,7 +95,8 @@ class VenueFeeModel(FeeModel):
         self.fees = fees
         self.merges = merges
         self.on_trade: Callable[[InstrumentRef, FeeFill], None] | None = None
-        self.pending: dict[str, deque[Charged]] = {}
+        self.pending: dict[str, list[Charged]] = {}
+        self.sent: Mapping[str, Sent] = {}
         self._references = references
         self._now_ns = now_ns
         self._failure = failure
@@ -106,27 +119,35 @@ class VenueFeeModel(FeeModel):
         return found
 
     def _paid(self, order: Any, quantity: Decimal, price: Decimal) -> Decimal:
-        ref = self._references.by_native[order.instrument_id]
-        order_id, strategy_id = order.client_order_id.value, order.strategy_id.value
-        if order_id.startswith(SETTLEMENT_PREFIX):
-            if self.merges is None:
-                return ZERO
-            return self.merges.settle(strategy_id, ref, quantity) * price
-        buy = order.side == OrderSide.BUY
+        order_id = order.client_order_id.value
+        sent = self.sent.get(order_id)
+        if sent is not None:
+            intent, ref = sent.intent, sent.ref
+            strategy_id, side = intent.strategy_id, intent.side
+        else:
+            ref = self._references.by_native[order.instrument_id]
+            strategy_id = order.strategy_id.value
+            if order_id.startswith(SETTLEMENT_PREFIX):
+                if self.merges is None:
+                    return ZERO
+                return self.merges.settle(strategy_id, ref, quantity) * price
+            side = Side.BUY if order.side == OrderSide.BUY else Side.SELL
         role = Role.MAKER if order.liquidity_side == LiquiditySide.MAKER else Role.TAKER
-        fill = FeeFill(
-            order_id, Side.BUY if buy else Side.SELL, role, price, quantity, self._now_ns()
-        )
+        fill = FeeFill(order_id, side, role, price, quantity, self._now_ns())
         charge = self.fees.charge(ref.market.fees, fill)
         if self.on_trade is not None:
             self.on_trade(ref, fill)
         merged = ZERO
         if self.merges is not None:
-            merged = self.merges.fill(strategy_id, ref, quantity if buy else -quantity)
-        self.pending.setdefault(order_id, deque()).append(
-            Charged(charge, merged, fill.side, role, price, quantity)
-        )
-        return charge.fee - merged
+            delta = quantity if side is Side.BUY else -quantity
+            merged = self.merges.fill(strategy_id, ref, delta)
+        charged = Charged(charge, merged, side, role, price, quantity)
+        waiting = self.pending.get(order_id)
+        if waiting is None:
+            self.pending[order_id] = [charged]
+        else:
+            waiting.append(charged)
+        return charge.fee - merged if merged else charge.fee
 
     def take(self, order_id: str) -> Charged:
         """Return the decision for the next fill event of an order.
@@ -139,7 +160,7 @@ class VenueFeeModel(FeeModel):
         waiting = self.pending.get(order_id)
         if not waiting:
             raise FeeError("the engine reported a fill that no fee was asked for", order_id)
-        out = waiting.popleft()
+        out = waiting.pop(0)
         if not waiting:
             del self.pending[order_id]
         return out

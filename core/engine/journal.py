@@ -6,14 +6,14 @@ came from: snapshot and proposal -> verdict -> intent -> order events -> fills -
 
 from __future__ import annotations
 
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 
 from core.domain.decision import Forecast, OrderIntent, Proposal, Verdict
 from core.domain.fees import Side
 from core.domain.money import ZERO
-from core.engine.decision_hash import DecisionHash, Part, number
+from core.engine.decision_hash import DecisionHash, number
 from core.engine.references import InstrumentRef
 from core.engine.results import FillRow, ForecastRow, OrderRow, SettlementRow
 from core.ledger import Ledger, kinds
@@ -169,7 +169,7 @@ class Journal:
     def refusal(self, intent: OrderIntent, code: str, verdict: Verdict | None) -> None:
         """Keep a refused intent."""
         self.refusals[code] = self.refusals.get(code, 0) + 1
-        self.hash.add("refused", code, *_parts(intent))
+        self.hash.add("refused", code, intent)
         self._refused += 1
         if self._refused <= MAX_REFUSALS:
             self.arrivals.append(
@@ -204,7 +204,7 @@ class Journal:
         intent = record.intent
         self.orders[intent.client_order_id] = record
         self.arrivals.append(record)
-        self.hash.add("order", *_parts(intent))
+        self.hash.add("order", intent)
         if self.ledger is None or verdict is None:
             return
         now = intent.ts_ns
@@ -227,13 +227,16 @@ class Journal:
     # -- what became of it ------------------------------------------------------------------
     def event(self, record: OrderRecord, status: str, ts_ns: int, reason: str = "") -> None:
         """Keep a change of an order that is not a fill."""
+        order_id = record.intent.client_order_id
         record.status = status
         if reason:
             record.code = reason
-        self.hash.add(status, ts_ns, record.intent.client_order_id, reason)
+        self.hash.add(status, ts_ns, order_id, reason)
+        if self.ledger is None:
+            return
         kind = _EVENT_KINDS.get(status)
-        if self.ledger is not None and kind is not None:
-            row = kind(client_order_id=record.intent.client_order_id, reason=reason)
+        if kind is not None:
+            row = kind(client_order_id=order_id, reason=reason)
             parents = (record.row_seq,) if record.row_seq else ()
             seq = self.ledger.append(row, ts_event=ts_ns, parents=parents)
             if status == "ACCEPTED":
@@ -241,7 +244,7 @@ class Journal:
 
     def modifying(self, record: OrderRecord, intent: OrderIntent) -> None:
         """Keep an approved change that is about to be sent."""
-        self.hash.add("modify", *_parts(intent))
+        self.hash.add("modify", intent)
         if self.ledger is not None:
             row = kinds.OrderModified(
                 client_order_id=record.intent.client_order_id,
@@ -262,17 +265,7 @@ class Journal:
         """
         record.filled += fill.quantity
         record.notional += fill.quantity * fill.price
-        self.hash.add(
-            "fill",
-            fill.ts_ns,
-            fill.order_id,
-            fill.side,
-            fill.role,
-            number(fill.price),
-            number(fill.quantity),
-            number(fill.fee),
-            fill.fee_rule,
-        )
+        self.hash.add("fill", fill)
         if self.ledger is None:
             self.fills.append(fill)
             return fill
@@ -408,20 +401,3 @@ _EVENT_KINDS: dict[str, type[kinds.orders.OrderEvent]] = {
     "CANCELED": kinds.OrderCanceled,
     "EXPIRED": kinds.OrderExpired,
 }
-
-
-def _parts(intent: OrderIntent) -> tuple[Part, ...]:
-    """Return every field of an intent that the venue or the gate can tell apart."""
-    return (
-        intent.ts_ns,
-        intent.client_order_id,
-        intent.strategy_id,
-        intent.instrument_id,
-        intent.side.value,
-        number(intent.quantity),
-        None if intent.price is None else number(intent.price),
-        intent.tif.value,
-        intent.post_only,
-        intent.expire_ns,
-        intent.reason,
-    )

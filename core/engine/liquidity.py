@@ -101,16 +101,22 @@ class TakenLiquidity:
         What was taken stands at the top of the recorded book until that level changes, so the top tells
         what happened to it; deeper levels are compared when an order asks for them.
         """
-        levels = self.taken.get((iid, Side.BUY))
-        if levels is not None:
-            _pass(levels, ask, lambda p, q: p < q)
+        for side, top in ((Side.BUY, ask), (Side.SELL, bid)):
+            levels = self.taken.get((iid, side))
+            if levels is None:
+                continue
+            if top is None:
+                levels.clear()
+            else:
+                price, size = top
+                if (own := levels.get(price)) is not None:
+                    own.shows(size)
+                if own is None or len(levels) > 1:
+                    buys = side is Side.BUY
+                    for gone in [p for p in levels if (p < price if buys else p > price)]:
+                        del levels[gone]
             if not levels:
-                self._drop(iid, Side.BUY)
-        levels = self.taken.get((iid, Side.SELL))
-        if levels is not None:
-            _pass(levels, bid, lambda p, q: p > q)
-            if not levels:
-                self._drop(iid, Side.SELL)
+                self._drop(iid, side)
 
     def _drop(self, iid: str, side: Side) -> None:
         del self.taken[(iid, side)]
@@ -141,17 +147,3 @@ class TakenLiquidity:
                 size -= ours.shares
             free += max(size, ZERO)
         return free if forgotten else None
-
-
-def _pass(
-    levels: dict[Decimal, Taken], top: LevelLike, before: Callable[[Decimal, Decimal], bool]
-) -> None:
-    """Drop the levels before the top of the book, and note the size of the top."""
-    if top is None:
-        levels.clear()
-        return
-    price, size = top
-    for gone in [p for p in levels if before(p, price)]:
-        del levels[gone]
-    if price in levels:
-        levels[price].shows(size)

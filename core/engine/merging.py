@@ -51,11 +51,16 @@ class MergeBook:
         """
         if ref.opposite is None:
             return ZERO
-        legs = self._legs.setdefault((strategy_id, ref.market.market_id), Legs())
+        key = (strategy_id, ref.market.market_id)
+        legs = self._legs.get(key)
+        if legs is None:
+            legs = self._legs[key] = Legs()
         held = legs.held[ref.index] + delta
         if held < legs.merged:
             raise MarketError("sale of shares that are merged or not held", f"{ref.iid}: {delta}")
         legs.held[ref.index] = held
+        if not legs.held[1 - ref.index]:  # no other leg, no pair
+            return ZERO
         fresh = min(legs.held) - legs.merged
         if fresh > 0:
             legs.merged += fresh

@@ -33,10 +33,11 @@ class AnsweringStrategy(SendingStrategy):
     # -- order events -----------------------------------------------------------------------
     def on_order_accepted(self, event: Any) -> None:
         """Book that the venue has the order."""
-        record = self._bt_record(event)
+        session, order_id, ts_ns = self.session, event.client_order_id.value, event.ts_event
+        record = session.journal.orders.get(order_id)
         if record is not None:
-            self.session.gate.on_working(event.client_order_id.value, event.ts_event)
-            self.session.journal.event(record, "ACCEPTED", event.ts_event)
+            session.gate.on_working(order_id, ts_ns)
+            session.journal.event(record, "ACCEPTED", ts_ns)
 
     def on_order_rejected(self, event: Any) -> None:
         """Book a refusal of the venue."""
@@ -79,40 +80,36 @@ class AnsweringStrategy(SendingStrategy):
         order_id = event.client_order_id.value
         if order_id.startswith(SETTLEMENT_PREFIX):
             return  # paid out by `core.engine.settlement` in a fixed order
-        session = self.session
-        record = session.journal.orders[order_id]
-        ref = record.ref
-        charged = session.charged(ref.venue, order_id, event)
-        charge, price, quantity, ts_ns = (
-            charged.charge,
-            charged.price,
-            charged.quantity,
-            event.ts_event,
-        )
-        trade_id = f"{order_id}#{record.fills + 1}"
+        session, ts_ns = self.session, event.ts_event
+        gate, journal = session.gate, session.journal
+        record = journal.orders[order_id]
+        ref, intent = record.ref, record.intent
+        market_id = intent.market_id
+        charge, merged, side, role, price, quantity = session.charged(ref.venue, order_id, event)
         record.fills += 1
+        trade_id = f"{order_id}#{record.fills}"
+        if session.redeem_on_submit:  # paper and live: the execution client has booked it already
+            gate.on_fill(order_id, trade_id, quantity, price, charge.fee, ts_ns)
+        if merged:
+            gate.on_merge(self._bt_sid, market_id, merged, ts_ns)
         fill = FillRow(
             ts_ns,
             order_id,
             self._bt_sid,
             ref.venue,
-            ref.market.market_id,
+            market_id,
             ref.iid,
-            charged.side.value,
-            charged.role.value,
+            side._value_,
+            role._value_,
             price,
             quantity,
             charge.fee,
             charge.rule,
-            record.intent.reason,
+            intent.reason,
         )
-        if session.redeem_on_submit:  # paper and live: the execution client has booked it already
-            session.gate.on_fill(order_id, trade_id, quantity, price, charge.fee, ts_ns)
-        if charged.merged:
-            session.gate.on_merge(self._bt_sid, ref.market.market_id, charged.merged, ts_ns)
-        fill = session.journal.fill(record, fill, trade_id, event)
-        if charged.merged:
-            session.journal.merge(self._bt_sid, ref, charged.merged, ts_ns)
+        fill = journal.fill(record, fill, trade_id, event)
+        if merged:
+            journal.merge(self._bt_sid, ref, merged, ts_ns)
         session.filled(ref, ts_ns)
         cut = False
         if record.filled >= record.quantity:
@@ -120,8 +117,8 @@ class AnsweringStrategy(SendingStrategy):
             self._bt_close(record)
         elif record.filled >= record.sent:  # the engine was sent less than was asked for
             cut = True
-            session.gate.on_done(order_id, ts_ns)
-            session.journal.event(record, "CANCELED", ts_ns)
+            gate.on_done(order_id, ts_ns)
+            journal.event(record, "CANCELED", ts_ns)
             self._bt_close(record)
         self.on_fill(fill)
         if cut:
@@ -159,14 +156,15 @@ class AnsweringStrategy(SendingStrategy):
 
     def _bt_close(self, record: OrderRecord) -> None:
         record.is_open = False
-        iid = record.ref.iid
+        iid, intent = record.ref.iid, record.intent
         working = self._bt_working.get(iid)
         if working is not None:
-            working.pop(record.intent.client_order_id, None)
+            working.pop(intent.client_order_id, None)
             if not working:
                 del self._bt_working[iid]
-        if self.session.mirror is not None:
-            self.session.mirror.closed(iid, record.intent.side)
+        mirror = self.session.mirror
+        if mirror is not None:
+            mirror.closed(iid, intent.side)
 
     def _bt_continue_exit(self, record: OrderRecord) -> None:
         """Send the sale of an exit once no resting sale promises its shares."""

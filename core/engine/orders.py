@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any
 
@@ -172,32 +172,33 @@ class SendingStrategy(ViewingStrategy):
     ) -> str | None:
         """Ask the gate; send what it approves."""
         session, now = self.session, intent.ts_ns
+        gate, journal = session.gate, session.journal
         if forecast is not None and not forecast.fresh(now):
             seen = ("forecast", f"expires {forecast.expires_ns}", f"now {now}", False)
             self._bt_refuse(Refusal(intent, FORECAST_EXPIRED, (seen,), now))
             return None
-        if ref.iid in session.gate.book.held and session.top(ref) is not ref.marked:
+        if ref.iid in gate.book.held and session.top(ref) is not ref.marked:
             session.mark(ref)
-        answer = session.gate.review(intent, self._bt_view(intent, ref))
+        answer = gate.review(intent, self._bt_view(intent, ref))
         if isinstance(answer, Refusal):
             self._bt_refuse(answer)
             return None
         if session.redeem_on_submit:
-            session.gate.redeem(answer, now, intent)
+            gate.redeem(answer, now, intent)
         sent, code = self._bt_fillable(intent, ref)
         if code:
-            session.gate.on_done(intent.client_order_id)
+            gate.on_done(intent.client_order_id)
             seen = ("shown", plain(sent), plain(intent.quantity), False)
             self._bt_refuse(Refusal(intent, code, (seen,), now))
             return None
         record = OrderRecord(intent, ref, sent)
-        snapshot, verdict = None, None
-        if session.journal.ledger is not None:
-            snapshot, verdict = _snapshot(ref, *session.top(ref)), answer.verdict()
-        session.journal.sent(record, verdict, snapshot)
+        if journal.ledger is None:
+            journal.sent(record, None, None)
+        else:
+            journal.sent(record, answer.verdict(), _snapshot(ref, *session.top(ref)))
         if ref.iid not in session.prices:
             session.traded(ref)
-        self._bt_send(record, answer.worst_price)
+        self._bt_send(record, answer.worst_price if intent.price is None else intent.price)
         return intent.client_order_id
 
     def _bt_view(self, intent: OrderIntent, ref: InstrumentRef) -> MarketView:
@@ -207,12 +208,11 @@ class SendingStrategy(ViewingStrategy):
         not find is cancelled by itself. Recorded books are as fresh as the recording.
         """
         bid, ask = self.session.reference(ref)
-        depth = None
-        if intent.price is None or (intent.tif in RESTING and not intent.post_only):
-            near = ask if intent.side is Side.BUY else bid
-            price = intent.price
+        price, buy, depth = intent.price, intent.side is Side.BUY, None
+        if price is None or (intent.tif in RESTING and not intent.post_only):
+            near = ask if buy else bid
             crosses = near is not None and (
-                price is None or (price >= near if intent.side is Side.BUY else price <= near)
+                price is None or (price >= near if buy else price <= near)
             )
             if crosses and ref.source in (PriceSource.BOOK, PriceSource.QUOTES):
                 depth = sum((x.size for x in self._bt_reach(intent, ref)), ZERO)
@@ -259,33 +259,38 @@ class SendingStrategy(ViewingStrategy):
             return intent.quantity
         return min(intent.quantity, floor_to(found, ref.market.size_step))
 
-    def _bt_send(self, record: OrderRecord, worst_price: Decimal) -> None:
+    def _bt_send(self, record: OrderRecord, price: Decimal) -> None:
         """Hand an approved order to the engine: always a limit order, a market order as IOC at its worst price."""
         intent, ref = record.intent, record.ref
-        tif = intent.tif
+        tif, side, cid = intent.tif, intent.side, intent.client_order_id
         if intent.price is None and tif is not TimeInForce.FOK:
             tif = TimeInForce.IOC
-        self._bt_working.setdefault(ref.iid, {})[intent.client_order_id] = record
-        if self.session.mirror is not None:
-            self.session.mirror.opened(ref.iid, intent.side)
+        working = self._bt_working.get(ref.iid)
+        if working is None:
+            working = self._bt_working[ref.iid] = {}
+        working[cid] = record
+        mirror = self.session.mirror
+        if mirror is not None:
+            mirror.opened(ref.iid, side)
         order = self._bt_factory.limit(
             ref.native,
-            _SIDES[intent.side],
+            _SIDES[side],
             quantity_of(record.sent, ref.size_precision),
-            price_of(worst_price if intent.price is None else intent.price, ref.price_precision),
+            price_of(price, ref.price_precision),
             _TIFS[tif],
             expire_time=intent.expire_ns or None,
             post_only=intent.post_only,
-            client_order_id=ClientOrderId(intent.client_order_id),
+            client_order_id=ClientOrderId(cid),
         )
         super().submit_order(order)
         self._bt_wake_for(ref.venue)
 
     def _bt_wake_for(self, venue: str) -> None:
         """Let the engine match an order at its arrival, not at the next data event."""
-        latency = self.session.latency_ns.get(venue, 0)
+        session = self.session
+        latency = session.latency_ns.get(venue, 0)
         if latency:
-            self.session.wake(self._bt_clock.timestamp_ns() + latency)
+            session.wake(self._bt_clock.timestamp_ns() + latency)
 
     def _bt_refuse(self, refusal: Refusal) -> None:
         self.session.journal.refusal(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +18,7 @@ MAX_EQUITY_POINTS = 20_000
 MAX_PRICE_POINTS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class FillRow:
+class FillRow(msgspec.Struct, frozen=True, gc=False):
     """One execution, or one settlement leg.
 
     Attributes
@@ -62,8 +62,7 @@ class FillRow:
         return self.quantity if self.side == "BUY" else -self.quantity
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRow:
+class OrderRow(msgspec.Struct, frozen=True, gc=False):
     """One order with its end.
 
     Attributes

@@ -159,7 +159,7 @@ class Session:
 
     def mark_price(self, ref: InstrumentRef) -> Decimal | None:
         """Return what a share is worth now: the bid; 0 when only asks are left; else the last price."""
-        bid, ask = self.top(ref)
+        bid, ask = ref.levels if ref.current else self.top(ref)
         if bid is not None:
             return bid.price
         if ask is not None:
@@ -177,7 +177,7 @@ class Session:
 
     def reference(self, ref: InstrumentRef) -> tuple[Decimal | None, Decimal | None]:
         """Return bid and ask prices; without a book both are the last price."""
-        bid, ask = self.top(ref)
+        bid, ask = ref.levels if ref.current else self.top(ref)
         if bid is None and ask is None:
             last = self.mark_price(ref)
             return last, last
@@ -191,18 +191,19 @@ class Session:
     # -- value at the bid -------------------------------------------------------------------
     def revalue(self, ref: InstrumentRef) -> None:
         """Value what is held of one instrument at the bid (result rows and equity curve)."""
-        held = self.gate.book.held.get(ref.iid, 0)
-        price = self.mark_price(ref) if held else None
+        iid = ref.iid
+        held = self.gate.book.held.get(iid, 0)
+        if not held:
+            self.value -= self.values.pop(iid, 0)
+            return
+        price = self.mark_price(ref)
         if price is not None:
-            self.last_bid[ref.iid] = price
-        elif held:  # an empty book (between close and settlement) is no crash: the last bid stands
-            price = self.last_bid.get(ref.iid)
+            self.last_bid[iid] = price
+        else:  # an empty book (between close and settlement) is no crash: the last bid stands
+            price = self.last_bid.get(iid)
         value = held * (nanos_of(price) or 0) if price is not None else 0
-        self.value += value - self.values.get(ref.iid, 0)
-        if held:
-            self.values[ref.iid] = value
-        else:
-            self.values.pop(ref.iid, None)
+        self.value += value - self.values.get(iid, 0)
+        self.values[iid] = value
 
     def revalue_all(self) -> None:
         """Value everything held at the bid."""
@@ -218,17 +219,19 @@ class Session:
         """Remember a fill that took from the shown book: a taker's, or one of an order that crosses it."""
         if ref.source not in (PriceSource.BOOK, PriceSource.QUOTES):
             return
-        bid, ask = self.top(ref)
-        best = ask if fill.side is Side.BUY else bid
-        shown = best is not None and (
-            fill.price >= best.price if fill.side is Side.BUY else fill.price <= best.price
+        side, price = fill.side, fill.price
+        bid, ask = ref.levels if ref.current else self.top(ref)
+        best = ask if side is Side.BUY else bid
+        at_top = best is not None and price == best.price
+        shown = at_top or (
+            best is not None and (price > best.price if side is Side.BUY else price < best.price)
         )
-        if fill.role is Role.MAKER and shown:
+        if fill.role is Role.MAKER:
+            if not shown:
+                return
             self.refilled += fill.quantity
-        if fill.role is Role.TAKER or shown:
-            at_top = best is not None and fill.price == best.price
-            size = best.size if best is not None and at_top else self._size_at(ref, fill)
-            self.liquidity.take(ref, fill.side, fill.price, fill.quantity, size)
+        size = best.size if best is not None and at_top else self._size_at(ref, fill)
+        self.liquidity.take(ref, side, price, fill.quantity, size)
 
     def _size_at(self, ref: InstrumentRef, fill: FeeFill) -> Decimal:
         """Return the shown size of a level behind the top; 0 when it is not shown."""
@@ -266,7 +269,7 @@ class Session:
 
     def sample_price(self, sampler: PriceSampler, ref: InstrumentRef, ts_ns: int) -> None:
         """Take a point of one instrument's price."""
-        bid, ask = self.top(ref)
+        bid, ask = ref.levels if ref.current else self.top(ref)
         if bid is None and ask is None:
             last = self.mark_price(ref)
             if last is not None:
@@ -281,7 +284,7 @@ class Session:
 
     def filled(self, ref: InstrumentRef, ts_ns: int) -> None:
         """Take a point of the equity curve at a fill; only the traded instrument is valued anew."""
-        if self.top(ref) is not ref.marked:
+        if (ref.levels if ref.current else self.top(ref)) is not ref.marked:
             self.mark(ref)
         self.revalue(ref)
         if ref.opposite is not None and ref.opposite.iid in self.values:

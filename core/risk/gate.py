@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 from core.domain.clock import NS_PER_SECOND

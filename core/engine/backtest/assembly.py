@@ -173,7 +173,7 @@ def new_session(
         books, currencies, universe.references, session.merging, session.now_ns, failure
     )
     for model in session.fee_models.values():
-        model.on_trade = session.took
+        model.on_trade, model.sent = session.took, session.journal.orders
     session.keep_account(universe.start_ns)
     for ref in list(universe.references)[:SAMPLED_FROM_START]:
         session.traded(ref)

@@ -13,6 +13,7 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from core.domain.clock import iso_from_ns
@@ -79,6 +80,8 @@ def plain(value: Any) -> Any:
         return [plain(v) for v in value.tolist()]
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, dict) or hasattr(value, "items"):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

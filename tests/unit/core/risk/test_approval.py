@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest
