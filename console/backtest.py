@@ -65,6 +65,8 @@ class BacktestRequest:
             )
         if periods:
             given["period"] = periods[0]
+        if not isinstance(given.get("data", ""), str):
+            given["data"] = ",".join(given["data"])
         params = parse_params(given.pop("params", []))
         from_file = _read(config, [f.name for f in fields(cls)]) if config else {}
         merged = from_file | given
@@ -180,14 +182,14 @@ def run(
     from console.strategy_lookup import import_strings
     from console.terminal.progress import run_progress
     from core.engine.backtest import BacktestSpec, run_backtest
-    from core.engine.catalog import find_catalog
+    from core.engine.catalog.join import find_catalogs
     from core.engine.report import check_folder, dumps, summarise, write_report
     from core.risk.limits import DEFAULT_PROFILE
 
     if report is not None:
         check_folder(report)
     strategy = import_strings(request.strategy)
-    catalog = find_catalog(request.data)
+    catalog = find_catalogs(request.data)
     start_ns = end_ns = None
     if request.period:
         start_ns, end_ns = parse_period(request.period, *catalog.span_ns())

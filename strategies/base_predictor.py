@@ -173,12 +173,14 @@ class BasePredictor(BetaStrategy):
         mid = float(bid.price + ask.price) / 2.0
         if not 0.0 < mid < 1.0:
             return None
-        here, avg = log_odds(mid), self._averages.setdefault(iid, _Average())
-        gap_s = (self.now_ns - avg.ts_ns) / NS_PER_SECOND if avg.count else 0.0
+        here, avg, now = log_odds(mid), self._averages.get(iid), self.now_ns
+        if avg is None:
+            avg = self._averages[iid] = _Average()
+        gap_s = (now - avg.ts_ns) / NS_PER_SECOND if avg.count else 0.0
         weight = 1.0 - 0.5 ** (gap_s / self.config.half_life_s) if avg.count else 1.0
         slow = avg.value
         avg.value += weight * (here - avg.value)
-        avg.ts_ns, avg.count = self.now_ns, avg.count + 1
+        avg.ts_ns, avg.count = now, avg.count + 1
         if avg.count <= self.config.warmup_quotes:
             return None
         fair = 1.0 / (1.0 + math.exp(-(here + self.config.pull * (slow - here))))
@@ -197,7 +199,7 @@ class BasePredictor(BetaStrategy):
 
     def consider(self, iid: str) -> None:
         """Estimate, record, then manage the position or look for an entry."""
-        bid, ask = self.best_bid(iid), self.best_ask(iid)
+        bid, ask = self.top(iid)
         if bid is None or ask is None or bid.price >= ask.price:
             return
         estimate = self.estimate(iid, bid, ask)

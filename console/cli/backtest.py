@@ -22,7 +22,10 @@ def backtest(
             "Several, joined by commas, share the account."
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="sample, catalog name, or folder.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="sample, catalog name, or folder; repeat it to run on several as one."),
+    ] = None,
     period: Annotated[
         list[str] | None,
         typer.Option(help="90d, 36h, or 2026-07-03:2026-07-10 (UTC, end not included)."),

@@ -90,6 +90,26 @@ def ingest(
 
 
 @app.command()
+def join(
+    catalogs: Annotated[list[str], typer.Argument(help="Catalogs to read as one.")],
+    to: Annotated[
+        str, typer.Option(help="Catalog name or folder; default: their names with +.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make one catalog of several, for a run that needs both: files are linked, not copied."""
+    from console.cli.data_view import show_catalog
+    from core.domain.errors import UsageError
+    from core.engine.catalog import catalog_path, find_catalog
+    from core.engine.catalog.join import joined
+
+    if len(set(catalogs)) < 2:
+        raise UsageError("joining needs two catalogs", ", ".join(catalogs), "beta data join A B")
+    parts = [find_catalog(name) for name in catalogs]
+    show_catalog(joined(parts, catalog_path(to) if to else None), limit=10, as_json=as_json)
+
+
+@app.command()
 def export(
     catalog: CatalogName,
     out: Annotated[Path, typer.Option("--to", help="File to write: .csv or .parquet.")],

@@ -104,13 +104,15 @@ def read_directly(universe: Universe) -> bool:
     """
     files = [e for r in universe.references for e in universe.catalog.manifest_of(r.iid)]
     rows = sum(e.rows for e in files)
-    if universe.mixed and rows > DIRECT_ROWS:
+    shaped = universe.mixed or bool(universe.at_close)
+    if shaped and rows > DIRECT_ROWS:
+        kinds = "books and quotes" if universe.mixed else "bars and trades"
         raise UsageError(
-            "books and quotes of one venue can be run together only in smaller data",
-            f"{rows} rows",
-            f"choose markets with --market, at most {DIRECT_ROWS} rows",
+            f"{kinds} of one venue can be run together only in smaller data",
+            f"{rows} rows, at most {DIRECT_ROWS}",
+            "choose markets with --market, or a shorter --period",
         )
-    return universe.mixed or (len(files) > MANY_FILES and rows <= DIRECT_ROWS)
+    return shaped or (len(files) > MANY_FILES and rows <= DIRECT_ROWS)
 
 
 def engine_config() -> BacktestEngineConfig:
@@ -140,18 +142,18 @@ def new_session(
         limits=limits_of(spec),
         key=hashlib.sha256(f"backtest:{spec.seed}".encode()).digest(),
     )
-    seen = set()
-    for market in universe.markets.values():
-        if market.market_id not in seen and market.venue in books:
-            seen.add(market.market_id)
-            gate.on_market(at_start(market))
+    begun = {m.market_id: m for m in universe.markets.values()}
+    begun = {market_id: at_start(market) for market_id, market in begun.items()}
+    for market in begun.values():
+        if market.venue in books:
+            gate.on_market(market)
     for code, amount in universe.capital.items():
         gate.on_cash(code, amount)
     failure = Failure()
     currencies = {code: venue.currency for code, venue in universe.venues.items()}
     session = Session(
         references=universe.references,
-        markets={iid: at_start(m) for iid, m in universe.markets.items()},
+        markets={iid: begun[m.market_id] for iid, m in universe.markets.items()},
         events=universe.events,
         gate=gate,
         fee_books=books,

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from core.domain.clock import iso_from_ns
 from core.domain.errors import StrategyError
 from core.domain.money import ZERO
 from core.engine.backtest.header import Started
@@ -191,14 +192,41 @@ def warnings(finished: Finished, unresolved: list[MarketRow]) -> list[str]:
             f"{session.refilled} share(s) of crossing GTC orders were filled as maker from levels they "
             "had crossed: send IOC for what is there and rest the remainder at a price of its own."
         )
-    sources = Counter(r.source.value for r in universe.references)
+    meta = universe.catalog.meta
+    if universe.start_ns < meta.full_from_ns:
+        bars = (
+            f", before {iso_from_ns(meta.minutes_from_ns)} hourly bars"
+            if (universe.start_ns < meta.minutes_from_ns)
+            else ""
+        )
+        out.append(
+            f"THINNED: the data before {iso_from_ns(meta.full_from_ns)} was thinned by beta data clean to top of "
+            f"book by the minute and trades{bars}: fills there are coarser than the market was. Run with "
+            f"--period {iso_from_ns(meta.full_from_ns)}: for the part that is whole."
+        )
+    sources = Counter(
+        r.source.value
+        for r in universe.references
+        if r.venue in universe.venues and r.iid not in universe.at_close
+    )
     if "quotes" in sources:
         out.append(
             f"{sources['quotes']} instrument(s) have top of book only: fills are capped at the shown size."
         )
     if "trades" in sources:
+        count = sources["trades"]
         out.append(
-            f"{sources['trades']} instrument(s) have trades only: fills are at traded prices, without a spread."
+            f"{count} instrument(s) have trades only: fills are at the last traded price, without a spread, so "
+            "taking is cheaper here than it was."
+            if any(session.journal.orders)
+            else f"{count} instrument(s) have trades only: no bid or ask is known and none is made up, so a "
+            "strategy that reads them does not act. Use data with quotes or books (docs/backtest.md)."
+        )
+    if universe.at_close:
+        names = ", ".join(sorted(universe.at_close)[:5])
+        out.append(
+            f"{len(universe.at_close)} spot pair(s) fill at the close of their bars, up to the bar's volume "
+            f"and without a spread, because other pairs of the venue have trades: {names}"
         )
     out.extend(universe.catalog.meta.notes)
     return out

@@ -37,6 +37,7 @@ from nautilus_trader.model import (
     TradeTick,
 )
 
+from core.engine.backtest.closing import closing_trades, shortest
 from core.engine.backtest.universe import Universe
 from core.engine.catalog import F_LAST, Catalog, Kind
 from core.engine.catalog.reader import read_table
@@ -112,12 +113,17 @@ class MergedRows:
         self._prices: dict[int, _Prices] = {}
         self._sizes: dict[int, _Sizes] = {}
         low, high = universe.data_start_ns, universe.end_ns + 1
-        jobs = [
+        jobs: list[tuple[int, Kind | None, InstrumentRef, str]] = [
             (rank, kind, ref, key)
             for rank, kind in enumerate(kinds)
             for ref in sorted(universe.references, key=lambda r: r.iid)
             if streamed(kind, ref)
             for key in (ref.bar_types if kind is Kind.BARS else (ref.iid,))
+        ]
+        jobs += [
+            (kinds.index(Kind.TRADES), None, ref, shortest(ref.bar_types))
+            for ref in sorted(universe.references, key=lambda r: r.iid)
+            if ref.iid in universe.at_close
         ]
         for _, _, ref, _ in jobs:
             self._prices.setdefault(ref.price_precision, _Prices(ref.price_precision))
@@ -143,7 +149,8 @@ class MergedRows:
             np.arange(len(self._sources)), [len(s.ts) for s in self._sources]
         ).astype(np.int32)
         row = np.concatenate([np.arange(len(s.ts)) for s in self._sources])
-        order = np.lexsort((source, ts))  # sources are listed by kind, then by instrument
+        rank = np.array([s.rank for s in self._sources])[source]
+        order = np.lexsort((source, rank, ts))  # sources are listed by kind, then by instrument
         ts, source, row = ts[order], source[order], row[order]
         start = 0
         while start < len(ts):
@@ -168,7 +175,7 @@ class MergedRows:
         self,
         catalog: Catalog,
         rank: int,
-        kind: Kind,
+        kind: Kind | None,
         ref: InstrumentRef,
         key: str,
         low: int,
@@ -176,6 +183,8 @@ class MergedRows:
     ) -> Source:
         prices, sizes = self._prices[ref.price_precision], self._sizes[ref.size_precision]
         match kind:
+            case None:
+                return self._closes_of_bars(catalog, rank, ref, key, low, high, prices, sizes)
             case Kind.QUOTES:
                 return self._quotes(catalog, rank, ref, low, high, prices, sizes)
             case Kind.TRADES:
@@ -235,6 +244,28 @@ class MergedRows:
             ]
 
         return Source(rank, c.ts, make)
+
+    @staticmethod
+    def _closes_of_bars(
+        catalog: Catalog,
+        rank: int,
+        ref: InstrumentRef,
+        key: str,
+        low: int,
+        high: int,
+        prices: _Prices,
+        sizes: _Sizes,
+    ) -> Source:
+        columns, iid = closing_trades(catalog.bars(key, low, high)), ref.native
+        nobody = AggressorSide.NO_AGGRESSOR
+
+        def make(at: Int64) -> list[Any]:
+            return [
+                TradeTick(iid, prices[p], sizes[s], nobody, TradeId(f"close-{ti}"), te, ti)
+                for p, s, te, ti in zip(*(x[at].tolist() for x in columns), strict=True)
+            ]
+
+        return Source(rank, columns[-1], make)
 
     @staticmethod
     def _bars(

@@ -14,6 +14,7 @@ from core.domain.fees import FeeSchedule
 from core.domain.grid import Band, TickGrid
 from core.domain.market import Event, Market, Outcome
 from core.domain.money import MICRO, ZERO
+from core.engine.backtest.closing import filled_at_close
 from core.engine.backtest.spec import BacktestSpec
 from core.engine.catalog import Catalog, Kind
 from core.engine.catalog.instruments import precision_of
@@ -48,6 +49,8 @@ class Universe:
     mixed : bool
         Whether a venue has books of some instruments and only quotes of others (these are then books of
         one level).
+    at_close : frozenset of str
+        Spot pairs that are filled at the closes of their bars (see `closing`).
     records : int
         Rows of data in the period, as far as files tell (the first and last file may be partial).
     """
@@ -66,6 +69,7 @@ class Universe:
     data_start_ns: int
     records: int
     mixed: bool = False
+    at_close: frozenset[str] = frozenset()
 
 
 def load_universe(
@@ -126,6 +130,7 @@ def load_universe(
         data_start_ns=_warm_start(catalog, refs, start),
         records=_records(catalog, ids, start, end),
         mixed=mixed,
+        at_close=filled_at_close(refs, quotes_in, trading),
     )
 
 
@@ -142,10 +147,12 @@ def _mixed_venues(refs: References) -> bool:
     for ref in refs:
         if ref.venue in deep and ref.source is not PriceSource.BOOK:
             if ref.source is not PriceSource.QUOTES:
+                kind = "no prices" if ref.source is PriceSource.NONE else ref.source
+                whole = sorted({r.market.market_id for r in refs if r.source is PriceSource.BOOK})
                 raise UsageError(
-                    f"books and {ref.source} of one venue cannot be run together",
+                    f"books and {kind} of one venue cannot be run together",
                     ref.iid,
-                    "choose markets with --market",
+                    f"name the markets with books: --market {whole[0]} ({len(whole)} have them)",
                 )
             ref.source, mixed = PriceSource.BOOK, True
     return mixed

@@ -128,7 +128,9 @@ class CatalogMeta:
             raw["notes"] = tuple(raw.get("notes", ()))
             return cls(**raw)
         except (ValueError, KeyError, TypeError) as exc:
-            raise CorruptData("catalog.json cannot be read", f"{where}: {exc}") from exc
+            raise CorruptData(
+                "catalog.json cannot be read", f"{where}: {exc}", again(where.parent)
+            ) from exc
 
 
 def periods_of(entries: Iterable[FileEntry]) -> tuple[Period, ...]:
@@ -183,5 +185,20 @@ def read_manifest(path: Path) -> list[FileEntry]:
         names = _MANIFEST_SCHEMA.names
         rows = zip(*(columns[name] for name in names), strict=True)
         return [FileEntry(Kind(row[0]), *row[1:]) for row in rows]
-    except (OSError, KeyError, ValueError, pa.ArrowException) as exc:
-        raise CorruptData("catalog manifest cannot be read", f"{path}: {exc}") from exc
+    except KeyError as exc:
+        raise CorruptData(
+            "the catalog was made by an older version",
+            f"{path} has no column {exc}",
+            again(path.parent),
+        ) from exc
+    except (OSError, ValueError, pa.ArrowException) as exc:
+        raise CorruptData(
+            "catalog manifest cannot be read", f"{path}: {exc}", again(path.parent)
+        ) from exc
+
+
+def again(folder: Path) -> str:
+    """Return the command that makes a catalog anew."""
+    if folder.name == "sample":
+        return "beta data sample --force"
+    return f"beta data ingest SET --from DIR --to {folder} --replace (or beta data fetch)"

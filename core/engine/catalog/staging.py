@@ -43,6 +43,12 @@ class Staging:
         else:
             self.root.mkdir()
 
+    def link(self, file: Path, relative: str) -> None:
+        """Take a file of another catalog over, as a link where the disk allows it."""
+        to = self.root / relative
+        to.parent.mkdir(parents=True, exist_ok=True)
+        _link(str(file), str(to))
+
     def commit(self) -> None:
         """Move the folder into place; an older one is removed after the swap."""
         _sync(self.root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from core.domain.clock import iso_from_ns
 from core.domain.errors import CorruptData, MissingData, OverlappingData, UsageError
-from core.domain.market import Event, Market
+from core.domain.market import Event, Market, MarketStatus
 from core.engine.catalog import layout, tables, values
 from core.engine.catalog.columns import (
     BarColumns,
@@ -156,6 +157,48 @@ class CatalogWriter:
             self._last.setdefault((entry.kind, entry.key), []).append(
                 (entry.start_ns, entry.end_ns)
             )
+
+    def absorb(self, other: Catalog) -> None:
+        """Take over everything of another catalog; its files are linked, not copied.
+
+        Raises
+        ------
+        OverlappingData
+            If data of the same kind, instrument and period is here already, or a market of the same id is
+            another one.
+        """
+        if self._staging is None:
+            raise UsageError("the catalog writer is not open", self.path, "use it in a with block")
+        self._synthetic = self._synthetic or other.meta.synthetic
+        licences = (self._licence, other.meta.licence)
+        self._licence = "; ".join(dict.fromkeys(text for text in licences if text))
+        for text in other.meta.notes:
+            self.note(text)
+        self.detail(
+            max(self._full_from_ns, other.meta.full_from_ns),
+            max(self._minutes_from_ns, other.meta.minutes_from_ns),
+        )
+        for market in other.markets().values():
+            self.markets([self._same(market)])
+        self.events(other.events().values())
+        for entry in other.manifest():
+            if entry.kind not in layout.DEFINITIONS:
+                self._claim(entry.kind, entry.key, entry.start_ns, entry.end_ns)
+                self._staging.link(other.root / entry.path, entry.path)
+                self._entries[entry.path] = entry
+
+    def _same(self, market: Market) -> Market:
+        """Return `market`, or the one that is here already if it differs in knowing its payouts only."""
+        known = self._markets.get(market.market_id)
+        if known is None or known == market:
+            return market
+        if _terms(known) != _terms(market):
+            raise OverlappingData(
+                "two catalogs tell this market differently",
+                market.market_id,
+                "run them apart, or ingest one of them again",
+            )
+        return known if known.resolved else market
 
     # -- what can be written ------------------------------------------------------------------
 
@@ -356,6 +399,12 @@ class CatalogWriter:
                     f"{instrument} is defined with other decimals than its data",
                     f"{defined} against {used}",
                 )
+
+
+def _terms(market: Market) -> Market:
+    """Return a market without what is only known at its end."""
+    outcomes = tuple(replace(o, payout=None) for o in market.outcomes)
+    return replace(market, outcomes=outcomes, status=MarketStatus.ACTIVE, info={})
 
 
 def _cut(ts: Int64, start: int) -> int:

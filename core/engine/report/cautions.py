@@ -19,7 +19,7 @@ REVIEW_DRAWDOWN = 0.20
 TOO_GOOD_SHARPE = 5.0
 TOO_GOOD_TRADES = 20
 #: Engine warnings that the cautions above or the table of refusals say with more detail.
-SAID_HERE = ("Interrupted:", "end unresolved", "refused by the gate", "SYNTHETIC:")
+SAID_HERE = ("Interrupted:", "end unresolved", "refused by the gate", "SYNTHETIC:", "Cleaned up:")
 FEW_DAYS = 30
 FEW_MARKETS = 30
 

@@ -328,8 +328,9 @@ def test_books_and_quotes_of_one_venue_run_together(tmp_path: Path) -> None:
 def test_books_beside_trades_of_one_venue_are_refused(tmp_path: Path) -> None:
     tapes = {YES: Tape(books=BOOK), "N-YES.PM": Tape(trades=TRADES)}
     path = write(tmp_path / "c", [market(), market("N")], tapes)
-    with pytest.raises(UsageError, match="cannot be run together"):
+    with pytest.raises(UsageError, match="cannot be run together") as caught:
         run(path, TakesBoth)
+    assert "--market M " in caught.value.mend
     assert run(path, TakesBoth, markets=("M",)).fills
 
 
@@ -411,7 +412,39 @@ def test_an_instrument_with_trades_only_is_filled_at_traded_prices(tmp_path: Pat
     result = run(path, TakesTrades)
     assert [(f.price, f.quantity) for f in result.fills if f.role == "taker"] == [(D("0.42"), D(5))]
     assert result.final_cash == 100 - 5 * D("0.42") + 5
-    assert any("trades only" in w for w in result.warnings)
+    assert any("trades only" in w and "cheaper" in w for w in result.warnings)
+
+
+class ReadsQuotes(BetaStrategy):
+    """Acts on bid and ask only."""
+
+    def on_start(self) -> None:
+        self.watch_quotes(YES)
+        self.watch_trades(YES)
+
+    def on_trade(self, trade) -> None:
+        assert self.best_ask(YES) is None
+
+
+def test_a_strategy_that_reads_quotes_is_told_why_it_did_not_trade_on_trades(
+    tmp_path: Path,
+) -> None:
+    trades = [(float(t), "0.40", "40", 1) for t in range(1, 9)]
+    path = write(tmp_path / "c", [market()], {YES: Tape(trades=trades, close=(20, "1"))})
+    result = run(path, ReadsQuotes)
+    assert not result.fills
+    assert any("no bid or ask is known" in w for w in result.warnings)
+
+
+def test_data_that_was_thinned_is_named_when_the_period_reaches_into_it(tmp_path: Path) -> None:
+    path = catalog(tmp_path / "c")
+    with CatalogWriter(path, mode="extend") as out:
+        out.detail(ns(5), ns(2))
+    (said,) = [w for w in run(path, Trader).warnings if w.startswith("THINNED")]
+    assert "hourly bars" in said
+    late = run(path, Trader, start_ns=ns(3)).warnings
+    assert any(w.startswith("THINNED") and "hourly" not in w for w in late)
+    assert not any(w.startswith("THINNED") for w in run(path, Trader, start_ns=ns(5)).warnings)
 
 
 # -- rows -------------------------------------------------------------------------------------------
