@@ -1,8 +1,9 @@
-.PHONY: backtest test bench soak lint clean format lock
+.PHONY: backtest test bench soak soak-paper lint clean format lock
 export UV_COMPILE_BYTECODE = 1
 PY = .venv/bin/python
 ONLY ?=
 N ?= auto
+MINUTES ?= 60
 
 backtest: ## set up, then run the main job on the embedded sample and say where the report is
 	@scripts/setup.sh run
@@ -31,6 +32,11 @@ bench: ## measure side by side; ONLY=ledger for one area
 soak: ## 40,000 seeded fault runs; report in reports/soak.json
 	@scripts/setup.sh run
 	@.venv/bin/beta faults run --runs 40000 --report reports/soak.json
+
+soak-paper: ## a paper node for MINUTES=60 on a replayed recording at 21x; reports/soak_paper/report.{json,svg}
+	@scripts/setup.sh dev
+	@test -d catalogs/kalshi_btc15m_l2 || .venv/bin/beta data ingest kalshi_btc15m_l2 --from ../shared/data/kalshi_btc15m_l2
+	@$(PY) -m tests.soak.paper --minutes $(MINUTES) --speed 21 --out reports/soak_paper
 
 lock: ## re-resolve all extras and rewrite requirements.lock
 	@scripts/lock.sh

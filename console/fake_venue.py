@@ -55,6 +55,7 @@ def ensure(
     markets: int,
     named: Sequence[str] = (),
     spot: bool = False,
+    repeat: int = 1,
 ) -> tuple[FakeVenue, bool]:
     """Return the session's fake venue and whether it was already running.
 
@@ -64,6 +65,8 @@ def ensure(
         How many markets of the catalog are replayed, or which.
     spot : bool
         Replay the spot price behind them too.
+    repeat : int
+        How often everything is played (Kalshi only).
 
     Raises
     ------
@@ -96,6 +99,7 @@ def ensure(
             MODULES[name],
             *(f"--{k}={v}" for k, v in options.items()),
             *(["--spot"] if spot else []),
+            *([f"--repeat={repeat}"] if repeat > 1 else []),
         ],
         stdout=subprocess.PIPE,
         stderr=log,

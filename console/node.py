@@ -40,8 +40,8 @@ class NodeRequest:
     ----------
     home : Path, optional
         Folder of the node (ledger, paper account, risk state); default ``runs/<mode>/<venue>``.
-    speed, max_gap_s, fake_markets
-        Replay of a fake venue: speed, longest quiet stretch, number of markets.
+    speed, max_gap_s, fake_markets, repeat
+        Replay of a fake venue: speed, longest quiet stretch, number of markets, passes.
     for_s : float
         Stop by itself; 0 = run on.
     spot : str
@@ -56,6 +56,8 @@ class NodeRequest:
     speed: float = 10.0
     max_gap_s: float = 5.0
     fake_markets: int = 3
+    repeat: int = 1
+    status_every_s: float = 60.0
     for_s: float = 0.0
     spot: str = "auto"
     as_json: bool = False
@@ -78,6 +80,12 @@ def run(request: NodeRequest) -> None:
         raise UsageError("unknown venue", request.venue, f"one of {', '.join(VENUES)}")
     if request.spot not in ("auto", "off", *SPOT):
         raise UsageError("unknown source of spot", request.spot, f"auto, off, {', '.join(SPOT)}")
+    if request.repeat > 1 and (request.venue != "fake-kalshi" or request.spot != "off"):
+        raise UsageError(
+            "only fake-kalshi repeats a replay, and without spot",
+            f"--venue {request.venue} --spot {request.spot}",
+            "--repeat 1, or --spot off",
+        )
     if request.base.limits:
         load_profile(request.base.limits)
     plans = plan_strategies(import_strings(request.base.strategy), request.base.params)
@@ -199,6 +207,7 @@ def _run_on_fake(request: NodeRequest, plans: list[StrategyPlan]) -> None:
         markets=request.fake_markets,
         named=request.base.markets,
         spot=_wants_spot(request, plans),
+        repeat=request.repeat,
     )
     told = fake.told
     again = "again " if found else ""
@@ -259,6 +268,7 @@ def _run_node(
         latency_s=latency_ms / 1000 / speed,  # as far behind the market as at its own speed
         run_s=request.for_s,
         seed=request.base.seed,
+        status_every_s=request.status_every_s,
         limits=request.base.limits,
         spot=spot,
     )

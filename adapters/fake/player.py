@@ -69,6 +69,11 @@ class Player:
         Wall clock of the venue, nanoseconds.
     settle_delay_s : float
         Wall seconds between close and payout.
+
+    Attributes
+    ----------
+    behind_ns, replayed_ns : int
+        How late the last step was played (wall time), and how far into the recording it lies.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Player:
         self.shift = TimeShift(int(tape.ts_ns[0]), clock(), speed)
         self.settle_delay_ns = int(settle_delay_s * NS_PER_SECOND)
         self.played = 0
+        self.behind_ns = self.replayed_ns = 0
         self.finished = asyncio.Event()
         self._fresh: set[str] = set()
         for market in tape.markets:
@@ -100,7 +106,9 @@ class Player:
                 )
                 while (ahead := due - self.clock()) > AHEAD_NS:
                     await asyncio.sleep(min(ahead / NS_PER_SECOND, 0.5))
-                self.apply(step, self.clock())
+                now = self.clock()
+                self.behind_ns, self.replayed_ns = now - due, step.ts_ns - self.shift.first_ns
+                self.apply(step, now)
                 self.played += 1
                 if self.played % 500 == 0:
                     await asyncio.sleep(0)  # readers and orders get their turn in a burst

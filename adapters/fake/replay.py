@@ -17,6 +17,8 @@ from core.engine.catalog import BookSide as CatalogSide
 from core.engine.paper.book import PRICE_UNIT, BookSide
 
 Int64 = npt.NDArray[np.int64]
+#: Rows turned into Python objects at a time.
+CHUNK_ROWS = 50_000
 
 
 class Step(IntEnum):
@@ -51,7 +53,9 @@ class Tape:
     Attributes
     ----------
     markets : tuple of Market
-        As in the catalog; times are the recorded ones.
+        As in the catalog; times are the recorded ones. Those of every pass, first pass first.
+    passes, pass_ns : int
+        How often the rows are played, and the nanoseconds from one pass to the next.
     """
 
     markets: tuple[Market, ...]
@@ -62,32 +66,29 @@ class Tape:
     price: Int64
     quantity: Int64
     last: Int64
+    passes: int = 1
+    pass_ns: int = 0
 
     def __len__(self) -> int:
-        return len(self.ts_ns)
+        return len(self.ts_ns) * self.passes
 
     def __iter__(self) -> Iterator[ReplayStep]:
-        ids = [m.market_id for m in self.markets]
-        rows = zip(
-            self.ts_ns.tolist(),
-            self.market.tolist(),
-            self.step.tolist(),
-            self.side.tolist(),
-            self.price.tolist(),
-            self.quantity.tolist(),
-            self.last.tolist(),
-            strict=True,
-        )
-        for ts, market, step, side, price, quantity, last in rows:
-            yield ReplayStep(
-                ts,
-                ids[market],
-                Step(step),
-                "bid" if side == 1 else "ask",
-                price,
-                quantity,
-                bool(last),
-            )
+        ids, count = [m.market_id for m in self.markets], len(self.markets) // self.passes
+        columns = (self.ts_ns, self.market, self.step, self.side, self.price, self.quantity, self.last)  # fmt: skip
+        for n in range(self.passes):
+            shift, names = n * self.pass_ns, ids[n * count : (n + 1) * count]
+            for start in range(0, len(self.ts_ns), CHUNK_ROWS):
+                rows = zip(*(c[start : start + CHUNK_ROWS].tolist() for c in columns), strict=True)
+                for ts, market, step, side, price, quantity, last in rows:
+                    yield ReplayStep(
+                        ts + shift,
+                        names[market],
+                        Step(step),
+                        "bid" if side == 1 else "ask",
+                        price,
+                        quantity,
+                        bool(last),
+                    )
 
 
 def squeezed(tape: Tape, max_gap_ns: int) -> Tape:
@@ -124,6 +125,26 @@ def moved_times(raw: Tape, played: Tape, times: Int64) -> tuple[Int64, npt.NDArr
     return out, (found >= 0) & ((at == after) | (out <= played.ts_ns[after]))
 
 
+def repeated(tape: Tape, times: int, pause_ns: int = 1_000_000_000) -> Tape:
+    """Return the tape played `times` times in a row; each further pass has markets of its own (``...-R2``)."""
+    if times <= 1 or not len(tape):
+        return tape
+    first, span = int(tape.ts_ns[0]), int(tape.ts_ns[-1] - tape.ts_ns[0])
+    # A market may close after its last row; the next pass begins when all of this one is over.
+    span = max([span, *(m.close_ns - first for m in tape.markets)]) + pause_ns
+    markets = tuple(
+        replace(
+            m,
+            market_id=f"{m.market_id}-R{n + 1}" if n else m.market_id,
+            open_ns=m.open_ns + n * span if m.open_ns else 0,
+            close_ns=m.close_ns + n * span if m.close_ns else 0,
+        )
+        for n in range(times)
+        for m in tape.markets
+    )
+    return replace(tape, markets=markets, passes=times, pass_ns=span)
+
+
 def load_tape(
     catalog: Catalog,
     market_ids: Sequence[str] | None = None,
@@ -150,8 +171,8 @@ def load_tape(
     parts = [_columns(catalog, market, index) for index, market in enumerate(markets)]
     joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
     order = np.lexsort((joined[7], joined[2] == Step.SETTLE, joined[0]))
-    cols = [column[order] for column in joined[:7]]
-    return Tape(tuple(markets), *cols)
+    ts, index, step, side, price, quantity, last = (column[order] for column in joined[:7])
+    return Tape(tuple(markets), ts, index, step, side, price, quantity, last)
 
 
 def _rows(catalog: Catalog, market: Market) -> int:

@@ -52,9 +52,15 @@ def paper(
         float, typer.Option(help="Longest quiet stretch of a replay, recorded seconds.")
     ] = 60.0,
     markets: Annotated[int, typer.Option(help="Markets that a fake venue replays.")] = 3,
+    repeat: Annotated[
+        int, typer.Option(min=1, help="Play the replay this often, each time as new markets.")
+    ] = 1,
     for_s: Annotated[
         float, typer.Option("--for", help="Stop after this many seconds; 0 = run on.")
     ] = 0.0,
+    status_every: Annotated[
+        float, typer.Option(min=1.0, help="Seconds between status lines of the node's log.")
+    ] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the end as JSON.")] = False,
 ) -> None:
     """Trade a live market with paper money; fake-kalshi and fake-polymarket need no network and no key."""
@@ -79,6 +85,8 @@ def paper(
             speed=speed,
             max_gap_s=max_gap,
             fake_markets=markets,
+            repeat=repeat,
+            status_every_s=status_every,
             for_s=for_s,
             spot=spot,
             as_json=as_json,

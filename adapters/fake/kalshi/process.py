@@ -13,7 +13,7 @@ from aiohttp import web
 from adapters.fake.faults import Fault, FaultKind, FaultSchedule
 from adapters.fake.kalshi.server import FakeKalshi
 from adapters.fake.player import Player, TimeShift
-from adapters.fake.replay import Tape, load_tape, squeezed
+from adapters.fake.replay import Tape, load_tape, repeated, squeezed
 from adapters.fake.spot import FakeKraken, base_of, load_spot, spot_rows
 from adapters.kalshi.fees import KalshiFeeBook
 from core.domain.clock import iso_from_ns
@@ -37,6 +37,9 @@ def arguments() -> argparse.Namespace:
         type=float,
         default=0.0,
         help="cut quiet stretches to this many seconds; 0 = none",
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=1, help="play everything this often, as new markets"
     )
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--cash", type=float, default=100.0)
@@ -112,7 +115,8 @@ async def serve(args: argparse.Namespace) -> None:
     if args.spot and wanted is None:
         wanted = with_spot(catalog)
     raw = load_tape(catalog, wanted, args.max_markets, "KALSHI")
-    tape = squeezed(raw, int(args.max_gap * 1e9))
+    once = squeezed(raw, int(args.max_gap * 1e9))
+    tape = repeated(once, args.repeat)
     exchange = Exchange(NettedAccount(int(args.cash * 1_000_000)), KalshiFeeBook(), "fk")
     faults = [Fault(FaultKind(f.pop("kind")), **f) for f in json.loads(args.faults or "[]")]
     fake = FakeKalshi(
@@ -133,6 +137,8 @@ async def serve(args: argparse.Namespace) -> None:
                 "played": player.played,
                 "of": len(tape),
                 "finished": player.finished.is_set(),
+                "behind_s": player.behind_ns / 1e9,
+                "replayed_s": player.replayed_ns / 1e9,
                 "faults": len(fake.faults.fired),
             }
         )
@@ -143,7 +149,7 @@ async def serve(args: argparse.Namespace) -> None:
     site = web.TCPSite(runner, "127.0.0.1", args.port)
     await site.start()
     port = runner.addresses[0][1]
-    spot = FakeKraken(load_spot(catalog, raw, tape), player.shift) if args.spot else None
+    spot = FakeKraken(load_spot(catalog, raw, once), player.shift) if args.spot else None
     told = {"spot": await serve_spot(spot)} if spot is not None else {}
     print(
         json.dumps(

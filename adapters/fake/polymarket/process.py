@@ -85,6 +85,8 @@ async def serve(args: argparse.Namespace) -> None:
                 "played": player.played,
                 "of": len(tape),
                 "finished": player.finished.is_set(),
+                "behind_s": player.behind_ns / 1e9,
+                "replayed_s": player.replayed_ns / 1e9,
                 "faults": len(fake.faults.fired),
             }
         )

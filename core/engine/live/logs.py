@@ -107,9 +107,15 @@ class NodeLog:
         Lines that the disk did not take.
     """
 
-    def __init__(self, home: Path, run_id: str, settings: Any = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        run_id: str,
+        settings: Any = None,
+        status_every_s: float = STATUS_EVERY_S,
+    ) -> None:
         self.path = home / "node.log.jsonl"
-        self.run_id, self.dropped = run_id, 0
+        self.run_id, self.dropped, self.status_every_s = run_id, 0, status_every_s
         self._ledger = home / "ledger"
         self._seq = 0
         self._said = 0.0
@@ -171,9 +177,8 @@ class NodeLog:
 
     def wants_status(self, monotonic_s: float, halted: str) -> bool:
         """Return whether a status line is due: each minute, and at once when a halt comes or goes."""
-        return (
-            halted != self._halted or not self._said or monotonic_s - self._said >= STATUS_EVERY_S
-        )
+        due = not self._said or monotonic_s - self._said >= self.status_every_s
+        return due or halted != self._halted
 
     def status(self, monotonic_s: float, ts_ns: int, status: Any, **more: Any) -> None:
         """Write how the node is."""

@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from nautilus_trader.common import Environment, LoggerConfig, LogLevel
+from nautilus_trader.common import CacheConfig, Environment, LoggerConfig, LogLevel
 from nautilus_trader.config import DataClientConfig, ExecutionClientConfig
 from nautilus_trader.live import (
     LiveExecutionEngineConfig,
@@ -38,7 +38,8 @@ from core.engine.live.assembly import live_gate, live_session, live_strategy
 from core.engine.live.client import VenueClient
 from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch, limits_in_force
-from core.engine.live.logs import NodeLog
+from core.engine.live.health import Health
+from core.engine.live.logs import STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.port import VenuePort
 from core.engine.live.recorder import Recording
@@ -59,6 +60,8 @@ from core.risk.states import TradingState
 
 NO_THROTTLE = "1000000/00:00:01"
 CLAIMS_PER_STRATEGY = 2_000
+#: Quotes, trades and bars kept per instrument (the engine's default is 10,000, half a gigabyte for 100 markets).
+TICK_CAPACITY = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,8 @@ class NodeSpec:
         Stop by itself after this many seconds; 0 = run on.
     record : bool
         Keep the market data of the run in ``recordings/<run_id>``.
+    status_every_s : float
+        Seconds between two lines of the log that say how the node is.
     limits : str
         Risk profile to put in force; empty = what is in force in ``risk/``.
     spot : SpotSource, optional
@@ -95,6 +100,7 @@ class NodeSpec:
     run_s: float = 0.0
     seed: int = 0
     record: bool = True
+    status_every_s: float = STATUS_EVERY_S
     limits: str = ""
     spot: SpotSource | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -134,6 +140,7 @@ class Node:
         self.began_with = Decimal(0)
         self._stop = asyncio.Event()
         self.started_ns = time.time_ns()
+        self._loop_lag = 0.0
 
     # -- halts ------------------------------------------------------------------------------
     def halted(self) -> str:
@@ -165,7 +172,9 @@ class Node:
         self.ledger = DurableLedger(
             home / "ledger", on_halt=lambda why: self.halt(f"ledger: {why}")
         )
-        self.log = NodeLog(home, self.run_id, getattr(self.venue, "settings", None))
+        self.log = NodeLog(
+            home, self.run_id, getattr(self.venue, "settings", None), self.spec.status_every_s
+        )
         self.log.skip_to(self.ledger.head.seq)
         try:
             markets = await self.venue.open()
@@ -417,6 +426,7 @@ class Node:
         builder = LiveNode.builder("beta-trader", TraderId("BETA-001"), Environment.LIVE)
         builder = (
             builder.with_logging(LoggerConfig(stdout_level=LogLevel.ERROR, is_colored=False))
+            .with_cache_config(CacheConfig(tick_capacity=TICK_CAPACITY, bar_capacity=TICK_CAPACITY))
             .with_exec_engine_config(engine_config())
             .with_risk_engine_config(
                 LiveRiskEngineConfig(
@@ -482,7 +492,9 @@ class Node:
     # -- status -----------------------------------------------------------------------------
     async def _report(self, port: VenuePort) -> None:
         while True:
+            due = time.monotonic() + 1.0
             await asyncio.sleep(1.0)
+            self._loop_lag = max(self._loop_lag, time.monotonic() - due)
             if self.session.clock is not None:  # the governors judge what holdings are worth now
                 self.session.mark_all()
                 self.session.watch_holds()
@@ -498,6 +510,7 @@ class Node:
         now = time.monotonic()
         if self.log.wants_status(now, self.halted()):
             writer = self.recording.writer if self.recording is not None else None
+            health, lag, self._loop_lag = Health.now(), self._loop_lag, 0.0
             self.log.status(
                 now,
                 time.time_ns(),
@@ -505,6 +518,11 @@ class Node:
                 links=dict(self.links),
                 recorded_rows=writer.rows if writer is not None else 0,
                 recording_lost=writer.lost if writer is not None else 0,
+                rss_mb=health.rss_mb,
+                tasks=health.tasks,
+                threads=health.threads,
+                files=health.files,
+                loop_lag_s=round(lag, 4),
             )
 
 

@@ -1,0 +1,38 @@
+"""What a process says of itself is what the system says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from core.engine.live import health
+from core.engine.live.health import Health
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+async def test_a_task_a_thread_and_a_file_more_are_seen(tmp_path: Path) -> None:
+    before, stop = Health.now(), threading.Event()
+    assert before.rss_mb > 1
+    task = asyncio.create_task(asyncio.sleep(60))
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    with (tmp_path / "open").open("w"):
+        after = Health.now()
+    stop.set()
+    thread.join()
+    task.cancel()
+    assert after.tasks == before.tasks + 1
+    assert after.threads == before.threads + 1
+    assert after.files == before.files + 1
+
+
+async def test_a_system_that_does_not_tell_gives_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "STATUS", Path("/nowhere"))
+    seen = Health.now()
+    assert (seen.rss_mb, seen.threads, seen.files) == (0, 0, 0)
+    assert seen.tasks >= 1
