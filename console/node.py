@@ -71,6 +71,13 @@ class NodeRequest:
 
 def run(request: NodeRequest) -> None:
     """Check readiness, start what is needed, run the node until it is stopped, and print the end."""
+    from core.engine.quiet_imports import without_unneeded
+
+    with (
+        without_unneeded()
+    ):  # charts have no place in a node: the engine loads them where they are installed
+        import nautilus_trader.live.clients  # noqa: F401
+
     from console.strategy_lookup import import_strings
     from core.engine.backtest.strategies import plan_strategies
     from core.engine.live.lease import held

@@ -24,9 +24,9 @@ from nautilus_trader.trading import Strategy, StrategyConfig
 
 from core.engine.backtest import BacktestSpec, run_backtest
 from core.engine.backtest.assembly import engine_config
-from core.engine.backtest.quiet_imports import without_unneeded
 from core.engine.backtest.runners import CHUNK_ROWS
 from core.engine.currency import currency
+from core.engine.quiet_imports import without_unneeded
 from core.engine.report import summarise, write_report
 from tests.benchmarks.backtest_strategies import Bare, BareLooks
 from tests.benchmarks.backtest_workload import IID, write_catalog, write_streams

@@ -34,10 +34,10 @@ from nautilus_trader.model import (
     Venue,
 )
 
-from core.engine.backtest.quiet_imports import without_unneeded
 from core.engine.backtest.rows import MergedRows
 from core.engine.catalog import FAR_FUTURE_NS
 from core.engine.currency import currency, money
+from core.engine.quiet_imports import without_unneeded
 from core.engine.references import InstrumentRef
 
 RUN_ID = "run"

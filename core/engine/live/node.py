@@ -38,7 +38,7 @@ from core.engine.live.assembly import live_gate, live_session, live_strategy
 from core.engine.live.client import VenueClient
 from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch, limits_in_force
-from core.engine.live.health import Health
+from core.engine.live.health import Health, keep_heap_small
 from core.engine.live.logs import STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.port import VenuePort
@@ -51,6 +51,7 @@ from core.engine.live.venue import LiveVenue, wire_venue
 from core.engine.paper.feed import PaperFeed
 from core.engine.paper.port import PaperPort
 from core.engine.paper.store import PaperStore
+from core.engine.quiet_imports import without_unneeded
 from core.engine.session import Session
 from core.engine.venues import load_venue
 from core.ledger import DurableLedger
@@ -166,6 +167,7 @@ class Node:
         BetaError
             If the venue, the ledger or a strategy failed.
         """
+        keep_heap_small()
         home = self.spec.home
         home.mkdir(parents=True, exist_ok=True)
         memory = remember(home / "ledger")
@@ -439,7 +441,8 @@ class Node:
         )
         if self.spot and self.spec.spot is not None:
             builder = wire_venue(self.spec.spot.venue, builder, self.spec.spot.settings)
-        node = builder.build()
+        with without_unneeded():
+            node = builder.build()
         self._add_strategies(node, context, markets)
         return node
 

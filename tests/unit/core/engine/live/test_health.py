@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import platform
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -36,3 +38,12 @@ async def test_a_system_that_does_not_tell_gives_zeros(monkeypatch: pytest.Monke
     seen = Health.now()
     assert (seen.rss_mb, seen.threads, seen.files) == (0, 0, 0)
     assert seen.tasks >= 1
+
+
+@pytest.mark.skipif("glibc" not in platform.libc_ver(), reason="another C library")
+def test_the_c_library_takes_the_settings_of_a_small_heap(repo_root: Path) -> None:
+    code = "from core.engine.live.health import keep_heap_small; print(keep_heap_small())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=repo_root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "True"

@@ -1,6 +1,6 @@
 """Keep the engine from importing what it does not need.
 
-Building an engine imports pandas only to print its version: half a second of every cold start.
+Building an engine or a live node imports pandas only to print its version: half a second of every cold start and 40 MB.
 """
 
 from __future__ import annotations
