@@ -39,6 +39,11 @@ class NotionalFeeBook:
         self.tier = tier
         self._totals = OrderTotals(MICRO)
 
+    @property
+    def rule_starts_ns(self) -> tuple[int, ...]:
+        """Always empty: the tier does not change during a run."""
+        return ()
+
     def charge(self, schedule: FeeSchedule, fill: FeeFill) -> FeeCharge:
         """Charge `fill` and add it to its order's total.
 
@@ -67,13 +72,9 @@ class NotionalFeeBook:
     ) -> Decimal:
         """Return an upper bound of all fees of a buy at `price` or better, in any fills and roles.
 
-        Raises
-        ------
-        FeeError
-            For a sell: a better price means more notional without a bound.
+        For a sell it is the fee at `price`: a better one means more notional without a bound, and brings
+        more than its fee.
         """
-        if side is Side.SELL:
-            raise FeeError("a sell has no bounded notional fee", price, "estimate it at its price")
         require_price(price)
         require_size(quantity)
         rate = max(self._rate(schedule, role) for role in Role)

@@ -11,6 +11,8 @@ from adapters.kalshi.rules import (
     CENT_PER_ORDER,
     CENTICENT_DIRECT,
     CENTICENT_FROM_NS,
+    DIRECT_GRAIN_FROM_NS,
+    MAKER_CURVE_FROM_NS,
     rate_of,
     rule_at,
 )
@@ -52,6 +54,11 @@ class KalshiFeeBook:
         self._cents = OrderTotals(CENT)
         self._accumulators: dict[str, Decimal] = {}
         self._known: dict[int, tuple[FeeSchedule, dict[Terms, tuple[FeeCharge, Decimal]]]] = {}
+
+    @property
+    def rule_starts_ns(self) -> tuple[int, ...]:
+        """When the maker curve and the two rounding rules began."""
+        return MAKER_CURVE_FROM_NS, CENTICENT_FROM_NS, DIRECT_GRAIN_FROM_NS
 
     def charge(self, schedule: FeeSchedule, fill: FeeFill) -> FeeCharge:
         """Charge `fill` and update its order's running total or accumulator.

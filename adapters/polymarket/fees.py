@@ -8,6 +8,7 @@ from adapters.fee_input import require_probability, require_size, widest_varianc
 from adapters.polymarket.categories import (
     FEES_FROM_NS,
     FIVE_DECIMALS_FROM_NS,
+    TABLES,
     Curve,
     category_of,
     table_at,
@@ -23,6 +24,7 @@ LOT = Decimal("0.01")
 #: A fee of at least one step rounds up by at most half a step, so never by more than half itself.
 ROUNDING_CEILING = Decimal("1.5")
 HALF = Decimal("0.5")
+RULE_STARTS_NS = tuple(table.span.start_ns for table in TABLES[1:])
 
 
 class PolymarketFeeBook:
@@ -34,6 +36,11 @@ class PolymarketFeeBook:
     2026-03-30); less than the smallest step is free. A market's own ``feeSchedule`` is the truth; a
     market without one pays what its category paid at that time. No market paid before 2026-01-06.
     """
+
+    @property
+    def rule_starts_ns(self) -> tuple[int, ...]:
+        """When each table of categories began."""
+        return RULE_STARTS_NS
 
     def charge(self, schedule: FeeSchedule, fill: FeeFill) -> FeeCharge:
         """Charge `fill`.

@@ -111,10 +111,24 @@ class FeeBook(Protocol):
         """Return the charge of `fill` as the first fill of its order; no state changes."""
         ...
 
+    @property
+    def rule_starts_ns(self) -> tuple[int, ...]:
+        """Times at which a dated rule of this venue begins, ascending: an order can outlive its rule."""
+        ...
+
     def worst_case(
-        self, schedule: FeeSchedule, price: Decimal, quantity: Decimal, ts_ns: int
+        self,
+        schedule: FeeSchedule,
+        price: Decimal,
+        quantity: Decimal,
+        ts_ns: int,
+        side: Side = Side.BUY,
     ) -> Decimal:
-        """Return an upper bound of all fees of an order bought at `price` or better, in any number of fills."""
+        """Return an upper bound of all fees of an order at `price` or better, in any number of fills.
+
+        Where the fee of a sale grows with its price without end (notional fees), the fee at `price` is
+        returned: what a better price costs more is less than what it brings.
+        """
         ...
 
 

@@ -246,14 +246,34 @@ class Journal:
         """Keep an approved change that is about to be sent."""
         self.hash.add("modify", intent)
         if self.ledger is not None:
-            row = kinds.OrderModified(
+            row = kinds.OrderModifyRequested(
                 client_order_id=record.intent.client_order_id,
                 quantity=intent.quantity,
                 price=intent.price,
-                reason="requested",
             )
             parents = (record.row_seq,) if record.row_seq else ()
-            self.ledger.append(row, ts_event=intent.ts_ns, parents=parents)
+            record.row_seq = self.ledger.append(row, ts_event=intent.ts_ns, parents=parents)
+
+    def modified(self, record: OrderRecord, ts_ns: int) -> None:
+        """Keep a change that the venue has confirmed: `record` has the new terms."""
+        self.event(record, "UPDATED", ts_ns)
+        if self.ledger is not None:
+            row = kinds.OrderModified(
+                client_order_id=record.intent.client_order_id,
+                quantity=record.quantity,
+                price=record.limit,
+            )
+            parents = (record.row_seq,) if record.row_seq else ()
+            record.row_seq = self.ledger.append(row, ts_event=ts_ns, parents=parents)
+
+    def modify_rejected(self, record: OrderRecord, ts_ns: int, reason: str) -> None:
+        """Keep a change that the venue has refused: the order stays as it was."""
+        if self.ledger is not None:
+            row = kinds.OrderModifyRejected(
+                client_order_id=record.intent.client_order_id, reason=reason
+            )
+            parents = (record.row_seq,) if record.row_seq else ()
+            record.row_seq = self.ledger.append(row, ts_event=ts_ns, parents=parents)
 
     def fill(self, record: OrderRecord, fill: FillRow, trade_id: str, event: Any) -> FillRow:
         """Keep a fill; return it with its ledger row.

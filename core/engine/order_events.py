@@ -64,7 +64,7 @@ class AnsweringStrategy(SendingStrategy):
         record.quantity = record.sent = exact(event.quantity)
         record.limit = record.pending.price
         record.pending = None
-        self.session.journal.event(record, "UPDATED", event.ts_event)
+        self.session.journal.modified(record, event.ts_event)
 
     def on_order_modify_rejected(self, event: Any) -> None:
         """Book a change that the venue refused: the new reservation goes."""
@@ -74,6 +74,7 @@ class AnsweringStrategy(SendingStrategy):
                 record.intent.client_order_id, event.ts_event, accepted=False
             )
             record.pending = None
+            self.session.journal.modify_rejected(record, event.ts_event, str(event.reason))
 
     def on_order_filled(self, event: Any) -> None:
         """Book a fill: fee, gate, journal, curve; then tell the author."""

@@ -11,12 +11,13 @@ import hashlib
 import secrets
 from decimal import Decimal
 from hmac import compare_digest
+from operator import attrgetter
 from typing import Any, Final, Never
 
 from core.domain.decision import CheckResult, OrderIntent, Verdict
 from core.domain.errors import ApprovalInvalid
 from core.domain.fees import Side
-from core.risk.units import shares
+from core.risk.units import nanos_of, shares
 from core.risk.verdict import results
 
 _SEAL: Final = object()
@@ -28,18 +29,32 @@ def place_of(venue: str, instrument_id: str, market_id: str, event_id: str) -> s
     return repr((venue, instrument_id, market_id, event_id))
 
 
+#: Every field of an intent that the signature covers, read in one call.
+order_fields = attrgetter(
+    "client_order_id", "strategy_id", "venue", "instrument_id", "market_id", "event_id", "side",
+    "quantity", "price", "tif", "ts_ns", "post_only", "reduces", "expire_ns",
+)  # fmt: skip
+
+
 def canonical(
-    intent: OrderIntent, place: str, worst_price: int, nonce: int, expires_ns: int
+    intent: OrderIntent,
+    place: str,
+    price: int | None,
+    quantity: int | None,
+    worst_price: int,
+    nonce: int,
+    expires_ns: int,
 ) -> bytes:
     """Return the bytes that are signed: every field of the order, plus nonce and expiry.
 
     Free text is quoted and numbers are separated, so that two different orders never give the same
-    bytes. `reason` decides nothing at a venue and is left out.
+    bytes. Price and quantity are in billionths; None stands for a market order, or for a number that no
+    order can have. `reason` decides nothing at a venue and is left out.
     """
     return (
         f"{intent.client_order_id!r}{intent.strategy_id!r}{place}|{intent.side is Side.BUY!s}|"
-        f"{intent.quantity!s}|{intent.price!s}|{intent.tif._value_}|{intent.ts_ns}|"
-        f"{intent.post_only!s}|{intent.reduces!s}|{intent.expire_ns}|{worst_price}|{nonce}|{expires_ns}"
+        f"{quantity}|{price}|{intent.tif._value_}|{intent.ts_ns}|{intent.post_only!s}|"
+        f"{intent.reduces!s}|{intent.expire_ns}|{worst_price}|{nonce}|{expires_ns}"
     ).encode()
 
 
@@ -139,7 +154,7 @@ class Signer:
         How long an approval lives.
     """
 
-    __slots__ = ("__inner", "__outer", "_last", "_nonce", "ttl_ns")
+    __slots__ = ("__inner", "__outer", "_nonce", "ttl_ns")
 
     def __init__(self, key: bytes | None, ttl_ns: int) -> None:
         secret = key or secrets.token_bytes(32)
@@ -149,7 +164,6 @@ class Signer:
         self.__outer = hashlib.sha256(bytes(b ^ 0x5C for b in block))
         self.ttl_ns = ttl_ns
         self._nonce = 0
-        self._last: ApprovedOrder | None = None
 
     def __repr__(self) -> str:
         return "Signer(key=**)"
@@ -166,54 +180,65 @@ class Signer:
         self,
         intent: OrderIntent,
         place: str,
+        quantity: int,
         worst: int,
         raw: tuple[object, ...],
         now_ns: int,
     ) -> ApprovedOrder:
-        """Return `intent` approved at `now_ns`, with a nonce of its own."""
+        """Return `intent` approved at `now_ns`, with a nonce of its own.
+
+        The worst price of a limit order is its price.
+        """
         self._nonce = nonce = self._nonce + 1
         expires_ns = now_ns + self.ttl_ns
-        signature = self._mac(canonical(intent, place, worst, nonce, expires_ns))
-        fields = (intent, nonce, now_ns, expires_ns, worst, signature, raw)
-        self._last = approved = ApprovedOrder(_SEAL, fields)
-        return approved
+        price = None if intent.price is None else worst
+        signature = self._mac(canonical(intent, place, price, quantity, worst, nonce, expires_ns))
+        return ApprovedOrder(_SEAL, (intent, nonce, now_ns, expires_ns, worst, signature, raw))
 
-    def verify(self, approved: ApprovedOrder, now_ns: int) -> None:
+    def verify(
+        self, approved: ApprovedOrder, now_ns: int, signed: tuple[object, ...] | None = None
+    ) -> None:
         """Check that `approved` is this signer's own and still in time.
 
-        The very object that was signed last is known by its identity (it cannot be changed); any other
-        must carry the signature of what it says.
+        Parameters
+        ----------
+        signed : tuple, optional
+            For the very object that the gate keeps since it was signed: the order's fields as they were
+            then. While they still are the same, the signature need not be worked out again.
 
         Raises
         ------
         ApprovalInvalid
             ``APPROVAL_FORGED`` or ``APPROVAL_EXPIRED``.
         """
+        if signed is None or order_fields(approved[0]) != signed:
+            self._authentic(approved)
+        if now_ns >= approved[3]:
+            raise ApprovalInvalid(
+                "APPROVAL_EXPIRED",
+                "the approval has expired",
+                approved[0].client_order_id,
+                "review the order again",
+            )
+
+    def _authentic(self, approved: ApprovedOrder) -> None:
+        """Work the signature out anew and compare."""
         if type(approved) is not ApprovedOrder:
             seen = type(approved).__name__
             raise ApprovalInvalid("APPROVAL_FORGED", "not an approval of the gate", seen)
-        good = approved is self._last
-        if not good:
-            try:
-                intent, nonce, _, expires_ns, worst, signature, _ = approved
-                place = place_of(
-                    intent.venue, intent.instrument_id, intent.market_id, intent.event_id
-                )
-                message = canonical(intent, place, worst, nonce, expires_ns)
-                good = compare_digest(self._mac(message), signature)
-            except (AttributeError, TypeError, ValueError):
-                good = False
+        try:
+            intent, nonce, _, expires_ns, worst, signature, _ = approved
+            place = place_of(intent.venue, intent.instrument_id, intent.market_id, intent.event_id)
+            price = None if intent.price is None else nanos_of(intent.price)
+            quantity = nanos_of(intent.quantity)
+            message = canonical(intent, place, price, quantity, worst, nonce, expires_ns)
+            good = compare_digest(self._mac(message), signature)
+        except (AttributeError, TypeError, ValueError):
+            good = False
         if not good:
             raise ApprovalInvalid(
                 "APPROVAL_FORGED",
                 "the approval's signature is not the gate's",
                 None,
                 "send the intent through Gate.review",
-            )
-        if now_ns >= approved[3]:
-            raise ApprovalInvalid(
-                "APPROVAL_EXPIRED",
-                "the approval has expired",
-                approved.intent.client_order_id,
-                "review the order again",
             )

@@ -18,12 +18,12 @@ from core.domain.decision import OrderIntent
 from core.domain.errors import ApprovalInvalid, HaltedError, MarketError
 from core.domain.fees import Side
 from core.risk import checks
-from core.risk.approval import ApprovedOrder, Signer
-from core.risk.checks import CHECKS, Draft
+from core.risk.approval import ApprovedOrder, Signer, order_fields
+from core.risk.checks import Draft
 from core.risk.instruments import VenueRules
 from core.risk.intake import Intake
 from core.risk.limits import Limits
-from core.risk.portfolio import Change, OrderState, Terms, WorkingOrder
+from core.risk.portfolio import Change, OrderState, Terms, WorkingOrder, need
 from core.risk.states import TradingState
 from core.risk.units import NANO, dollars, nanos_of, shares
 from core.risk.verdict import Code, MarketView, Refusal
@@ -67,23 +67,24 @@ class Gate(Intake):
     def review(self, intent: OrderIntent, view: MarketView) -> ApprovedOrder | Refusal:
         """Approve and reserve `intent`, or say why not. A refusal reserves nothing."""
         self._enter(view.now_ns)
-        draft = Draft(intent, view)
-        for check in CHECKS:
-            if code := check(self, draft):
-                return Refusal(intent, code, tuple(draft.raw), view.now_ns)
+        buy = intent.side is Side.BUY
+        draft = Draft(intent, view, view.now_ns, buy)
+        if code := checks.first_refusal(self, draft):
+            return Refusal(intent, code, tuple(draft.raw), view.now_ns)
         order = WorkingOrder(
             intent.client_order_id,
             intent.strategy_id,
             draft.rules,
-            draft.buy,
+            buy,
             draft.price,
             draft.quantity,
             draft.fee_bound,
             draft.cost,
+            not buy and intent.reason.startswith("stop"),
         )
-        order.stop = not draft.buy and intent.reason.startswith("stop")
         approved = self._sign(draft, order)
         order.nonce = approved[1]
+        order.ts_ns, order.until_ns = draft.now_ns, draft.until_ns
         self.book.reserve(order)
         if self.breaker.probing and self._arbitrages(order):
             self.breaker.approved(intent.client_order_id)
@@ -111,14 +112,13 @@ class Gate(Intake):
         self._enter(view.now_ns)
         intent = replace(base, quantity=quantity, price=price, ts_ns=view.now_ns)
         order = self.book.orders.get(client_order_id)
-        draft = Draft(intent, view, order)
+        draft = Draft(intent, view, view.now_ns, intent.side is Side.BUY, order)
         if order is None or order.state is not OrderState.WORKING or order.change is not None:
             state = "changing" if order is not None and order.change else order and order.state
             code = draft.fail("order", state or "not open", OrderState.WORKING, Code.NOT_WORKING)
             return Refusal(intent, code, tuple(draft.raw), view.now_ns)
-        for check in CHECKS:
-            if code := check(self, draft):
-                return Refusal(intent, code, tuple(draft.raw), view.now_ns)
+        if code := checks.first_refusal(self, draft):
+            return Refusal(intent, code, tuple(draft.raw), view.now_ns)
         approved = self._sign(draft, order)
         self.book.begin_change(order, draft.change(order, approved.nonce))
         return approved
@@ -127,20 +127,21 @@ class Gate(Intake):
         """Let time pass before a review: approvals run out, equity is judged."""
         if now_ns > self.now_ns:
             self.now_ns = now_ns
-        expiring = self._expiring
+        expiring, book = self._expiring, self.book
         if expiring and expiring[0][0] <= now_ns:
             self._expire(now_ns)
-        self._observe()
+        if self.now_ns >= self._next_look_ns or book.cash_total + book.marked != self._seen_equity:
+            self._observe()
 
     def _sign(self, draft: Draft, order: WorkingOrder) -> ApprovedOrder:
         """Sign the draft and keep the approval with its order until it is redeemed or runs out."""
         intent, now_ns = draft.intent, draft.now_ns
         approved = self._signer.sign(
-            intent, draft.rules.place, draft.price, tuple(draft.raw), now_ns
+            intent, draft.rules.place, draft.quantity, draft.price, tuple(draft.raw), now_ns
         )
-        order.approval = approved
+        order.approval, order.signed = approved, order_fields(intent)
         self._expiring.append((approved[3], approved[1], order))
-        self.throttle.count(draft.same, now_ns)
+        self.throttle.count(draft.same, draft.recent, draft.repeated, now_ns)
         return approved
 
     # -- redeem -------------------------------------------------------------------------------------
@@ -168,11 +169,15 @@ class Gate(Intake):
         HaltedError
             Trading was halted (or buying stopped) after the approval.
         """
-        self._signer.verify(approved, now_ns)
-        intent: OrderIntent = approved.intent
+        try:
+            order = self.book.orders.get(approved[0].client_order_id)
+        except (AttributeError, IndexError, TypeError):  # no approval at all: the signer says so
+            order = None
+        own = order is not None and order.approval is approved
+        self._signer.verify(approved, now_ns, order.signed if own and order is not None else None)
+        intent: OrderIntent = approved[0]
         cid = intent.client_order_id
-        order = self.book.orders.get(cid)
-        if order is None or not self._awaits(order, approved.nonce):
+        if order is None or not self._awaits(order, approved[1]):
             raise ApprovalInvalid(
                 "APPROVAL_REUSED",
                 "the approval was used or withdrawn",
@@ -180,7 +185,7 @@ class Gate(Intake):
                 "review the order again",
             )
         order.approval = None
-        if sending is not None and not _same_order(intent, sending):
+        if sending is not None and sending is not intent and not _same_order(intent, sending):
             self._give_up(order)
             raise ApprovalInvalid(
                 "APPROVAL_OTHER_ORDER",
@@ -244,35 +249,62 @@ class Gate(Intake):
         if rules is None or price is None or quantity is None:
             raise MarketError("an order cannot be taken over", intent.client_order_id)
         buy = intent.side is Side.BUY
-        bound = self.fee_bound(rules, price, quantity, intent.ts_ns)
+        until_ns = checks.life_of(intent)
+        bound = self.fee_bound(rules, price, quantity, intent.ts_ns, until_ns)
         order = WorkingOrder(
-            intent.client_order_id, intent.strategy_id, rules, buy, price, quantity, bound
+            intent.client_order_id,
+            intent.strategy_id,
+            rules,
+            buy,
+            price,
+            quantity,
+            bound,
+            need(buy, price, quantity, bound),
+            not buy and intent.reason.startswith("stop"),
         )
-        order.stop = not buy and intent.reason.startswith("stop")
+        order.ts_ns, order.until_ns = intent.ts_ns, until_ns
         self.book.reserve(order)
         self.book.set_state(order, OrderState.SENT)
+
+    def adopt_request(
+        self, client_order_id: str, quantity: Decimal, price: Decimal | None, ts_ns: int
+    ) -> None:
+        """Book a modification that was asked for and not answered yet: the worse of both terms is reserved."""
+        self._advance(ts_ns)
+        order = self.book.orders.get(client_order_id)
+        size = nanos_of(quantity)
+        if order is None or size is None or order.change is not None:
+            return
+        at = order.price if price is None else nanos_of(price) or order.price
+        new = Terms(at, size, self.fee_bound(order.rules, at, size, ts_ns, order.until_ns))
+        wide = order.widest(at, size)
+        worst = Terms(*wide, self.fee_bound(order.rules, *wide, ts_ns, order.until_ns))
+        self.book.begin_change(order, Change(order.terms, new, worst, 0))
 
     def adopt_change(
         self, client_order_id: str, quantity: Decimal, price: Decimal | None, ts_ns: int
     ) -> None:
-        """Book a modification that the venue has confirmed (rebuilding, recovery)."""
-        self._advance(ts_ns)
+        """Book a modification that the venue has confirmed (rebuilding, recovery).
+
+        What the venue holds counts, also where it is not what was asked for.
+        """
         order = self.book.orders.get(client_order_id)
-        size = nanos_of(quantity)
-        if order is None or size is None:
-            return
-        at = order.price if price is None else nanos_of(price) or order.price
-        new = Terms(at, size, self.fee_bound(order.rules, at, size, ts_ns))
-        wide = order.widest(at, size)
-        worst = Terms(*wide, self.fee_bound(order.rules, *wide, ts_ns))
-        self.book.begin_change(order, Change(order.terms, new, worst, 0))
-        self._end_change(order, accepted=True)
+        change = order.change if order is not None else None
+        if order is not None and change is not None:
+            at = change.new.price if price is None else nanos_of(price)
+            if (at, nanos_of(quantity)) != (change.new.price, change.new.quantity):
+                self._end_change(order, accepted=False)
+        self.adopt_request(client_order_id, quantity, price, ts_ns)
+        if order is not None:
+            self._advance(ts_ns)
+            self._end_change(order, accepted=True)
 
     # -- what others may read -----------------------------------------------------------------------
 
     def cash(self, venue: str) -> Decimal:
         """Return the venue's balance in dollars."""
-        return dollars(self.book.cash.get(venue, 0))
+        purse = self.book.purses.get(venue)
+        return dollars(purse.cash if purse is not None else 0)
 
     def free_cash(self, venue: str) -> Decimal:
         """Return what can be spent at the venue: cash less reservations and unconfirmed proceeds."""

@@ -78,6 +78,8 @@ class Governor:
         self._soft_limit = fraction(g.soft_drawdown)
         self._window_ns = g.drawdown_window_h * NS_PER_HOUR
         self._volatility = fraction(g.volatility_factor)
+        #: What the posture leaves of a limit, in billionths.
+        self.left = self._factors[self.posture]
 
     # -- equity -------------------------------------------------------------------------------------
 
@@ -146,6 +148,7 @@ class Governor:
             return
         self._events.append(RiskEvent(now_ns, "posture", trigger, self.posture, after, reason))
         self.posture = after
+        self.left = self._factors[after]
         if after is Posture.HALT and DRAWDOWN not in self._holds.sources:
             self._holds.put(POSTURE, TradingState.REDUCE_ONLY, reason, now_ns)
 
@@ -175,11 +178,6 @@ class Governor:
         for source, hold in list(self._holds.sources.items()):
             if hold.state is TradingState.LIQUIDATING:
                 self._holds.put(source, TradingState.HALTED, "liquidated", now_ns)
-
-    @property
-    def left(self) -> int:
-        """What the posture leaves of a limit, in billionths."""
-        return self._factors[self.posture]
 
     def factor(self, *scopes: str) -> int:
         """Return what posture and volatility leave of a limit, in billionths."""

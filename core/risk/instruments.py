@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.domain.errors import MarketError
@@ -55,6 +56,12 @@ class Grid:
             start <= price <= end and (price - start) % step == 0 for start, end, step in self.bands
         )
 
+    @property
+    def tick(self) -> int:
+        """The step, if every orderable price is a multiple of it; else 0."""
+        start, _, step = self.bands[0]
+        return step if len(self.bands) == 1 and start % step == 0 else 0
+
     def step_at(self, price: int) -> int:
         """Return the step of the band that holds `price`, of the nearest band outside the grid."""
         for start, end, step in self.bands:
@@ -84,6 +91,28 @@ def _exact(value: object) -> int:
     if number is None:
         raise MarketError("the gate counts prices and sizes in billionths", value)
     return number
+
+
+@dataclass(slots=True)
+class Scope:
+    """Committed money (1e-18 dollar) of one market or event; its instruments and the book share it."""
+
+    used: int = 0
+
+
+@dataclass(slots=True)
+class Purse(Scope):
+    """A venue: its committed money, its cash, what orders reserve of it and what unconfirmed sales owe."""
+
+    cash: int = 0
+    reserved: int = 0
+    withheld: int = 0
+    stated: bool = False
+
+    @property
+    def free(self) -> int:
+        """Cash that no order reserves and no unconfirmed sale owes."""
+        return self.cash - self.reserved - self.withheld
 
 
 class MarketState:
@@ -121,6 +150,8 @@ class InstrumentRules:
     ----------
     fee_terms : int
         Number of the venue's schedule: the same terms have the same number.
+    last_rule_ns : int
+        When the newest fee rule known of the venue begins: an order that rests before may outlive its rule.
     group : str
         The event, or the market without one: round trips are judged per group, so that the losing leg
         of an arbitrage is not a losing trade.
@@ -128,29 +159,63 @@ class InstrumentRules:
         Everything a blacklist can name: instrument, market, event, series, category, venue.
     place : str
         The part of the signed text that all its orders share.
+    lowest, highest : int
+        Ends of the prices that can be ordered.
+    tick : int
+        The step of a grid of one band whose prices are its multiples; 0 for any other grid.
+    in_market, in_event, in_venue : Scope
+        Where its committed money counts; no event, no scope.
+    bounds : dict
+        Per quoted price the lowest sale and the highest purchase that the collar allows (the gate fills
+        it; instruments with one grid share it).
     """
 
     instrument_id: str
     venue: VenueRules
+    venue_code: str
     state: MarketState
     market_id: str
     event_id: str
     opposite_id: str
     grid: Grid
+    lowest: int
+    highest: int
+    tick: int
     size_step: int
     min_size: int
     fees: FeeSchedule
     fee_terms: int
+    last_rule_ns: int
     pays_at_most: int
     group: str
     labels: frozenset[str]
     place: str
+    in_market: Scope
+    in_event: Scope | None
+    in_venue: Purse
+    bounds: dict[str, tuple[int, int]]
 
 
 def rules_of(
-    market: Market, venue: VenueRules, state: MarketState, fee_terms: int = 0
+    market: Market,
+    venue: VenueRules,
+    state: MarketState,
+    fee_terms: int,
+    scope: Callable[[str, str], Scope],
+    purse: Purse,
+    bounds_of: Callable[[Grid], dict[str, tuple[int, int]]],
 ) -> list[InstrumentRules]:
-    """Return the rules of every outcome of `market`."""
+    """Return the rules of every outcome of `market`.
+
+    Parameters
+    ----------
+    scope : callable
+        Gives the scope of ("market" | "event", name).
+    purse : Purse
+        The venue's.
+    bounds_of : callable
+        Gives the collar's bounds that a grid's instruments share.
+    """
     binary = len(market.outcomes) == 2
     named = {market.venue, market.market_id, market.event_id, market.series, market.category}
     out = []
@@ -162,19 +227,28 @@ def rules_of(
             InstrumentRules(
                 instrument_id=iid,
                 venue=venue,
+                venue_code=venue.code,
                 state=state,
                 market_id=market.market_id,
                 event_id=market.event_id,
                 opposite_id=market.opposite(iid).instrument_id if binary else "",
                 grid=grid,
+                lowest=grid.lowest,
+                highest=grid.highest,
+                tick=grid.tick,
                 size_step=max(1, _exact(market.size_step)),
                 min_size=_exact(market.min_size),
                 fees=market.fees,
                 fee_terms=fee_terms,
+                last_rule_ns=max(venue.fees.rule_starts_ns, default=0),
                 pays_at_most=grid.bands[-1][1],
                 group=market.event_id or market.market_id,
                 labels=labels,
                 place=place_of(market.venue, iid, market.market_id, market.event_id),
+                in_market=scope("market", market.market_id),
+                in_event=scope("event", market.event_id) if market.event_id else None,
+                in_venue=purse,
+                bounds=bounds_of(grid),
             )
         )
     return out

@@ -9,36 +9,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from core.domain.errors import MarketError
+from core.domain.errors import FeeError, MarketError
 from core.domain.fees import FeeSchedule, Side
 from core.domain.market import Market, MarketStatus
+from core.risk.bounds import Bounds
 from core.risk.breaker import CircuitBreaker
 from core.risk.budget import FamilyResult
-from core.risk.governor import NS_PER_HOUR, NS_PER_MINUTE, Governor
+from core.risk.governor import NS_PER_MINUTE, Governor
 from core.risk.instruments import InstrumentRules, MarketState, VenueRules, rules_of
 from core.risk.limits import Limits
 from core.risk.phases import FundPhase
-from core.risk.portfolio import OrderState, Portfolio, Trade, WorkingOrder
+from core.risk.portfolio import OrderState, Terms, Trade, WorkingOrder
 from core.risk.states import Holds, RiskEvent, TradingState
-from core.risk.table import Table
 from core.risk.throttle import Throttle
 from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of, shares
 
 #: Strategy that owns fills and positions no strategy of ours asked for.
 EXTERNAL = "EXTERNAL"
-#: Worst-case fees kept before they are worked out anew.
-REMEMBERED_FEES = 65_536
 #: Anomalies that stop buying until an operator has looked.
 GRAVE = frozenset({"OVERFILL", "WORSE_PRICE", "FEE_ABOVE_BOUND", "SHORT", "FILL_UNSENT"})
 
 
-class Intake:
+class Intake(Bounds):
     """State of the gate and everything that moves it; `Gate` adds the judgement."""
 
     def __init__(self, venues: Iterable[VenueRules], limits: Limits) -> None:
-        self.book = Portfolio()
-        self.limits = limits
-        self.table = Table.of(limits)
+        super().__init__(limits)
         self.now_ns = 0
         self._seen_equity = -1
         self._next_look_ns = 0
@@ -51,13 +47,14 @@ class Intake:
         self.stopped: dict[str, str] = {}
         self.barred: dict[str, str] = {}
         self.budget: dict[str, int] = {}
+        #: Families that have ceilings of their own.
+        self.bounded = frozenset({self.breaker.family})
         self._results: dict[str, list[int]] = {}
         self._rounds: dict[tuple[str, str], int] = {}
         self._venues = {v.code: v for v in venues}
         self.rules: dict[str, InstrumentRules] = {}
         self._states: dict[str, MarketState] = {}
         self._fee_terms: dict[tuple[str, FeeSchedule], int] = {}
-        self._fee_bounds: dict[tuple[int, int, int, int], int] = {}
 
     def knows_venue(self, code: str) -> bool:
         """Return whether this venue may be traded at all."""
@@ -74,26 +71,6 @@ class Intake:
         self._events.clear()
         return out
 
-    def fee_bound(self, rules: InstrumentRules, price: int, quantity: int, now_ns: int) -> int:
-        """Return the worst-case fee of an order, in 1e-18 dollar.
-
-        Remembered per schedule, price, size and hour: fee rules change on the hour, never within.
-
-        Raises
-        ------
-        FeeError
-            If no rule is known for the schedule.
-        """
-        key = (rules.fee_terms, price, quantity, now_ns // NS_PER_HOUR)
-        bound = self._fee_bounds.get(key)
-        if bound is None:
-            fee = rules.venue.fees.worst_case(rules.fees, shares(price), shares(quantity), now_ns)
-            bound = max(0, attos_up(fee))
-            if len(self._fee_bounds) >= REMEMBERED_FEES:
-                self._fee_bounds.clear()
-            self._fee_bounds[key] = bound
-        return bound
-
     # -- strategies and limits ----------------------------------------------------------------------
 
     def on_strategy(self, strategy_id: str, family: str = "") -> None:
@@ -107,8 +84,7 @@ class Intake:
 
     def set_limits(self, limits: Limits) -> None:
         """Put changed limits in force. Only the operator's command path calls this."""
-        self.limits = limits
-        self.table = Table.of(limits)
+        self.bind(limits)
         self.governor.set_limits(limits)
         self.breaker.set_limits(limits)
         self.throttle.set_limits(limits.rate)
@@ -119,6 +95,7 @@ class Intake:
     def set_budget(self, shares: Mapping[str, Decimal]) -> None:
         """Bound strategy families to shares of the total limit (`core.risk.budget.allocate`)."""
         self.budget = {family: nanos_of(share) or 0 for family, share in shares.items()}
+        self.bounded = frozenset({self.breaker.family, *self.budget})
 
     def on_resume(self, now_ns: int) -> None:
         """Lift every hold by the operator's word; losses are judged anew from here."""
@@ -246,7 +223,9 @@ class Intake:
         if accepted:
             left = change.new.quantity - order.filled
             rest = (
-                self.fee_bound(order.rules, change.new.price, left, self.now_ns) if left > 0 else 0
+                self.fee_bound(order.rules, change.new.price, left, self.now_ns, order.until_ns)
+                if left > 0
+                else 0
             )
             bound = min(change.worst.fee_bound, order.fee_paid + rest)
         self.book.end_change(order, bound)
@@ -334,12 +313,35 @@ class Intake:
         if order.buy:
             if at > order.price:
                 self._anomaly("WORSE_PRICE", f"{cid}: {shares(at)} above {shares(order.price)}")
-            if order.fee_paid + paid > order.fee_bound:
-                self._anomaly("FEE_ABOVE_BOUND", f"{cid}: {dollars(order.fee_paid + paid)}")
+            self._inspect_fee(order, paid, order.fee_bound)
         elif at < order.price:
             self._anomaly("SLIPPED", f"{cid}: {shares(at)} below {shares(order.price)}")
         elif paid > at * size + order.reserved:
             self._anomaly("FEE_ABOVE_PROCEEDS", f"{cid}: {dollars(paid)}")
+        elif order.rules.pays_at_most == NANO:  # above one dollar the fee of a sale has no bound
+            self._inspect_fee(order, paid, 0)
+
+    def _inspect_fee(self, order: WorkingOrder, paid: int, bound: int) -> None:
+        """Compare all fees of an order with the most that they can be.
+
+        The rules of this moment count too: a venue may have changed them while the order rested.
+        """
+        total = order.fee_paid + paid
+        if total <= bound or total <= 0:
+            return
+        cid, rules = order.client_order_id, self.rules[order.rules.instrument_id]
+        side = Side.BUY if order.buy else Side.SELL
+        try:
+            now = self.fee_bound(rules, order.price, order.quantity, self.now_ns, 0, side)
+            then = self.fee_bound(
+                order.rules, order.price, order.quantity, order.ts_ns, order.until_ns, side
+            )
+        except FeeError:
+            now = then = 0
+        if total > max(now, then):
+            self._anomaly("FEE_ABOVE_BOUND", f"{cid}: {dollars(total)}")
+        elif order.buy:
+            self._anomaly("FEE_RULE_CHANGED", f"{cid}: {dollars(total)}")
 
     def _anomaly(self, code: str, detail: str) -> None:
         self._events.append(RiskEvent(self.now_ns, "anomaly", code, "", "", detail))
@@ -417,8 +419,31 @@ class Intake:
             state.open_ns, state.close_ns = market.open_ns, market.close_ns
         terms = (market.venue, market.fees)
         number = self._fee_terms.setdefault(terms, len(self._fee_terms))
-        for rules in rules_of(market, venue, state, number):
+        for rules in rules_of(
+            market,
+            venue,
+            state,
+            number,
+            self.book.scope,
+            self.book.purse(venue.code),
+            self.bounds_of,
+        ):
+            old = self.rules.get(rules.instrument_id)
             self.rules[rules.instrument_id] = rules
+            if old is not None and old.fees != rules.fees:
+                self._charge_anew(rules)
+
+    def _charge_anew(self, rules: InstrumentRules) -> None:
+        """Reserve for the worse of the old and the new fees of what works in this instrument."""
+        for order in self.book.orders.values():
+            if order.rules.instrument_id != rules.instrument_id:
+                continue
+
+            def bound(terms: Terms, until_ns: int = order.until_ns) -> Terms:
+                fee = self.fee_bound(rules, terms.price, terms.quantity, self.now_ns, until_ns)
+                return Terms(terms.price, terms.quantity, max(terms.fee_bound, fee))
+
+            self.book.rebound(order, rules, bound)
 
     def on_status(self, market_id: str, status: MarketStatus) -> None:
         """Move a market to a new status; unknown markets are ignored (they cannot be traded)."""

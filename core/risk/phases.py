@@ -20,14 +20,19 @@ class FundPhase:
         Ascending by `from_usd`, the first from 0.
     """
 
-    __slots__ = ("_starts", "factor", "index", "phases")
+    __slots__ = ("_starts", "factor", "index", "open", "phases")
 
     def __init__(self, phases: Sequence[Phase]) -> None:
         self.phases = tuple(phases)
         self._starts = [attos_down(p.from_usd) for p in self.phases]
         self.index = 0
-        #: What the phase leaves of the limits, in billionths.
+        self._enter()
+
+    def _enter(self) -> None:
+        """Work out what the phase in force leaves of the limits (billionths), and to whom (None: everybody)."""
         self.factor = nanos_of(self.phase.factor) or 0
+        families = self.phase.families
+        self.open = None if "*" in families else frozenset(("", *families))
 
     @property
     def phase(self) -> Phase:
@@ -36,8 +41,7 @@ class FundPhase:
 
     def allows(self, family: str) -> bool:
         """Return whether a strategy family may open positions; an unnamed family may."""
-        families = self.phase.families
-        return not family or family in families or "*" in families
+        return self.open is None or family in self.open
 
     def observe(self, equity: int) -> bool:
         """Move to the phase of `equity` (1e-18 dollar); return whether it changed."""
@@ -48,5 +52,5 @@ class FundPhase:
             index -= 1
         changed, self.index = index != self.index, index
         if changed:
-            self.factor = nanos_of(self.phase.factor) or 0
+            self._enter()
         return changed

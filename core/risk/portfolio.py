@@ -11,12 +11,15 @@ The state is a projection: feeding the same calls again rebuilds it.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 from core.domain.errors import MarketError
 from core.risk.approval import ApprovedOrder
-from core.risk.instruments import InstrumentRules
+from core.risk.instruments import InstrumentRules, Purse, Scope
 from core.risk.units import NANO
 
 #: How many finished orders and final trades stay known for late messages (late fill, void).
@@ -55,53 +58,35 @@ class Change:
     nonce: int
 
 
-class WorkingOrder:
-    """An approved order and what it still reserves."""
+class WorkingOrder(Struct, eq=False):
+    """An approved order and what it still reserves.
 
-    __slots__ = (
-        "approval",
-        "buy",
-        "change",
-        "client_order_id",
-        "fee_bound",
-        "fee_paid",
-        "filled",
-        "nonce",
-        "price",
-        "quantity",
-        "reserved",
-        "rules",
-        "state",
-        "stop",
-        "strategy_id",
-    )
+    Attributes
+    ----------
+    signed : tuple
+        The fields of the approved intent that `approval` vouches for (`core.risk.approval.order_fields`).
+    ts_ns, until_ns : int
+        When it was approved, and how long it can rest (0: not at all).
+    """
 
-    def __init__(
-        self,
-        client_order_id: str,
-        strategy_id: str,
-        rules: InstrumentRules,
-        buy: bool,
-        price: int,
-        quantity: int,
-        fee_bound: int,
-        reserved: int | None = None,
-    ) -> None:
-        self.client_order_id = client_order_id
-        self.strategy_id = strategy_id
-        self.rules = rules
-        self.buy = buy
-        self.price = price
-        self.quantity = quantity
-        self.fee_bound = fee_bound
-        self.fee_paid = 0
-        self.filled = 0
-        self.nonce = 0
-        self.stop = False
-        self.change: Change | None = None
-        self.approval: ApprovedOrder | None = None
-        self.state = OrderState.APPROVED
-        self.reserved = need(buy, price, quantity, fee_bound) if reserved is None else reserved
+    client_order_id: str
+    strategy_id: str
+    rules: InstrumentRules
+    buy: bool
+    price: int
+    quantity: int
+    fee_bound: int
+    reserved: int
+    stop: bool = False
+    fee_paid: int = 0
+    filled: int = 0
+    nonce: int = 0
+    change: Change | None = None
+    approval: ApprovedOrder | None = None
+    signed: tuple[object, ...] = ()
+    ts_ns: int = 0
+    until_ns: int = 0
+    state: OrderState = OrderState.APPROVED
 
     @property
     def leaves(self) -> int:
@@ -166,15 +151,11 @@ class Portfolio:
         self.holdings: dict[tuple[str, str], Holding] = {}
         self.held: dict[str, int] = {}
         self.marks: dict[str, int] = {}
-        self.cash: dict[str, int] = {}
-        self.reserved: dict[str, int] = {}
-        self.withheld: dict[str, int] = {}
+        self.purses: dict[str, Purse] = {}
         self.selling: dict[tuple[str, str], int] = {}
         self.selling_all: dict[str, int] = {}
         self.buying: dict[str, int] = {}
-        self.by_market: dict[str, int] = {}
-        self.by_event: dict[str, int] = {}
-        self.by_venue: dict[str, int] = {}
+        self.scopes: dict[tuple[str, str], Scope] = {}
         self.by_strategy: dict[str, int] = {}
         self.by_family: dict[str, int] = {}
         self.families: dict[str, str] = {}
@@ -188,6 +169,20 @@ class Portfolio:
         self.provisional: dict[str, Trade] = {}
         self.payouts: dict[str, int] = {}
 
+    def scope(self, kind: str, name: str) -> Scope:
+        """Return the committed money of a ``market`` or ``event``; the same object each time."""
+        return self.scopes.setdefault((kind, name), Scope())
+
+    def used(self, kind: str) -> dict[str, int]:
+        """Return the committed money by name of the scopes of one kind (``venue`` too)."""
+        if kind == "venue":
+            return {code: purse.used for code, purse in self.purses.items()}
+        return {name: s.used for (of, name), s in self.scopes.items() if of == kind}
+
+    def purse(self, venue: str) -> Purse:
+        """Return the money of a venue; the same object each time."""
+        return self.purses.setdefault(venue, Purse())
+
     # -- what the gate asks -------------------------------------------------------------------------
 
     @property
@@ -197,7 +192,8 @@ class Portfolio:
 
     def free_cash(self, venue: str) -> int:
         """Cash that no order reserves and no unconfirmed sale owes."""
-        return self.cash.get(venue, 0) - self.reserved.get(venue, 0) - self.withheld.get(venue, 0)
+        purse = self.purses.get(venue)
+        return purse.free if purse is not None else 0
 
     def sellable(self, strategy_id: str, rules: InstrumentRules) -> int:
         """Return what `strategy_id` may sell: final shares less its resting sales.
@@ -222,8 +218,9 @@ class Portfolio:
         cid = order.client_order_id
         self.known.add(cid)
         self.orders[cid] = order
-        self._reserve_cash(order, order.reserved)
-        self._working(order, order.leaves)
+        if delta := order.reserved:
+            self._reserve_cash(order, delta)
+        self._working(order, order.quantity)
 
     def close(self, order: WorkingOrder) -> None:
         """Release everything that `order` still reserves."""
@@ -253,6 +250,17 @@ class Portfolio:
             self.close(order)
         elif order.buy:
             self._rereserve(order)
+
+    def rebound(
+        self, order: WorkingOrder, rules: InstrumentRules, bound: Callable[[Terms], Terms]
+    ) -> None:
+        """Take over an instrument's new rules: `bound` gives terms with the fee bound they now have."""
+        order.rules = rules
+        if (change := order.change) is not None:
+            order.change = Change(
+                bound(change.old), bound(change.new), bound(change.worst), change.nonce
+            )
+        self._set_terms(order, bound(order.terms))
 
     def begin_change(self, order: WorkingOrder, change: Change) -> None:
         """Reserve for both the old and the new terms until the venue answers."""
@@ -289,28 +297,30 @@ class Portfolio:
     def _working(self, order: WorkingOrder, delta: int) -> None:
         iid = order.rules.instrument_id
         if order.buy:
-            _add(self.buying, iid, delta)
+            left = self.buying.get(iid, 0) + delta
+            if left:
+                self.buying[iid] = left
+            else:
+                self.buying.pop(iid, None)
         else:
             _add(self.selling, (order.strategy_id, iid), delta)
             _add(self.selling_all, iid, delta)
 
     def _reserve_cash(self, order: WorkingOrder, delta: int) -> None:
-        _add(self.reserved, order.rules.venue.code, delta)
+        rules = order.rules
+        rules.in_venue.reserved += delta
         if order.buy:
-            self._commit(order.rules, order.strategy_id, delta)
+            self._commit(rules, order.strategy_id, delta)
 
     def _commit(self, rules: InstrumentRules, strategy_id: str, delta: int) -> None:
         """Move the committed money of every scope (written out: this is the hot path)."""
-        totals, key = self.by_market, rules.market_id
-        totals[key] = totals.get(key, 0) + delta
-        totals, key = self.by_venue, rules.venue.code
-        totals[key] = totals.get(key, 0) + delta
+        rules.in_market.used += delta
+        rules.in_venue.used += delta
+        if (event := rules.in_event) is not None:
+            event.used += delta
         totals = self.by_strategy
         totals[strategy_id] = totals.get(strategy_id, 0) + delta
-        if key := rules.event_id:
-            totals = self.by_event
-            totals[key] = totals.get(key, 0) + delta
-        if key := self.families.get(strategy_id, ""):
+        if key := self.families.get(strategy_id):
             totals = self.by_family
             totals[key] = totals.get(key, 0) + delta
         self.committed += delta
@@ -319,11 +329,12 @@ class Portfolio:
 
     def set_cash(self, venue: str, cash: int) -> None:
         """Set the venue's balance as the account states it. The first one is a transfer in."""
-        delta = cash - self.cash.get(venue, 0)
-        if venue not in self.cash:
+        purse = self.purse(venue)
+        delta = cash - purse.cash
+        if not purse.stated:
             self.transferred += delta
         self.cash_total += delta
-        self.cash[venue] = cash
+        purse.cash, purse.stated = cash, True
 
     def transfer(self, venue: str, amount: int) -> None:
         """Book a deposit or a withdrawal: cash that is neither profit nor loss."""
@@ -332,7 +343,8 @@ class Portfolio:
 
     def add_cash(self, venue: str, delta: int) -> None:
         """Change the venue's balance."""
-        self.cash[venue] = self.cash.get(venue, 0) + delta
+        purse = self.purse(venue)
+        purse.cash, purse.stated = purse.cash + delta, True
         self.cash_total += delta
 
     def mark(self, instrument_id: str, price: int) -> None:
@@ -396,7 +408,7 @@ class Portfolio:
             realised = trade.cash - trade.cost
             if trade.provisional:
                 self._commit(rules, trade.strategy_id, trade.cost)
-                _add(self.withheld, rules.venue.code, max(0, trade.cash))
+                rules.in_venue.withheld += max(0, trade.cash)
         self.trades[trade_id] = trade
         if trade.provisional:
             self.provisional[trade_id] = trade
@@ -433,12 +445,12 @@ class Portfolio:
 
     def _unwithhold(self, trade: Trade) -> None:
         """Drop the hold that a provisional trade put on shares, proceeds or exposure."""
-        rules, venue = trade.rules, trade.rules.venue.code
+        rules = trade.rules
         if not trade.buy:
-            _add(self.withheld, venue, -max(0, trade.cash))
+            rules.in_venue.withheld -= max(0, trade.cash)
             self._commit(rules, trade.strategy_id, -trade.cost)
         elif trade.payout is not None:
-            _add(self.withheld, venue, -trade.payout * trade.quantity)
+            rules.in_venue.withheld -= trade.payout * trade.quantity
         else:
             key = (trade.strategy_id, rules.instrument_id)
             holding = self.holdings[key]
@@ -500,7 +512,7 @@ class Portfolio:
         """Keep the payout of shares that can still be voided out of free cash."""
         trade.payout = payout
         self.holdings[(trade.strategy_id, trade.rules.instrument_id)].provisional -= trade.quantity
-        _add(self.withheld, trade.rules.venue.code, payout * trade.quantity)
+        trade.rules.in_venue.withheld += payout * trade.quantity
 
     def merge(
         self, strategy_id: str, yes: InstrumentRules, no: InstrumentRules, quantity: int

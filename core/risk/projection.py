@@ -26,6 +26,8 @@ from core.ledger.kinds import (
     OrderFilled,
     OrderIntended,
     OrderModified,
+    OrderModifyRejected,
+    OrderModifyRequested,
     OrderRejected,
     OrderSubmitted,
     OrderUnknown,
@@ -126,6 +128,14 @@ class Fold:
     @_on.register(OrderAbsent)
     def _(self, row: OrderCanceled | OrderExpired | OrderDenied | OrderAbsent, ts_ns: int) -> None:
         self.gate.on_done(row.client_order_id, ts_ns)
+
+    @_on.register
+    def _(self, row: OrderModifyRequested, ts_ns: int) -> None:
+        self.gate.adopt_request(row.client_order_id, row.quantity, row.price, ts_ns)
+
+    @_on.register
+    def _(self, row: OrderModifyRejected, ts_ns: int) -> None:
+        self.gate.on_modified(row.client_order_id, ts_ns, accepted=False)
 
     @_on.register
     def _(self, row: OrderModified, ts_ns: int) -> None:

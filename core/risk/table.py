@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from core.domain.clock import NS_PER_SECOND
 from core.risk.limits import Limits
-from core.risk.units import attos_down, nanos_of
+from core.risk.units import NANO, attos_down, nanos_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +56,43 @@ class Table:
             depth_share=share(limits.sizing.depth_share),
             blacklist=frozenset(limits.blacklist),
         )
+
+
+class Ceilings:
+    """The limits in dollars of 1e-18 that the equity of a moment leaves, and what they were worked out from.
+
+    Attributes
+    ----------
+    base : int
+        Equity that shares are taken of, in billionths of a dollar (times a share in billionths is money):
+        what posture, volatility and phase leave of it.
+    order, market, event, venue, total : int
+        Most that one order may cost; most committed money of each scope.
+    factor, phase : int
+        What posture and volatility, and what the phase leave of a limit, in billionths.
+    """
+
+    __slots__ = (
+        "base",
+        "equity",
+        "event",
+        "factor",
+        "market",
+        "order",
+        "phase",
+        "table",
+        "total",
+        "venue",
+    )
+
+    def __init__(self, table: Table, equity: int, factor: int, phase: int) -> None:
+        base = max(0, equity) // NANO
+        if factor != NANO:
+            base = base * factor // NANO
+        self.base = base = base if phase == NANO else base * phase // NANO
+        self.table, self.equity, self.factor, self.phase = table, equity, factor, phase
+        self.order = min(base * table.order, table.order_usd)
+        self.market = base * table.market
+        self.event = base * table.event
+        self.venue = base * table.venue
+        self.total = base * table.total

@@ -18,23 +18,18 @@ _NANO = Decimal(NANO)
 
 def nanos_of(value: Decimal) -> int | None:
     """Return a price or size in billionths, or None when it is not finite, too large or finer."""
-    try:
-        return remembered_nanos(value)
-    except TypeError:  # a signalling NaN cannot even be hashed
-        return None
+    return nanos_of_text(str(value))
 
 
 @lru_cache(maxsize=65_536)
-def remembered_nanos(value: Decimal) -> int | None:
-    """Do the conversion; remembered, because a market has few prices and a strategy few sizes.
+def nanos_of_text(text: str) -> int | None:
+    """Return a price or size written as text in billionths; `nanos_of` says when None.
 
-    Raises
-    ------
-    TypeError
-        For a signalling NaN, which cannot be looked up; `nanos_of` answers None.
+    Remembered, because a market has few prices and a strategy few sizes; by the text, because a Decimal
+    takes ten times longer to be hashed than to be written.
     """
     try:
-        scaled = value * _NANO
+        scaled = Decimal(text) * _NANO
         whole = int(scaled)
     except (ValueError, OverflowError, ArithmeticError):
         return None

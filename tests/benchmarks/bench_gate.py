@@ -122,10 +122,45 @@ def percentile(times: list[int], share: float) -> float:
     return times[min(len(times) - 1, int(len(times) * share))] / 1_000
 
 
-def timed_reviews(gate: Gate, first: int, count: int, rng: random.Random) -> tuple[list[int], int]:
+def fixed_work(turns: int) -> int:
+    """Do the same arithmetic each time: what it takes longer now and then is the machine's doing."""
+    total = 0
+    for n in range(turns):
+        total += n * n
+    return total
+
+
+def turns_for(target_ns: int) -> int:
+    """Return how many turns of `fixed_work` take about `target_ns`."""
+    times = []
+    for _ in range(200):
+        begin = time.perf_counter_ns()
+        fixed_work(500)
+        times.append(time.perf_counter_ns() - begin)
+    return max(1, target_ns * 500 // sorted(times)[100])
+
+
+def timed_reviews(
+    gate: Gate,
+    first: int,
+    count: int,
+    rng: random.Random,
+    *,
+    marked: bool = False,
+    turns: int = 0,
+    control: list[int] | None = None,
+) -> tuple[list[int], int]:
     """Return nanoseconds of `count` reviews and how many were approved.
 
     Each approved order is withdrawn again, so that the load stays the same.
+
+    Parameters
+    ----------
+    marked : bool
+        Move the instrument's price before each review, as a live book does: equity, and with it every
+        limit, is then new each time.
+    turns, control : int, list
+        Between two reviews do that much fixed work, and add its nanoseconds to the list.
     """
     times, approved = [], 0
     for number in range(first, first + count):
@@ -134,6 +169,12 @@ def timed_reviews(gate: Gate, first: int, count: int, rng: random.Random) -> tup
         price = D(rng.randrange(36, 44)) / 100
         order = intent(number, rng.randrange(POSITIONS), side, D(rng.randrange(1, 20)), price)
         view = MarketView(now, D("0.39"), D("0.41"), D(1000))
+        if marked:
+            gate.on_mark(order.instrument_id, D(f"0.{380 + number % 7}"), D("0.41"), now)
+        if control is not None:
+            begin = time.perf_counter_ns()
+            fixed_work(turns)
+            control.append(time.perf_counter_ns() - begin)
         begin = time.perf_counter_ns()
         answer = gate.review(order, view)
         times.append(time.perf_counter_ns() - begin)
@@ -153,12 +194,16 @@ def rows(quick: bool = False) -> list[dict[str, Any]]:
     gc.freeze()
     gc.set_threshold(100_000, 50, 1_000)  # as a run of the engine sets it
     try:
-        timed_reviews(gate, ORDERS, 1_000, rng)
-        times, approved = timed_reviews(gate, ORDERS + 1_000, count, rng)
+        warm, _ = timed_reviews(gate, ORDERS, 1_000, rng)
+        turns, control = turns_for(int(percentile(warm, 0.5) * 1_000)), []
+        first = ORDERS + 1_000
+        times, approved = timed_reviews(gate, first, count, rng, turns=turns, control=control)
+        after_mark, _ = timed_reviews(gate, first + count, count, rng, marked=True)
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
     p50, p99 = percentile(times, 0.5), percentile(times, 0.99)
+    steady, jitter = percentile(control, 0.5), percentile(control, 0.99)
     naive = ScanningCheck(gate)
     scans = []
     for n in range(count // 20):
@@ -178,6 +223,13 @@ def rows(quick: bool = False) -> list[dict[str, Any]]:
          "against": f"scanning check {scan99:,.0f} us", "command": command},
         {"id": "gate.check_p50_us", "value": p50, "unit": "us", "bar": None, "better": "lower",
          "against": f"{approved / count:.0%} approved and signed, the others refused", "command": command},
+        {"id": "gate.control_p99_us", "value": jitter, "unit": "us", "bar": None, "better": "lower",
+         "against": f"fixed arithmetic between the checks, p50 {steady:.1f} us: the machine's own spread",
+         "command": command},
+        {"id": "gate.check_after_mark_p99_us", "value": percentile(after_mark, 0.99), "unit": "us",
+         "bar": None, "better": "lower",
+         "against": f"equity moves before each check, p50 {percentile(after_mark, 0.5):.1f} us",
+         "command": command},
         {"id": "gate.speedup_vs_scan", "value": scan99 / p99, "unit": "x", "bar": None,
          "better": "higher", "command": command},
         {"id": "gate.mark_p99_us", "value": percentile(marks, 0.99), "unit": "us", "bar": None,

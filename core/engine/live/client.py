@@ -329,13 +329,21 @@ class VenueClient(ReportHooks, ExecutionClient):
         price = command.price.as_decimal() if command.price is not None else known.price
         assert price is not None
         try:
+            await self.journal.modify_requested(cid, quantity, price)
+        except LedgerError as exc:
+            self.context.halt(f"ledger: {exc.what}")
+            self._modify_rejected(order, "the change could not be recorded")
+            return
+        try:
             changed = await self.port.modify(known, quantity, price)
         except VenueRefused as exc:
+            self.journal.modify_rejected(cid, exc.code)
             self._modify_rejected(order, exc.code)
             return
         except VenueUncertain as exc:
             found = await self.unknowns.look_up(cid, order.instrument_id.value)
             if found is None or (found.quantity, found.price) != (quantity, price):
+                self.journal.modify_rejected(cid, exc.what)
                 self._modify_rejected(order, exc.what)
                 return
             changed = found  # the answer was lost, the change was not

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 from core.domain.decision import OrderIntent, Verdict
 from core.engine.journal import Journal, OrderRecord
@@ -23,6 +24,8 @@ from core.ledger.kinds.orders import (
     OrderFilled,
     OrderIntended,
     OrderModified,
+    OrderModifyRejected,
+    OrderModifyRequested,
     OrderRejected,
     OrderUnknown,
 )
@@ -67,6 +70,14 @@ class LiveJournal(Journal):
         """Keep a change in memory."""
         with self._silent():
             super().modifying(record, intent)
+
+    def modified(self, record: OrderRecord, ts_ns: int) -> None:
+        """Keep a confirmed change in memory."""
+        with self._silent():
+            super().modified(record, ts_ns)
+
+    def modify_rejected(self, record: OrderRecord, ts_ns: int, reason: str) -> None:
+        """Keep nothing: the execution client writes the row."""
 
     def fill(
         self, record: OrderRecord, fill: FillRow, trade_id: str, venue_order_id: str
@@ -168,6 +179,22 @@ class OrderJournal:
         """Write that it is off the book."""
         kind = OrderExpired if expired else OrderCanceled
         return self.event(kind, client_order_id, order.venue_order_id, order.reason)
+
+    async def modify_requested(
+        self, client_order_id: str, quantity: Decimal, price: Decimal
+    ) -> int:
+        """Write an approved change and return once it is on disk. Only then may it leave."""
+        seq = await self.ledger.append_durable_async(
+            OrderModifyRequested(client_order_id=client_order_id, quantity=quantity, price=price),
+            ts_event=self.clock(),
+            parents=self._parents(client_order_id),
+        )
+        self._last[client_order_id] = seq
+        return seq
+
+    def modify_rejected(self, client_order_id: str, reason: str) -> int:
+        """Write that the old terms hold."""
+        return self.event(OrderModifyRejected, client_order_id, reason=reason)
 
     def modified(self, order: VenueOrder, client_order_id: str) -> int:
         """Write a change of price or size."""

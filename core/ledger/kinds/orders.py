@@ -98,9 +98,25 @@ class OrderAbsent(OrderEvent, frozen=True, kw_only=True):
     """Proven: the venue never had the order of unknown fate."""
 
 
+@kind("order.modify_requested")
+class OrderModifyRequested(OrderEvent, frozen=True, kw_only=True):
+    """A change of price or quantity has passed the gate and may leave: until the answer either terms may hold."""
+
+    quantity: Decimal
+    price: Decimal | None = None
+
+
+@kind("order.modify_rejected")
+class OrderModifyRejected(OrderEvent, frozen=True, kw_only=True):
+    """The venue refused a change, or was found to hold the old terms; `reason` says which."""
+
+
 @kind("order.modified")
 class OrderModified(OrderEvent, frozen=True, kw_only=True):
-    """The venue changed price or quantity at our request."""
+    """The venue has changed price or quantity.
+
+    Ledgers written before ``order.modify_requested`` existed have this row at the request.
+    """
 
     quantity: Decimal
     price: Decimal | None = None

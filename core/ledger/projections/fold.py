@@ -16,6 +16,8 @@ from core.ledger.kinds import (
     OrderFilled,
     OrderIntended,
     OrderModified,
+    OrderModifyRejected,
+    OrderModifyRequested,
     PositionsMerged,
     PositionsSplit,
     Resumed,
@@ -71,6 +73,8 @@ def fold_row(state: State, row: Row) -> None:
             orders.voided(state, book, row, payload)
         case OrderModified():
             orders.modified(state, book, row, payload)
+        case OrderModifyRequested() | OrderModifyRejected():
+            orders.asked(state, book, row, payload)
         case OrderEvent():
             orders.changed(state, book, row, payload)
         case Settled():

@@ -101,6 +101,17 @@ def modified(state: State, book: str, row: Row, p: OrderModified) -> None:
     )
 
 
+def asked(state: State, book: str, row: Row, p: OrderEvent) -> None:
+    """Note that a change was asked for or refused: the order's terms are what they were."""
+    state.run(
+        f"UPDATE orders SET last_seq = ?, updated_ns = ? {_WHERE}",
+        row.seq,
+        row.ts_event,
+        book,
+        p.client_order_id,
+    )
+
+
 def filled(state: State, book: str, row: Row, p: OrderFilled) -> None:
     """Book a fill once: on its order, in the fills, and as a movement of the position."""
     if state.one(

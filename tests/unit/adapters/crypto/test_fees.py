@@ -58,4 +58,13 @@ def test_foreign_terms_are_refused():
     with pytest.raises(FeeError):
         NotionalFeeBook(KRAKEN_SPOT).charge(FeeSchedule("KRAKEN", kind="curve"), fill(1, 1))
     with pytest.raises(FeeError):
-        NotionalFeeBook(KRAKEN_SPOT).worst_case(BASE, D(1), D(1), 1, Side.SELL)
+        NotionalFeeBook(KRAKEN_SPOT).worst_case(FeeSchedule("KRAKEN", kind="curve"), D(1), D(1), 1)
+
+
+@given(st.integers(1, 10**8), st.integers(0, 10**8), st.integers(1, 10**6))
+def test_what_a_sale_costs_beyond_its_proceeds_is_most_at_its_limit(limit, more, lots):
+    book, size = NotionalFeeBook(KRAKEN_SPOT), D(lots).scaleb(-8)
+    at, better = D(limit).scaleb(-3), D(limit + more).scaleb(-3)
+    one = FeeFill("o", Side.SELL, Role.TAKER, better, size, 1)
+    bound = book.worst_case(BASE, at, size, 1, Side.SELL)
+    assert book.charge(BASE, one).fee - better * size <= bound - at * size

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from core.domain.fees import FeeCharge, FeeFill, FeeSchedule
+from core.domain.fees import FeeCharge, FeeFill, FeeSchedule, Side
 from core.domain.grid import TickGrid
 from core.domain.market import Event, Market, Outcome
 from core.engine.backtest import BacktestSpec, run_backtest
@@ -48,10 +48,19 @@ class FlatFees:
     def estimate(self, schedule: FeeSchedule, fill: FeeFill) -> FeeCharge:
         return FeeCharge(self._fee(fill.price, fill.quantity), f"flat-{self.rate}")
 
+    @property
+    def rule_starts_ns(self) -> tuple[int, ...]:
+        return ()
+
     def worst_case(
-        self, schedule: FeeSchedule, price: Decimal, quantity: Decimal, ts_ns: int
+        self,
+        schedule: FeeSchedule,
+        price: Decimal,
+        quantity: Decimal,
+        ts_ns: int,
+        side: Side = Side.BUY,
     ) -> Decimal:
-        top = min(price, D("0.5"))
+        top = (min if side is Side.BUY else max)(price, D("0.5"))
         return self.rate * top * (1 - top) * quantity + D("0.000010")
 
 
@@ -70,7 +79,12 @@ class DatedFees(FlatFees):
         return FeeCharge(D("0.01") if old else D("0.02"), "old" if old else "new")
 
     def worst_case(
-        self, schedule: FeeSchedule, price: Decimal, quantity: Decimal, ts_ns: int
+        self,
+        schedule: FeeSchedule,
+        price: Decimal,
+        quantity: Decimal,
+        ts_ns: int,
+        side: Side = Side.BUY,
     ) -> Decimal:
         return D("0.10")
 

@@ -492,9 +492,9 @@ class GateMachine(RuleBasedStateMachine):
     def _exposures(self) -> dict[str, int]:
         book = self.gate.book
         out = {"total": book.committed}
-        for name in ("by_market", "by_event", "by_venue", "by_strategy"):
-            out |= {f"{name} {k}": v for k, v in getattr(book, name).items()}
-        return out
+        for kind in ("market", "event", "venue"):
+            out |= {f"{kind} {k}": v for k, v in book.used(kind).items()}
+        return out | {f"strategy {k}": v for k, v in book.by_strategy.items()}
 
     @invariant()
     def exposure_grows_only_by_approval(self) -> None:
@@ -513,16 +513,17 @@ class GateMachine(RuleBasedStateMachine):
         book, m = self.gate.book, self.model
         assert set(book.orders) == set(m.orders)
         for venue in ("KALSHI", "POLYMARKET"):
-            assert money(book.cash[venue]) == Fraction(m.cash[venue])
-            assert money(book.reserved.get(venue, 0)) == Fraction(m.reserved(venue))
+            assert money(book.purses[venue].cash) == Fraction(m.cash[venue])
+            assert money(book.purses[venue].reserved) == Fraction(m.reserved(venue))
             assert money(book.free_cash(venue)) == Fraction(m.free(venue))
         assert money(book.equity) == m.equity()
         assert close(money(book.committed), m.committed())
+        in_market = book.used("market")
         for iid in OUTCOMES:
             assert Fraction(book.held.get(iid, 0), NANO) == Fraction(m.held(iid))
             assert Fraction(book.buying.get(iid, 0), NANO) == Fraction(m.buying(iid))
             assert close(
-                money(book.by_market.get(market_of(iid), 0)), m.committed(market_of(iid), market_of)
+                money(in_market.get(market_of(iid), 0)), m.committed(market_of(iid), market_of)
             )
         assert book.unknown == sum(o.state == "unknown" for o in m.orders.values())
 

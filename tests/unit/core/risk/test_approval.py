@@ -7,6 +7,7 @@ import pickle
 from copy import replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from core.domain.decision import TimeInForce
@@ -14,7 +15,8 @@ from core.domain.errors import ApprovalInvalid
 from core.domain.fees import Side
 from core.risk import ApprovedOrder, Gate
 from core.risk.approval import Signer, canonical, place_of
-from tests.unit.core.risk.world import KYES, D, Desk, world
+from core.risk.units import nanos_of
+from tests.unit.core.risk.world import KNO, KYES, D, Desk, world
 
 
 def approve(desk: Desk, **more) -> ApprovedOrder:
@@ -96,6 +98,30 @@ def test_a_forged_field_voids_the_signature(desk: Desk, field: str):
     assert desk.gate.redeem(approved, 11), "the true approval is untouched"
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("quantity", D(1000)), ("price", D("0.99")), ("instrument_id", KNO), ("tif", TimeInForce.IOC),
+     ("side", Side.SELL), ("post_only", True), ("expire_ns", 7), ("strategy_id", "S2")],
+)  # fmt: skip
+def test_an_intent_changed_by_force_after_its_approval_is_forged(
+    desk: Desk, field: str, value: object
+):
+    approved = approve(desk)
+    msgspec.structs.force_setattr(approved.intent, field, value)
+    with pytest.raises(ApprovalInvalid) as info:
+        desk.gate.redeem(approved, 11)
+    assert code_of(info) == "APPROVAL_FORGED"
+
+
+def test_the_same_bytes_in_another_object_are_judged_by_their_signature(desk: Desk):
+    approved = approve(desk)
+    twin = tuple.__new__(ApprovedOrder, approved)
+    assert desk.gate.redeem(twin, 11) is approved.intent
+    with pytest.raises(ApprovalInvalid) as info:
+        desk.gate.redeem(approved, 11)
+    assert code_of(info) == "APPROVAL_REUSED"
+
+
 def test_an_approval_of_another_gate_is_forged(desk: Desk):
     other = Desk(Gate(world().__dict__["_venues"].values(), key=b"x" * 32))
     approved = approve(desk)
@@ -139,7 +165,8 @@ def test_the_signed_bytes_separate_every_field(desk: Desk):
 
     def signed(order) -> bytes:
         place = place_of(order.venue, order.instrument_id, order.market_id, order.event_id)
-        return canonical(order, place, 1, 1, 1)
+        price = None if order.price is None else nanos_of(order.price)
+        return canonical(order, place, price, nanos_of(order.quantity), 1, 1, 1)
 
     moved = replace(intent, client_order_id=intent.client_order_id + "S", strategy_id="1")
     quoted = replace(intent, client_order_id="O-1''S1")

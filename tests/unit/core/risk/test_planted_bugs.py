@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from core.risk import approval, checks, gate
+from core.risk import approval, checks
 from core.risk.approval import Signer
 from core.risk.breaker import CircuitBreaker
 from core.risk.gate import Gate
 from core.risk.governor import Governor
+from core.risk.instruments import Purse
 from core.risk.intake import Intake
 from core.risk.portfolio import OrderState, Portfolio
 from core.risk.states import TradingState
@@ -77,20 +78,21 @@ def duplicate_accepted(patch: pytest.MonkeyPatch) -> None:
 
 @bug(GateMachine)
 def halt_ignored(patch: pytest.MonkeyPatch) -> None:
+    standing = checks.standing
+
     def blind(g: Intake, d: checks.Draft) -> str:
         state, g.holds.state = g.holds.state, TradingState.RUNNING
         try:
-            return checks.control(g, d)
+            return standing(g, d)
         finally:
             g.holds.state = state
 
-    patched = tuple(blind if c is checks.control else c for c in checks.CHECKS)
-    patch.setattr(gate, "CHECKS", patched)
+    patch.setattr(checks, "standing", blind)
 
 
 @bug(GateMachine)
 def collar_off(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(checks, "_collar", lambda g, d: "")
+    patch.setattr(Intake, "collar", lambda self, rules, touch: (-(10**30), 10**30))
 
 
 @bug(GateMachine)
@@ -177,17 +179,17 @@ def a_fill_is_booked_twice(patch: pytest.MonkeyPatch) -> None:
 @bug(GateMachine)
 def an_expired_approval_is_good(patch: pytest.MonkeyPatch) -> None:
     verify = Signer.verify
-    patch.setattr(Signer, "verify", lambda self, approved, now_ns: verify(self, approved, 0))
+    patch.setattr(
+        Signer,
+        "verify",
+        lambda self, approved, now_ns, signed=None: verify(self, approved, 0, signed),
+    )
     patch.setattr(Gate, "_expire", lambda self, now_ns: None)
 
 
 @bug(GateMachine)
 def unconfirmed_proceeds_are_spent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        Portfolio,
-        "free_cash",
-        lambda self, venue: self.cash.get(venue, 0) - self.reserved.get(venue, 0),
-    )
+    patch.setattr(Purse, "free", property(lambda self: self.cash - self.reserved))
 
 
 @bug(GateMachine)
@@ -210,11 +212,7 @@ def a_cancelled_order_keeps_its_reservation(patch: pytest.MonkeyPatch) -> None:
 @bug(GateMachine)
 def the_opposite_of_a_held_outcome_is_bought(patch: pytest.MonkeyPatch) -> None:
     coverage = checks.coverage
-    patched = tuple(
-        (lambda g, d: "" if d.buy else coverage(g, d)) if c is coverage else c
-        for c in checks.CHECKS
-    )
-    patch.setattr(gate, "CHECKS", patched)
+    patch.setattr(checks, "coverage", lambda g, d: "" if d.buy else coverage(g, d))
 
 
 @bug(GateMachine)
@@ -236,7 +234,7 @@ def a_market_limit_forgets_what_is_held(patch: pytest.MonkeyPatch) -> None:
 
     def forgetful(self: Portfolio, rules: Any, strategy_id: str, delta: int) -> None:
         commit(self, rules, strategy_id, delta)
-        self.by_market.pop(rules.market_id, None)
+        rules.in_market.used = 0
 
     patch.setattr(Portfolio, "_commit", forgetful)
 

@@ -19,6 +19,8 @@ from core.ledger.kinds import (
     OrderFilled,
     OrderIntended,
     OrderModified,
+    OrderModifyRejected,
+    OrderModifyRequested,
     OrderRejected,
     OrderUnknown,
     PositionsMerged,
@@ -178,6 +180,8 @@ def test_a_modification_and_a_proven_absence_are_folded():
     change = run.gate.review_change(a, D(12), D("0.45"), intent, view)
     assert change.approved, change
     run.gate.redeem(change, 10)
+    run.row(OrderModifyRequested(client_order_id=a, quantity=D(12), price=D("0.45")))
+    assert picture(rebuild(fresh(), run.rows)) == picture(run.gate), "the worse terms are reserved"
     run.gate.on_modified(a)
     run.row(OrderModified(client_order_id=a, quantity=D(12), price=D("0.45")))
     assert order.quantity == 12 * 10**9
@@ -187,6 +191,31 @@ def test_a_modification_and_a_proven_absence_are_folded():
     run.gate.on_done(b)
     run.row(OrderAbsent(client_order_id=b))
     assert picture(rebuild(fresh(), run.rows)) == picture(run.gate)
+
+
+def test_a_refused_modification_leaves_the_old_terms():
+    run = Recorder()
+    run.cash("KALSHI", "100")
+    a = run.open(KYES, "BUY", "10", "0.40")
+    run.gate.on_working(a)
+    run.row(OrderAccepted(client_order_id=a))
+    before = picture(run.gate)
+    run.row(OrderModifyRequested(client_order_id=a, quantity=D(12), price=D("0.45")))
+    assert rebuild(fresh(), run.rows).exposure() > run.gate.exposure()
+    run.row(OrderModifyRejected(client_order_id=a, reason="too late"))
+    assert picture(rebuild(fresh(), run.rows)) == before
+
+
+def test_what_the_venue_holds_counts_also_where_something_else_was_asked_for():
+    rows = Recorder()
+    rows.cash("KALSHI", "100")
+    a = rows.open(KYES, "BUY", "10", "0.40")
+    rows.gate.on_working(a)
+    rows.row(OrderAccepted(client_order_id=a))
+    rows.row(OrderModifyRequested(client_order_id=a, quantity=D(12), price=D("0.45")))
+    rows.row(OrderModified(client_order_id=a, quantity=D(11), price=D("0.44")))
+    order = rebuild(fresh(), rows.rows).book.orders[a]
+    assert (order.quantity, order.price) == (11 * 10**9, 440_000_000)
 
 
 def test_a_halt_and_its_end_are_folded():

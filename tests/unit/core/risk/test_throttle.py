@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.risk import throttle
 from core.risk.limits import Rate
 from core.risk.throttle import Throttle
 
@@ -25,15 +24,16 @@ def test_the_windows_are_what_counting_anew_says(steps):
         same = (strategy, "I", buy, price, 7)
         rate = sum(1 for t, o in seen if o[0] == strategy and o[2] is buy and t > now - 1_000 * MS)
         repeats = sum(1 for t, o in seen if o == same and t > now - 2_000 * MS)
-        assert own.rate(strategy, buy, now) == (rate + 1, 5)
-        assert own.repeats(same, now) == (repeats + 1, 2)
-        own.count(same, now)
+        recent, again = own.recent(strategy, buy, now), own.repeated(same, now)
+        assert (len(recent), own.orders) == (rate, 5)
+        assert (again, own.repeats) == (repeats, 2)
+        own.count(same, recent, again, now)
         seen.append((now, same))
 
 
-def test_what_has_left_the_window_is_swept_out(monkeypatch):
-    monkeypatch.setattr(throttle, "SWEEP_ORDERS", 10)
+def test_what_has_left_the_window_is_forgotten():
     own = Throttle(Rate(repeat_window_ms=1))
     for n in range(1_000):
-        own.count(("A", "I", True, n, 7), n * MS)
-    assert len(own._same) <= 11
+        same = ("A", "I", True, n, 7)
+        own.count(same, own.recent("A", True, n * MS), own.repeated(same, n * MS), n * MS)
+    assert len(own._same) == len(own._counted) == 1

@@ -28,10 +28,19 @@ class QuadraticFees:
     def estimate(self, schedule: FeeSchedule, fill: FeeFill) -> FeeCharge:
         return FeeCharge(self.rate * fill.price * (1 - fill.price) * fill.quantity, "test")
 
+    @property
+    def rule_starts_ns(self) -> tuple[int, ...]:
+        return ()
+
     def worst_case(
-        self, schedule: FeeSchedule, price: Decimal, quantity: Decimal, ts_ns: int
+        self,
+        schedule: FeeSchedule,
+        price: Decimal,
+        quantity: Decimal,
+        ts_ns: int,
+        side: Side = Side.BUY,
     ) -> Decimal:
-        at = min(price, HALF)
+        at = min(price, HALF) if side is Side.BUY else max(price, HALF)
         return self.rate * at * (1 - at) * quantity
 
 

@@ -12,6 +12,8 @@ from nautilus_trader.model import TimeInForce as EngineTif
 from core.domain.decision import Forecast, TimeInForce
 from core.domain.errors import StrategyError, UsageError
 from core.engine.strategy import BetaStrategy, StrategyConfig
+from core.ledger.projections import Projections
+from core.ledger.reader import LedgerReader
 from core.risk.gate import Gate
 from tests.unit.core.engine.contract import bare
 from tests.unit.core.engine.rig import BID, D, Tape, level, market, ns, run, snapshot, write
@@ -172,6 +174,54 @@ def test_a_modified_order_rests_at_its_new_terms(tmp_path: Path) -> None:
 
     result = play(tmp_path, {1: rest, 3: change, 5: look}, venue="SLOW")
     assert (result.orders[0].quantity, result.orders[0].price) == (D(50), D("0.25"))
+
+
+def rows_of_the_order(folder: Path) -> list[tuple[str, int]]:
+    kinds = {"order.accepted", "order.modify_requested", "order.modified",
+             "order.modify_rejected", "order.canceled"}  # fmt: skip
+    rows = [(r.name, r.ts_event) for r in LedgerReader(folder).rows() if r.name in kinds]
+    return [(name.removeprefix("order."), ts) for name, ts in rows]
+
+
+def test_a_change_is_in_the_ledger_only_once_the_venue_has_made_it(tmp_path: Path) -> None:
+    def rest(s) -> None:
+        s.rested = s.buy(YES, D(10), D("0.20"), tif=TimeInForce.GTC, reason="rest")
+
+    def change(s) -> None:
+        s.modify_order(ClientOrderId(s.rested), qty("50"), px("0.25"))
+
+    play(tmp_path, {1: rest, 3: change}, venue="SLOW", ledger=tmp_path / "ledger")
+    (asked,) = [
+        ts for name, ts in rows_of_the_order(tmp_path / "ledger") if name == "modify_requested"
+    ]
+    (made,) = [ts for name, ts in rows_of_the_order(tmp_path / "ledger") if name == "modified"]
+    assert made - asked == 75_000_000, "the venue's latency lies between"
+    with Projections(tmp_path / "ledger") as books:
+        books.catch_up()
+        (order,) = books.query("SELECT quantity, price FROM orders")
+    assert (order["quantity"], order["price"]) == ("50", "0.25")
+
+
+def test_a_change_that_the_venue_refuses_leaves_the_old_terms_in_every_account(
+    tmp_path: Path,
+) -> None:
+    def rest(s) -> None:
+        s.rested = s.buy(YES, D(10), D("0.20"), tif=TimeInForce.GTC, post_only=True, reason="rest")
+
+    def change(s) -> None:  # would cross the ask: a post-only order may not
+        s.modify_order(ClientOrderId(s.rested), qty("10"), px("0.40"))
+
+    def look(s) -> None:
+        (record,) = s.working(YES)
+        assert (record.quantity, record.limit, record.pending) == (D(10), D("0.20"), None)
+
+    play(tmp_path, {1: rest, 3: change, 5: look}, venue="SLOW", ledger=tmp_path / "ledger")
+    names = [name for name, _ in rows_of_the_order(tmp_path / "ledger")]
+    assert names == ["accepted", "modify_requested", "modify_rejected", "canceled"]
+    with Projections(tmp_path / "ledger") as books:
+        books.catch_up()
+        (order,) = books.query("SELECT quantity, price FROM orders")
+    assert (order["quantity"], order["price"]) == ("10", "0.2")
 
 
 def test_a_change_beyond_the_money_is_refused_and_the_order_stays(tmp_path: Path) -> None:

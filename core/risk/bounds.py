@@ -1,0 +1,122 @@
+"""What an order is measured against: limits in dollars, the collar's prices, the worst-case fee; each remembered."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from core.domain.fees import Side
+from core.risk.governor import NS_PER_HOUR, Governor
+from core.risk.instruments import Grid, InstrumentRules
+from core.risk.limits import Limits
+from core.risk.phases import FundPhase
+from core.risk.portfolio import Portfolio
+from core.risk.table import Ceilings, Table
+from core.risk.units import NANO, attos_up, nanos_of, shares
+
+#: Collar bounds kept per grid.
+REMEMBERED_QUOTES = 65_536
+#: Worst-case fees kept before they are worked out anew.
+REMEMBERED_FEES = 65_536
+
+
+class Bounds:
+    """Numbers that follow from the limits, the book and the venues' rules. Base of the gate."""
+
+    governor: Governor
+    phase: FundPhase
+
+    def __init__(self, limits: Limits) -> None:
+        self.book = Portfolio()
+        self._fee_bounds: dict[tuple[int, bool, int, int, int, int], int] = {}
+        self._bounds: dict[Grid, dict[str, tuple[int, int]]] = {}
+        self.bind(limits)
+        self._kept = Ceilings(self.table, -1, 0, 0)
+
+    def bind(self, limits: Limits) -> None:
+        """Take over changed limits."""
+        self.limits = limits
+        self.table = Table.of(limits)
+        for bounds in self._bounds.values():
+            bounds.clear()
+
+    def bounds_of(self, grid: Grid) -> dict[str, tuple[int, int]]:
+        """Return the collar's bounds that the instruments of one grid share."""
+        return self._bounds.setdefault(grid, {})
+
+    def ceilings(self, rules: InstrumentRules) -> Ceilings:
+        """Return the limits in dollars that a purchase of this instrument has now."""
+        book, governor, kept = self.book, self.governor, self._kept
+        equity, phase = book.cash_total + book.marked, self.phase.factor
+        if governor.volatile:
+            return Ceilings(self.table, equity, governor.factor(*rules.labels), phase)
+        if (
+            equity != kept.equity
+            or governor.left != kept.factor
+            or phase != kept.phase
+            or self.table is not kept.table
+        ):
+            self._kept = kept = Ceilings(self.table, equity, governor.left, phase)
+        return kept
+
+    def collar(self, rules: InstrumentRules, touch: Decimal | None) -> tuple[int, int] | None:
+        """Return the lowest sale and the highest purchase that the collar allows at this quote.
+
+        Without a quote the last value counts; None when there is none, or it is no price.
+        """
+        text = str(touch)
+        found = rules.bounds.get(text)
+        if found is not None:
+            return found
+        at = nanos_of(touch) if touch is not None else self.book.marks.get(rules.instrument_id)
+        if at is None or at <= 0:
+            return None
+        table = self.table
+        reach = max(at * table.collar // NANO, table.collar_ticks * rules.grid.step_at(at))
+        found = (at - reach, at + reach)
+        if touch is not None and len(rules.bounds) < REMEMBERED_QUOTES:
+            rules.bounds[text] = found
+        return found
+
+    def fee_bound(
+        self,
+        rules: InstrumentRules,
+        price: int,
+        quantity: int,
+        now_ns: int,
+        until_ns: int = 0,
+        side: Side = Side.BUY,
+    ) -> int:
+        """Return the worst-case fee of an order, in 1e-18 dollar.
+
+        The bound of a purchase at `price` or better is also what a sale is reserved with: beyond its
+        proceeds a sale costs most at its limit, because a better price brings more than its fee.
+
+        Remembered per schedule, side, price, size and hour: fee rules change on the hour, never within.
+
+        Parameters
+        ----------
+        until_ns : int
+            End of the order's life: the worst of the rules that begin before it counts.
+        side : Side
+            SELL for the most that a sale at `price` or better can be charged.
+
+        Raises
+        ------
+        FeeError
+            If no rule is known for the schedule.
+        """
+        begins: tuple[int, ...] = ()
+        if until_ns > now_ns:
+            starts = rules.venue.fees.rule_starts_ns
+            begins = tuple(t for t in starts if now_ns < t <= until_ns)
+        hour, buy = now_ns // NS_PER_HOUR, side is Side.BUY
+        key = (rules.fee_terms, buy, price, quantity, hour, len(begins))
+        bound = self._fee_bounds.get(key)
+        if bound is None:
+            fees, at, size = rules.venue.fees, shares(price), shares(quantity)
+            worst = max(fees.worst_case(rules.fees, at, size, t, side) for t in (now_ns, *begins))
+            bound = max(0, attos_up(worst))
+            if len(self._fee_bounds) >= REMEMBERED_FEES:
+                self._fee_bounds.clear()
+            self._fee_bounds[key] = bound
+        return bound
