@@ -14,7 +14,7 @@ import msgspec
 from core.domain.decision import OrderIntent
 from core.engine.results import FillRow
 from core.engine.units import plain
-from core.risk.units import remembered_nanos
+from core.risk.units import nanos_of_text
 
 #: Decisions encoded at once; encoding in batches costs a tenth of formatting one by one.
 BATCH = 512
@@ -29,10 +29,7 @@ Waiting = Parts | tuple[Part | OrderIntent | FillRow, ...]
 
 def number(value: Decimal) -> Part:
     """Return a number so that equal numbers are equal parts: billionths, or plain text where those do not do."""
-    try:
-        known = remembered_nanos(value)
-    except TypeError:  # a signalling NaN cannot be looked up
-        known = None
+    known = nanos_of_text(str(value))
     if known is not None and -_LIMIT < known < _LIMIT:
         return known
     if value.is_finite():
