@@ -258,6 +258,12 @@ class Streams:
         }
         self._to_channel("ticker", "ticker", msg, ticker)
 
+    def close_moved(self, ticker: str) -> None:
+        """Tell that a market's close has been moved; when it closes, no frame says so."""
+        close_s = self.venue.exchange.markets[ticker].close_ns // 1_000_000_000
+        body = {"market_ticker": ticker, "event_type": "close_date_updated", "close_ts": close_s}
+        self._to_channel("market_lifecycle_v2", "market_lifecycle_v2", body, None)
+
     # -- truth out --------------------------------------------------------------------------
     def on_exchange(self, kind: str, value: object) -> None:
         """Tell the private channels and the lifecycle channel what happened."""

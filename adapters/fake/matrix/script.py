@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from nautilus_trader.core import UUID4
-from nautilus_trader.model import ClientOrderId, LimitOrder, OrderSide
+from nautilus_trader.model import ClientOrderId, LimitOrder, MarketOrder, OrderSide
 from nautilus_trader.model import TimeInForce as EngineTif
 
 from adapters.fake.matrix.engine import STRATEGY, TRADER
@@ -39,10 +39,12 @@ class Trader:
         self.intents: dict[str, OrderIntent] = {}
         self.refused: list[str] = []
 
-    def view(self, market: Market) -> MarketView:
-        """Return the market's own top of book."""
+    def view(self, market: Market, outcome: int = 0) -> MarketView:
+        """Return an outcome's top of book."""
         levels = self.stand.exchange.markets[market.market_id].book.levels
         bids, asks = ([p for p, q in levels[side].items() if q > 0] for side in ("bid", "ask"))
+        if outcome:
+            bids, asks = [10_000 - p for p in asks], [10_000 - p for p in bids]
         return MarketView(
             self.stand.clock.timestamp_ns(),
             Decimal(max(bids)) / PRICE if bids else None,
@@ -54,11 +56,12 @@ class Trader:
         market: Market,
         side: Side,
         quantity: Decimal,
-        price: Decimal,
+        price: Decimal | None,
         tif: TimeInForce = TimeInForce.IOC,
         *,
         post_only: bool = False,
         expire_ns: int = 0,
+        outcome: int = 0,
     ) -> str | None:
         """Submit an order; return its id, or None when the gate refused."""
         stand, now = self.stand, self.stand.clock.timestamp_ns()
@@ -67,7 +70,7 @@ class Trader:
             cid,
             STRATEGY.value,
             market.venue,
-            stand.instrument(market),
+            stand.instrument(market, outcome),
             market.market_id,
             market.event_id,
             side,
@@ -78,7 +81,7 @@ class Trader:
             post_only=post_only,
             expire_ns=expire_ns,
         )
-        answer = stand.gate.review(intent, self.view(market))
+        answer = stand.gate.review(intent, self.view(market, outcome))
         if isinstance(answer, Refusal):
             self.refused.append(str(answer.code))
             return None
@@ -92,14 +95,18 @@ class Trader:
 
     def _order(self, intent: OrderIntent) -> Any:
         instrument = self.stand.engine.instruments[intent.instrument_id]
-        assert intent.price is not None
-        return LimitOrder(
+        head: Any = (
             TRADER,
             STRATEGY,
             instrument.id,
             ClientOrderId(intent.client_order_id),
             OrderSide.BUY if intent.side is Side.BUY else OrderSide.SELL,
             quantity_of(intent.quantity, instrument.size_precision),
+        )
+        if intent.price is None:
+            return MarketOrder(*head, UUID4(), intent.ts_ns, TIFS[intent.tif], False, False)
+        return LimitOrder(
+            *head,
             price_of(intent.price, instrument.price_precision),
             TIFS[intent.tif],
             intent.post_only,

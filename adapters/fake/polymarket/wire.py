@@ -128,7 +128,7 @@ def book_body(
 
 def gamma_body(info: FakeInfo, market: FakeMarket, now_ns: int) -> dict[str, Any]:
     """Return a catalogue payload: lists as JSON text in version 1, real ids of positions in version 2."""
-    closed = market.status == "resolved"
+    closed = market.status in ("closed", "resolved")
     yes = market.yes_payout
     prices = ["0.5", "0.5"]
     if yes is not None:
@@ -171,7 +171,7 @@ def gamma_body(info: FakeInfo, market: FakeMarket, now_ns: int) -> dict[str, Any
     if closed:
         body |= {
             "closedTime": iso_from_ns(now_ns).replace("T", " ").replace("Z", "+00"),
-            "umaResolutionStatus": "resolved",
+            "umaResolutionStatus": "proposed" if yes is None else "resolved",
         }
     return body
 
