@@ -95,27 +95,18 @@ class Trader:
 
     def _order(self, intent: OrderIntent) -> Any:
         instrument = self.stand.engine.instruments[intent.instrument_id]
-        head: Any = (
-            TRADER,
-            STRATEGY,
-            instrument.id,
-            ClientOrderId(intent.client_order_id),
-            OrderSide.BUY if intent.side is Side.BUY else OrderSide.SELL,
-            quantity_of(intent.quantity, instrument.size_precision),
-        )
+        side = OrderSide.BUY if intent.side is Side.BUY else OrderSide.SELL
+        cid, tif = ClientOrderId(intent.client_order_id), TIFS[intent.tif]
+        quantity = quantity_of(intent.quantity, instrument.size_precision)
         if intent.price is None:
-            return MarketOrder(*head, UUID4(), intent.ts_ns, TIFS[intent.tif], False, False)
+            return MarketOrder(
+                TRADER, STRATEGY, instrument.id, cid, side, quantity, UUID4(), intent.ts_ns, tif, False, False
+            )  # fmt: skip
+        price = price_of(intent.price, instrument.price_precision)
         return LimitOrder(
-            *head,
-            price_of(intent.price, instrument.price_precision),
-            TIFS[intent.tif],
-            intent.post_only,
-            False,
-            False,
-            UUID4(),
-            intent.ts_ns,
-            expire_time=intent.expire_ns or None,
-        )
+            TRADER, STRATEGY, instrument.id, cid, side, quantity, price, tif, intent.post_only, False, False,
+            UUID4(), intent.ts_ns, expire_time=intent.expire_ns or None,
+        )  # fmt: skip
 
     async def cancel(self, cid: str) -> None:
         """Cancel an order."""
