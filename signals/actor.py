@@ -61,6 +61,7 @@ class Forecasters:
                 seen=str(config.bundle),
                 mend="build it from a model of beta train --retrain",
             )
+        self.model.require_features(features)
         self.features = features
         self._by_market: dict[str, QuoteForecaster] = {}
 
@@ -79,6 +80,31 @@ class Forecasters:
                 trained_until_ns=manifest.trained_until_ns,
             )
         return self._by_market[market_id]
+
+
+def open_forecasters(
+    config: ForecastConfig, now_ns: int, write: Callable[[kinds.Fault, int], None]
+) -> Forecasters:
+    """
+    Load the bundle; a bundle that must not be served leaves a row before it stops the run.
+
+    Raises
+    ------
+    SignalError, ConfigError
+        As `signals.bundle.load_predictor`; there is no run without a model.
+    """
+    try:
+        return Forecasters(config, now_ns)
+    except (SignalError, ConfigError) as error:
+        kind = type(error).__name__
+        row = kinds.Fault(
+            where=f"bundle {config.bundle.name}",
+            error=kind,
+            action="no forecast",
+            detail=str(error),
+        )
+        write(row, now_ns)
+        raise
 
 
 def quote_of(tick: QuoteTick) -> Quote:
@@ -117,7 +143,7 @@ class ForecastActor(BetaStrategy):
 
     def on_start(self) -> None:
         """Load the bundle, then watch the first outcome of each binary market."""
-        self.forecasters = Forecasters(self.config, self.now_ns)
+        self.forecasters = open_forecasters(self.config, self.now_ns, self._write_fault)
         self.refusals = Refusals(self.config.refusal_every_s, self._write_fault)
         self.made = 0
         for iid in self.universe:
@@ -131,8 +157,8 @@ class ForecastActor(BetaStrategy):
         """Forecast when a grid time has passed; write why when there is no forecast."""
         iid, now = str(quote.instrument_id), self.now_ns
         market = self.markets[iid]
-        forecaster = self.forecasters.of(market.market_id, iid, market.close_ns)
         try:
+            forecaster = self.forecasters.of(market.market_id, iid, market.close_ns)
             forecast = forecaster.observe(now, quote_of(quote))
         except SignalError as error:
             self.refusals.note(iid, error, now)

@@ -21,7 +21,7 @@ from core.domain.decision import Forecast
 from core.domain.errors import SignalError
 from core.engine.strategy import Level, StrategyConfig
 from core.ledger import kinds
-from signals.actor import ForecastConfig, Forecasters, Refusals, quote_of
+from signals.actor import ForecastConfig, Refusals, open_forecasters, quote_of
 from signals.serving import complement
 from strategies.base_predictor import BasePredictor, Estimate, PredictorConfig
 
@@ -41,7 +41,7 @@ class BundlePredictor(BasePredictor):
     def on_start(self) -> None:
         """Load the bundle and watch both outcomes of every market."""
         super().on_start()
-        self.forecasters = Forecasters(self.config, self.now_ns)
+        self.forecasters = open_forecasters(self.config, self.now_ns, self._write_fault)
         self.refusals = Refusals(self.config.refusal_every_s, self._write_fault)
         self.latest: dict[str, Forecast] = {}
 
@@ -56,8 +56,8 @@ class BundlePredictor(BasePredictor):
     def _renew(self, iid: str, quote: QuoteTick, now: int) -> None:
         market = self.markets[iid]
         other = market.outcomes[1].instrument_id
-        forecaster = self.forecasters.of(market.market_id, iid, market.close_ns)
         try:
+            forecaster = self.forecasters.of(market.market_id, iid, market.close_ns)
             forecast = forecaster.observe(now, quote_of(quote))
         except SignalError as error:
             # Never trade on the last answer once the history behind it is broken.

@@ -31,6 +31,9 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget an earlier run of this configuration.")
     ] = False,
+    threads: Annotated[
+        int, typer.Option(help="Processor threads; 0 takes what the configuration says.")
+    ] = 0,
     device: Annotated[str, typer.Option(help="cpu, or cuda where one is at hand.")] = "cpu",
     json_: Annotated[bool, typer.Option("--json", help="Print metrics as JSON.")] = False,
 ) -> None:
@@ -50,6 +53,8 @@ def train(
     loaded = load_config(config)
     if device != "cpu":
         loaded = loaded.on_device(device)
+    if threads > 0:
+        loaded = loaded.model_copy(update={"threads": threads})
     folder = out / loaded.name
     if fresh and folder.exists():
         import shutil

@@ -82,7 +82,7 @@ class TrainConfig(_Table):
     @property
     def sha256(self) -> str:
         """Hash of the configuration; another hash never resumes an old run."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json(exclude={"threads"}).encode()).hexdigest()
 
     def on_device(self, device: str) -> TrainConfig:
         """Return the configuration with every fit moved to a device."""

@@ -157,6 +157,8 @@ class _Loop:
         live = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         if self.how.average:
             self.model.load_state_dict(self.mean)
+        if self.how.judged:
+            validation = validation[:: max(1, validation.size // self.how.judged)]
         score = self.evaluate(validation) if validation.size else self.report.train_loss[-1]
         self.report.validation_loss.append(score)
         if score < self.best or not validation.size:

@@ -10,6 +10,7 @@ class FitSpec(BaseModel):
     How one model is trained.
 
     `steps` > 0 bounds the batches of an epoch, for sets too large to pass through whole.
+    `judged` > 0 judges an epoch by that many validation rows, evenly spaced, instead of all.
     `average` > 0 keeps an exponential mean of the weights with that decay, and uses it to answer.
     """
 
@@ -20,6 +21,7 @@ class FitSpec(BaseModel):
     rate: float = Field(default=1e-3, gt=0.0)
     decay: float = Field(default=0.0, ge=0.0)
     steps: int = Field(default=0, ge=0)
+    judged: int = Field(default=0, ge=0)
     patience: int = Field(default=3, ge=1)
     clip: float = Field(default=1.0, gt=0.0)
     cosine: bool = True

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from signals.models.base import Forecaster
 from signals.models.recurrent import DeepAR
 from signals.models.spec import ModelSpec
 from signals.probability.compare import diebold_mariano
@@ -68,12 +70,13 @@ def run_forecast(
     trained: list[Trained] = []
     medians: list[Floats] = []
     for table in config.models:
+        seen = samples.shorter(min(table.lookback or samples.lookback, samples.lookback))
         jobs = [
             train_job(
                 f"{table.name}-{seed}",
                 folder,
-                _spec(config, table, samples, seed),
-                samples,
+                _spec(config, table, seen, seed),
+                seen,
                 train,
                 validation,
                 table.fit or config.fit,
@@ -82,18 +85,18 @@ def run_forecast(
             for seed in table.seeds
         ]
         trained += jobs
-        outputs = [_answer(j, samples, test) for j in jobs]
-        answer = np.mean(outputs, axis=0)
-        held = np.mean([_answer(j, samples, validation) for j in jobs], axis=0)
-        y_held = samples.take(validation)[1].astype(np.float64)
-        levels = config.quantiles if answer.shape[2] > 1 else (0.5,)
-        rows.append(
-            _score(table.name, answer, y, naive, samples.horizon, levels, jobs, (held, y_held))
-        )
-        medians.append(answer[:, :, answer.shape[2] // 2])
+        outputs = [answer(j.model, seen, test) for j in jobs]
+        mean = np.mean(outputs, axis=0)
+        wide, held = mean.shape[2] > 1, None
+        if wide:  # the validation months widen or narrow the outer quantiles
+            on_held = np.mean([answer(j.model, seen, validation) for j in jobs], axis=0)
+            held = (on_held, samples.take(validation)[1].astype(np.float64))
+        levels = config.quantiles if wide else (0.5,)
+        rows.append(_score(table.name, mean, y, naive, samples.horizon, levels, jobs, held))
+        medians.append(mean[:, :, mean.shape[2] // 2])
     if len(medians) > 1:
-        mean = np.mean(medians, axis=0)[:, :, None]
-        rows.append(_score(ENSEMBLE, mean, y, naive, samples.horizon, (0.5,)))
+        middle = np.mean(medians, axis=0)[:, :, None]
+        rows.append(_score(ENSEMBLE, middle, y, naive, samples.horizon, (0.5,)))
     guard_spec = ModelSpec(
         family="linear",
         lookback=samples.lookback,
@@ -118,19 +121,22 @@ def _spec(config: TrainConfig, table: ModelTable, samples: WindowSamples, seed: 
     )
 
 
-def _answer(job: Trained, samples: WindowSamples, rows: Rows) -> Floats:
-    """Quantiles of the rows; DeepAR answers from sampled paths, as in its paper."""
-    model = job.model
+def answer(model: Forecaster, samples: WindowSamples, rows: Rows) -> Floats:
+    """Return quantiles [N, H, Q] of the rows; DeepAR answers from sampled paths, as in its paper."""
     if not isinstance(model, DeepAR) or model.spec.head != "quantile":
         return predict(model, samples, rows).astype(np.float64)
-    import torch
-
     out = []
     for i in range(0, rows.size, 256):
         x = torch.from_numpy(samples.take(rows[i : i + 256])[0])
-        paths = model.sample(x, PATHS, seed=model.spec.seed + i).numpy()
-        out.append(np.quantile(paths, model.spec.quantiles, axis=1).transpose(1, 2, 0))
+        out.append(sampled_quantiles(model, x, seed=model.spec.seed + i))
     return np.concatenate(out)
+
+
+def sampled_quantiles(model: DeepAR, x: torch.Tensor, seed: int) -> Floats:
+    """Return quantiles [N, H, Q] of sampled paths of windows [N, T, F]."""
+    paths = model.sample(x, PATHS, seed=seed).numpy()
+    levels = np.quantile(paths, model.spec.quantiles, axis=1)
+    return np.asarray(levels.transpose(1, 2, 0))
 
 
 def _score(

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from signals.models.recurrent import DeepAR
 from signals.models.spec import ModelSpec
 from signals.probability.distribution import coverage, mase, msis, owa, smape
 from signals.training.config import TrainConfig
 from signals.training.fit_spec import FitSpec
+from signals.training.forecast_run import sampled_quantiles
 from signals.training.guards import GuardReport, shuffled_targets
 from signals.training.job import Progress, Trained, train_job
 from signals.training.sources.base import Raw
@@ -107,9 +109,11 @@ def _guard(source: M4Hourly, raw: Raw, series: list[NDArray[np.float64]]) -> Gua
 
 def _forecast(job: Trained, series: list[NDArray[np.float64]], lookback: int) -> Floats:
     x = np.stack([s[-lookback:] for s in series])
+    windows = torch.from_numpy(x.astype(np.float32)[:, :, None])
+    if isinstance(job.model, DeepAR):
+        return sampled_quantiles(job.model, windows, seed=job.model.spec.seed)
     with torch.no_grad():
-        out = job.model(torch.from_numpy(x.astype(np.float32)[:, :, None])).numpy()
-    return np.asarray(out, dtype=np.float64)
+        return np.asarray(job.model(windows).numpy(), dtype=np.float64)
 
 
 def _score(name: str, answer: Floats, actual: Floats, scales: Floats, jobs: list[Trained]) -> M4Row:

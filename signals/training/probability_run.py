@@ -151,6 +151,7 @@ def _forecast(
     result: FoldResult,
 ) -> dict[str, Floats]:
     """Forecast all parts with one seed of a model; specialists answer for their own group only."""
+    samples = samples.shorter(spec.lookback)
     groups = sorted(set(samples.group.tolist())) if table.specialist else [""]
     out = {k: np.full(rows.size, np.nan) for k, rows in parts.items()}
     for group in groups:

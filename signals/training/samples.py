@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,13 @@ class WindowSamples(Samples):
         y = self.flat[first + self.lookback + np.arange(self.horizon), self.target]
         return x, y
 
+    def shorter(self, lookback: int) -> WindowSamples:
+        """Return the same samples with only the newest `lookback` rows of each window."""
+        if lookback == self.lookback:
+            return self
+        start = self.start + self.lookback - lookback
+        return replace(self, start=start, lookback=lookback)
+
     def scale(self, rows: Rows) -> Floats | None:
         """Return the error scale of each row."""
         return self.error_scale[rows] if self.error_scale.size else None
@@ -116,6 +123,10 @@ class MarketSamples(Samples):
     def market_column(self) -> int:
         """Column of the market's log-odds, -1 without a market."""
         return self.names.index("market_log_odds") if "market_log_odds" in self.names else -1
+
+    def shorter(self, lookback: int) -> MarketSamples:
+        """Return the same samples with only the newest `lookback` rows of each window."""
+        return self if lookback == self.x.shape[1] else replace(self, x=self.x[:, -lookback:])
 
     def take(self, rows: Rows) -> tuple[Floats, Floats]:
         """Return windows and outcomes."""
