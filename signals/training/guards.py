@@ -10,7 +10,8 @@ import numpy as np
 
 from signals.errors import LeakDetected
 from signals.models.spec import ModelSpec
-from signals.probability.compare import Skill, diebold_mariano, skill_against
+from signals.probability.calibration import apply, fit_platt
+from signals.probability.compare import diebold_mariano, skill_against
 from signals.training.fit import fit, predict
 from signals.training.fit_spec import FitSpec
 from signals.training.samples import MarketSamples, Rows, Samples, WindowSamples
@@ -90,12 +91,14 @@ def shuffled_labels(
     """
     Train on shuffled outcomes: the result must show no skill against the price.
 
-    Outcomes are permuted among the training and validation rows; test rows keep theirs.
+    Outcomes are permuted among the training and validation rows; test rows keep theirs. Shuffled
+    outcomes still teach a model to pull every price towards the mean, which helps where prices are
+    too sure; so the price with its best Platt scaling must be beaten as well.
 
     Raises
     ------
     LeakDetected
-        When the verdict is ``better``.
+        When the verdict is ``better`` against both.
     """
     random = np.random.default_rng(spec.seed)
     known = np.concatenate([fold.train, fold.validation])
@@ -104,10 +107,12 @@ def shuffled_labels(
     model, _ = fit(spec, replace(samples, outcome=outcome), fold.train, fold.validation, how)
     logits = predict(model, samples, fold.test)[:, 0, 0].astype(np.float64)
     p = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
-    skill: Skill = skill_against(
-        p, samples.price[fold.test], samples.outcome[fold.test], samples.event[fold.test], draws=500
-    )
-    if skill.verdict == "better":
+    truth, events = samples.outcome[fold.test], samples.event[fold.test]
+    price = samples.price[fold.test]
+    scaled = apply(fit_platt(samples.price[known], samples.outcome[known]), price)
+    skill = skill_against(p, price, truth, events, draws=500)
+    beyond = skill_against(p, scaled, truth, events, draws=500)
+    if skill.verdict == beyond.verdict == "better":
         raise LeakDetected(
             "a model trained on shuffled outcomes beats the reference",
             seen=f"Brier difference {skill.brier.value:+.4f}",

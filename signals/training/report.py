@@ -115,3 +115,10 @@ def write_html(
         ".wide{overflow-x:auto}</style>"
         f"<h1>{html.escape(title)}</h1><dl>{facts}</dl><div class='wide'>{body}</div></html>"
     )
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(str(v) for v in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"

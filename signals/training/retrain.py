@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from safetensors.numpy import save_file as save_windows
 from safetensors.torch import load_file, save_file
 
+from core.ledger import DurableLedger, kinds
 from signals.errors import TrainingError
 from signals.models.build import build
 from signals.models.spec import ModelSpec
@@ -46,7 +47,8 @@ def retrain(
     Returns
     -------
     PromotionRow
-        Also appended to ``promotion.jsonl``; ``champion/`` is switched only if promoted.
+        Also appended to ``promotion.jsonl`` and, as a `StateChanged` row, to the ledger in
+        ``ledger/``; ``champion/`` is switched only if promoted.
     """
     torch.set_num_threads(config.threads)
     source = SOURCES[config.data.source]
@@ -88,11 +90,26 @@ def retrain(
         windows,
         now_ns=int(samples.label_end_ns.max()),
     )
-    with (folder / "promotion.jsonl").open("a") as log:
-        log.write(row.model_dump_json() + "\n")
+    _record(config.name, row, folder)
     if row.promoted:
         _switch(place, champion)
     return row
+
+
+def _record(subject: str, row: PromotionRow, folder: Path) -> None:
+    """Write the decision and its reasons before anything is switched."""
+    with (folder / "promotion.jsonl").open("a") as log:
+        log.write(row.model_dump_json() + "\n")
+    change = kinds.StateChanged(
+        machine="champion",
+        subject=subject,
+        before=row.champion,
+        after=row.challenger if row.promoted else row.champion,
+        reason="promoted" if row.promoted else "kept",
+        detail=row.sentence,
+    )
+    with DurableLedger(folder / "ledger") as ledger:
+        ledger.append(change, ts_event=row.decided_ns)
 
 
 def _train_challenger(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from core.domain.errors import MissingData
-from signals.training.report import cell
+from signals.training.report import cell, markdown
+from signals.training.summary import SUMMARISED, summary
 
 Row = dict[str, Any]
 
@@ -27,7 +28,8 @@ ETTH1_OT_24 = [
     ("LSTMa (same)", 0.114, 0.272),
     ("ARIMA (same)", 0.108, 0.284),
 ]
-M4_HOURLY: list[tuple[str, float | None, float | None, float | None, float | None]] = [
+type Published = list[tuple[str, float | None, float | None, float | None, float | None]]
+M4_HOURLY: Published = [
     ("Naive2 (M4)", 18.383, 2.395, 1.000, None),
     ("seasonal naive (M4)", 13.912, 1.193, 0.627, None),
     ("Theta (M4)", 18.138, 2.455, 1.006, None),
@@ -56,25 +58,26 @@ def write_table(runs: Path, page: Path) -> str:
         if not path.exists():
             missing.append(name)
             continue
-        block = render(json.loads(path.read_text()))
-        mark = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not mark.search(text):
-            raise MissingData(
-                "the page lacks the mark of a table",
-                seen=f"<!-- table: {name} --> in {page}",
-                mend="put the mark and <!-- end --> where the table belongs",
-            )
-        text = mark.sub(lambda m, block=block: m.group(1) + block + m.group(2), text)  # type: ignore[misc]
+        text = _replaced(text, name, render(json.loads(path.read_text())), page)
         written.append(name)
+    if not set(SUMMARISED) & set(missing):
+        runs_by_name = {n: json.loads((runs / n / "metrics.json").read_text()) for n in SUMMARISED}
+        text = _replaced(text, "summary", summary(runs_by_name), page)
     page.write_text(text)
     rest = f"; no run yet of {', '.join(missing)}" if missing else ""
     return f"{page}: {', '.join(written) or 'nothing'} written{rest}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(str(v) for v in row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
+def _replaced(text: str, name: str, block: str, page: Path) -> str:
+    """Return the page with the text between the marks of one table replaced."""
+    mark = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if not mark.search(text):
+        raise MissingData(
+            "the page lacks the mark of a table",
+            seen=f"<!-- table: {name} --> in {page}",
+            mend="put the mark and <!-- end --> where the table belongs",
+        )
+    return mark.sub(lambda m: m.group(1) + block + m.group(2), text)
 
 
 def _footer(metrics: Row) -> str:
@@ -117,12 +120,19 @@ def _ett(published: list[tuple[str, float, float]]) -> Callable[[Row], str]:
             for r in metrics["rows"]
         ]
         rows += [[f"*{n}*", "", f"{mse:.3f}", f"{mae:.3f}", *[""] * 6] for n, mse, mae in published]
-        return _table(head, rows) + _footer(metrics)
+        return markdown(head, rows) + _footer(metrics)
 
     return render
 
 
-def _m4(metrics: Row) -> str:
+def _m4(published: Published) -> Callable[[Row], str]:
+    def render(metrics: Row) -> str:
+        return _m4_rows(metrics, published)
+
+    return render
+
+
+def _m4_rows(metrics: Row, published: Published) -> str:
     head = (
         "forecaster",
         "parameters",
@@ -148,7 +158,7 @@ def _m4(metrics: Row) -> str:
         ]
         for r in metrics["rows"]
     ]
-    for name, smape, mase, owa, msis in M4_HOURLY:
+    for name, smape, mase, owa, msis in published:
         rows.append(
             [
                 f"*{name}*",
@@ -157,7 +167,7 @@ def _m4(metrics: Row) -> str:
                 *[""] * 3,
             ]
         )
-    return _table(head, rows) + _footer(metrics)
+    return markdown(head, rows) + _footer(metrics)
 
 
 def _probability(metrics: Row) -> str:
@@ -195,7 +205,7 @@ def _probability(metrics: Row) -> str:
                     r["verdict"],
                 ]
             )
-    return _table(head, rows) + _footer(metrics)
+    return markdown(head, rows) + _footer(metrics)
 
 
 def _brief(name: str) -> bool:
@@ -205,8 +215,10 @@ def _brief(name: str) -> bool:
 
 TABLES: dict[str, Callable[[Row], str]] = {
     "etth1_multivariate_96": _ett(ETTH1_MULTIVARIATE_96),
+    "etth1_families_96": _ett([]),
     "etth1_ot_24": _ett(ETTH1_OT_24),
-    "m4_hourly": _m4,
+    "m4_hourly": _m4(M4_HOURLY),
+    "m4_hourly_families": _m4([]),
     "kalshi_btc15m": _probability,
     "polymarket_bbo": _probability,
     "polymarket_daily": _probability,
