@@ -42,7 +42,9 @@ def read_frame(
         else:
             frame = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as exc:
-        raise CorruptData("file of the set cannot be read", f"{path}: {exc}") from exc
+        raise CorruptData(
+            "file of the set cannot be read", f"{path}: {exc}", "fetch the set again"
+        ) from exc
     absent = [c for c in columns if c not in frame.columns]
     if absent:
         raise CorruptData(

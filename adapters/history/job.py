@@ -78,8 +78,12 @@ class IngestJob:
     def __enter__(self) -> Self:
         """Start the clock and open the writer."""
         self._started = time.perf_counter()
-        self.writer.__enter__()
-        return self
+        try:
+            self.writer.__enter__()
+            return self
+        except BaseException as error:
+            self.writer.__exit__(type(error), error, error.__traceback__)
+            raise
 
     def __exit__(
         self,

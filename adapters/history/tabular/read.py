@@ -46,7 +46,9 @@ def read_text(path: Path, issues: IssueLog) -> pl.DataFrame:
     except pl.exceptions.NoDataError as exc:
         raise MissingData("the table is empty", path) from exc
     except (OSError, pl.exceptions.PolarsError, UnicodeDecodeError) as exc:
-        raise CorruptData("the table cannot be read", f"{path}: {exc}") from exc
+        raise CorruptData(
+            "the table cannot be read", f"{path}: {exc}", "write it again as CSV or Parquet"
+        ) from exc
 
 
 def _read_ragged(path: Path, issues: IssueLog) -> pl.DataFrame:

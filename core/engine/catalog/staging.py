@@ -7,6 +7,7 @@ holds ``.NAME.lock``.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -25,20 +26,28 @@ class Staging:
         Where the folder shall be.
     extend : bool
         Start from the present content of `target`: files are hard-linked, not copied.
-
-    Raises
-    ------
-    UsageError
-        If another writer of the same target is alive.
     """
 
     def __init__(self, target: Path, *, extend: bool = False) -> None:
-        self.target = target
+        self.target, self._extend = target, extend
+        self.root = target.with_name(f".{target.name}.tmp-{os.getpid()}")
+        self._lock: int | None = None
+
+    def begin(self) -> None:
+        """Take the lock and make the folder; whoever holds this object can `abandon` it from here on.
+
+        Raises
+        ------
+        UsageError
+            If another writer of the same target is alive.
+        """
+        target = self.target
         target.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(target)
+        # Ctrl-C can strike between two lines of a with statement, where no clean-up is called.
+        atexit.register(self._abandon_at_exit, os.getpid())
         recover(target)
-        self.root = target.with_name(f".{target.name}.tmp-{os.getpid()}")
-        if extend and target.is_dir():
+        if self._extend and target.is_dir():
             shutil.copytree(target, self.root, copy_function=_link)
         else:
             self.root.mkdir()
@@ -60,12 +69,23 @@ class Staging:
             self.root.rename(self.target)
             shutil.rmtree(old, ignore_errors=True)
         _sync(self.target.parent)
-        os.close(self._lock)
+        self._release()
 
     def abandon(self) -> None:
-        """Remove what was written; the target stays as it was."""
-        shutil.rmtree(self.root, ignore_errors=True)
-        os.close(self._lock)
+        """Remove what was written; the target stays as it was, or is brought back by `recover`."""
+        if self._lock is not None:  # without it the folder is another writer's
+            shutil.rmtree(self.root, ignore_errors=True)
+            self._release()
+
+    def _abandon_at_exit(self, owner: int) -> None:
+        if os.getpid() == owner:
+            self.abandon()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            atexit.unregister(self._abandon_at_exit)
+            os.close(self._lock)
+            self._lock = None
 
 
 def sweep(target: Path) -> list[Path]:

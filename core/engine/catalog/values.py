@@ -17,6 +17,7 @@ from core.domain.fees import FeeSchedule
 from core.domain.grid import Band, TickGrid
 from core.domain.market import Event, Market, MarketStatus, Outcome
 from core.engine.catalog.arrays import from_text
+from core.engine.catalog.meta import again
 
 
 def market_to_json(market: Market) -> str:
@@ -107,4 +108,6 @@ def read_values(path: Path) -> list[str]:
     try:
         return [str(v) for v in pq.ParquetFile(path).read(columns=["json"])["json"].to_pylist()]
     except (OSError, KeyError, pa.ArrowException) as exc:
-        raise CorruptData("file of the catalog cannot be read", f"{path}: {exc}") from exc
+        raise CorruptData(
+            "file of the catalog cannot be read", f"{path}: {exc}", again(path.parent)
+        ) from exc

@@ -111,11 +111,16 @@ class CatalogWriter:
         old = None
         if self._mode == "extend" and self.path.exists():
             old = Catalog.open(self.path)
-        self._staging = Staging(self.path, extend=old is not None)
-        self._sink = FileSink(self._staging.root)
-        if old is not None:
-            self._continue(old)
-        return self
+        try:
+            self._staging = Staging(self.path, extend=old is not None)
+            self._staging.begin()
+            self._sink = FileSink(self._staging.root)
+            if old is not None:
+                self._continue(old)
+            return self
+        except BaseException as error:  # Ctrl-C between the folder and the with block's body
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
 
     def __exit__(
         self,
@@ -125,22 +130,25 @@ class CatalogWriter:
     ) -> None:
         """Commit on success; on any error, Ctrl-C included, leave the target as it was."""
         staging, sink = self._staging, self._sink
-        if staging is None or sink is None:
+        if staging is None:
             return
         self._staging = None
         try:
-            if kind is None:
+            if kind is None and sink is not None:
                 self._finish(staging.root, sink)
-        except BaseException:
-            kind = BaseException
+            if sink is not None:
+                sink.stop()
+            if kind is None:
+                staging.commit()
+            else:
+                staging.abandon()
+        except BaseException:  # also Ctrl-C between two of these lines
+            if sink is not None:
+                sink.stop()
+            staging.abandon()
             raise
         finally:
             self._sink = None
-            sink.stop()
-            if kind is not None:
-                staging.abandon()
-        if kind is None:
-            staging.commit()
 
     def _continue(self, old: Catalog) -> None:
         self._synthetic = self._synthetic or old.meta.synthetic
@@ -349,7 +357,11 @@ class CatalogWriter:
         entries = list(self._entries.values())
         data = [e for e in entries if e.kind not in layout.DEFINITIONS]
         if not data:
-            raise MissingData("nothing was written to this catalog", self.path)
+            raise MissingData(
+                "nothing was written to this catalog: the source has no row that can be used",
+                self.path,
+                "look at its .issues.jsonl, or give other files with --from",
+            )
         self._check_definitions(data)
         market_rows = [
             (m.market_id, m.venue, values.market_to_json(m)) for m in self._markets.values()

@@ -1,0 +1,261 @@
+"""Everything a user can get wrong with data and runs: three lines that say what, what was seen and what mends it.
+
+Each sentence of the list in the documentation has its test here or in `test_command_line`, through the command
+itself, with the exit code that `docs/backtest.md` and `docs/data.md` name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from console.cli import app
+from core.engine.catalog import Catalog, CatalogWriter, TradeColumns
+from tests.backtest.test_command_line import ROOT, STRATEGY, Said, market, write
+
+TRADES = "ts,market,price,size\n2026-07-01T12:00:00Z,KXONE-26,0.41,5\n2026-07-02T12:00:00Z,KXONE-26,0.42,6\n"
+
+
+@pytest.fixture
+def beta(monkeypatch, capsys, tmp_path):
+    """Run any `beta` command in this process, where named catalogs live in a folder of the test."""
+    monkeypatch.setenv("BETA_CATALOGS", str(tmp_path / "catalogs"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["beta", *map(str, args)])
+        code = 0
+        try:
+            app.main()
+        except SystemExit as exc:
+            code = int(exc.code or 0)
+        out, err = capsys.readouterr()
+        return Said(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def mine(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(STRATEGY)
+    return file
+
+
+@pytest.fixture
+def catalogs(tmp_path):
+    path = tmp_path / "catalogs"
+    path.mkdir()
+    return path
+
+
+def three_lines(said, code, *texts):
+    """Error, value seen, and what mends it; nothing on stdout; the documented exit code."""
+    assert said.returncode == code, said.stderr + said.stdout
+    assert said.stdout == ""
+    lines = said.stderr.strip().splitlines()
+    assert [line.split(":")[0].strip() for line in lines] == ["error", "seen", "mend"], said.stderr
+    for text in texts:
+        assert text in said.stderr
+
+
+def table(path: Path, text: str = TRADES) -> Path:
+    path.write_text(text)
+    return path
+
+
+# -- missing and empty data -------------------------------------------------------------------------
+def test_a_catalog_that_is_not_there(beta, mine, catalogs):
+    three_lines(beta("backtest", mine, "--data", "nowhere"), 1, "no such catalog", "sample")
+
+
+def test_an_empty_folder_and_a_catalog_whose_files_are_gone(beta, mine, catalogs):
+    (catalogs / "empty").mkdir()
+    three_lines(beta("backtest", mine, "--data", catalogs / "empty"), 1, "catalog")
+    shutil.rmtree(write(catalogs / "hollow") / "data")
+    three_lines(beta("backtest", mine, "--data", "hollow"), 1, "missing", "beta data verify")
+
+
+def test_a_period_without_data(beta, mine, catalogs):
+    write(catalogs / "c")
+    said = beta("backtest", mine, "--data", "c", "--period", "2020-01-01:2020-02-01")
+    three_lines(said, 1, "nothing in this period", "the data runs from")
+
+
+def test_a_set_folder_that_is_missing_or_empty(beta, tmp_path):
+    three_lines(beta("data", "ingest", "crypto_ohlcv", "--from", tmp_path / "no"), 1, "no such")
+    (tmp_path / "none").mkdir()
+    said = beta("data", "ingest", "kalshi_trades_2025-11", "--from", tmp_path / "none")
+    three_lines(said, 1)
+    assert not (tmp_path / "catalogs" / "kalshi_trades_2025-11").exists()
+
+
+def test_a_table_without_rows(beta, tmp_path, catalogs):
+    file = table(tmp_path / "t.csv", TRADES.splitlines()[0] + "\n")
+    said = beta("data", "ingest", "csv", "--from", file, "--format", "trades", "--to", "t")
+    three_lines(said, 1)
+    assert not (catalogs / "t").exists()
+
+
+# -- unknown names ----------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("args", "near"),
+    [
+        (["polymarkt_arb", "--data", "c"], "polymarket_arb"),
+        (["{mine}", "--data", "c", "--market", "KXOEN-26"], "KXONE-26"),
+        (["{mine}", "--data", "c", "-p", "sise=3"], "size"),
+        (["{mine}", "--data", "c", "--period", "soon"], "90d"),
+        (["{mine}", "--data", "c", "--capital", "0"], "--capital 100"),
+        (["{mine}", "--data", "c", "--capital", "-5"], "--capital 100"),
+        (["{mine}", "--data", "c", "--capital", "nan"], "--capital 100"),
+    ],
+)
+def test_unknown_names_and_impossible_values_exit_with_two(beta, mine, catalogs, args, near):
+    write(catalogs / "c")
+    three_lines(beta("backtest", *[str(a).format(mine=mine) for a in args]), 2, near)
+
+
+def test_a_config_file_that_names_something_unknown(beta, mine, tmp_path):
+    (tmp_path / "run.toml").write_text('strategi = "mine.py"\n')
+    three_lines(beta("backtest", mine, "--config", tmp_path / "run.toml"), 4, "strategy")
+
+
+# -- overlapping periods ----------------------------------------------------------------------------
+def test_the_same_period_imported_twice_leaves_the_catalog_as_it_was(beta, tmp_path, catalogs):
+    file = table(tmp_path / "t.csv")
+    ingest = ["data", "ingest", "csv", "--from", file, "--format", "trades", "--to", "t"]
+    assert beta(*ingest, "--json").returncode == 0
+    before = Catalog.open(catalogs / "t").meta
+    three_lines(beta(*ingest, "--extend", "--json"), 1, "already there", "--replace")
+    three_lines(beta(*ingest, "--json"), 1, "exists already", "--extend")
+    assert Catalog.open(catalogs / "t").meta == before
+
+
+def test_two_catalogs_of_the_same_period_are_not_run_as_one(beta, mine, catalogs):
+    write(catalogs / "a"), write(catalogs / "b")
+    three_lines(beta("backtest", mine, "--data", "a", "--data", "b"), 1, "already there")
+    three_lines(beta("backtest", mine, "--data", "a", "--data", "a"), 2, "twice")
+    assert not (catalogs / "a+b").exists()
+
+
+def test_two_periods_for_one_run(beta, mine, catalogs):
+    write(catalogs / "c")
+    said = beta("backtest", mine, "--data", "c", "--period", "2d", "--period", "3d")
+    three_lines(said, 2, "one period")
+
+
+# -- damage -----------------------------------------------------------------------------------------
+def test_a_corrupt_data_file(beta, mine, catalogs, tmp_path):
+    victim = sorted((write(catalogs / "c") / "data" / "quotes").rglob("*.parquet"))[0]
+    victim.write_bytes(victim.read_bytes()[:-200])
+    said = beta("backtest", mine, "--data", "c", "--report", tmp_path / "r")
+    three_lines(said, 1, victim.name, "beta data verify")
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("name", ["manifest.parquet", "markets.parquet", "catalog.json"])
+def test_a_corrupt_description(beta, mine, catalogs, name):
+    (write(catalogs / "c") / name).write_bytes(b"not what it was")
+    three_lines(beta("backtest", mine, "--data", "c"), 1, name, "--replace")
+
+
+def test_a_catalog_of_an_older_version_names_the_command_that_makes_it_anew(beta, mine, catalogs):
+    for name, mend in (("c", "beta data ingest SET"), ("sample", "beta data sample --force")):
+        file = write(catalogs / name) / "manifest.parquet"
+        pq.write_table(pq.ParquetFile(file).read().drop_columns(["content"]), file)
+        said = beta("backtest", mine, "--data", name)
+        three_lines(said, 1, "older version", "content", mend)
+
+
+def test_a_corrupt_table_to_import(beta, tmp_path, catalogs):
+    file = tmp_path / "t.parquet"
+    file.write_bytes(b"PAR1 torn")
+    said = beta("data", "ingest", "csv", "--from", file, "--format", "trades", "--to", "t")
+    three_lines(said, 1, "t.parquet")
+    assert not (catalogs / "t").exists()
+
+
+def test_a_ledger_that_cannot_be_trusted(beta, mine, catalogs, tmp_path):
+    write(catalogs / "c")
+    (tmp_path / "L").mkdir()
+    (tmp_path / "L" / "ledger-000000000001-2026-07.sqlite").write_bytes(b"no ledger" * 999)
+    three_lines(beta("backtest", mine, "--data", "c", "--ledger", tmp_path / "L"), 8)
+
+
+# -- data that cannot be run together ---------------------------------------------------------------
+def test_books_beside_trades_of_one_venue_name_what_can_be_run(beta, mine, catalogs):
+    from core.engine.catalog import F_LAST, DeltaColumns
+
+    one = np.array([1], dtype=np.int64)
+    start = market("KXONE-26").open_ns
+    with CatalogWriter(catalogs / "c", source="a test") as out:
+        out.markets([market("KXONE-26"), market("KXTWO-26")])
+        for side in ("YES", "NO"):
+            out.deltas(
+                f"KXONE-26-{side}.KALSHI",
+                DeltaColumns(
+                    ts_event=one * start, action=one.astype(np.uint8) * 0,
+                    side=one.astype(np.uint8), price=one * 4_000, size=one * 500,
+                    flags=one.astype(np.uint8) * F_LAST, sequence=one.astype(np.uint64),
+                ),
+            )  # fmt: skip
+        out.trades(
+            "KXTWO-26-YES.KALSHI",
+            TradeColumns(
+                ts_event=one * start, price=one * 4_000, size=one * 500,
+                aggressor=one.astype(np.uint8),
+            ),
+        )  # fmt: skip
+    three_lines(beta("backtest", mine, "--data", "c"), 2, "KXTWO-26", "--market KXONE-26")
+
+
+# -- a strategy that raises, Ctrl-C -----------------------------------------------------------------
+def test_a_strategy_that_raises(beta, catalogs, tmp_path):
+    write(catalogs / "c")
+    file = tmp_path / "raises.py"
+    file.write_text(STRATEGY.replace("self.seen += 1", "raise ValueError('a bug of mine')"))
+    said = beta("backtest", file, "--data", "c", "--report", tmp_path / "r", "--ledger", "off")
+    three_lines(said, 1, "a bug of mine", "BETA_DEBUG=1")
+    assert not (tmp_path / "r").exists()
+
+
+def test_ctrl_c_while_a_table_is_imported_leaves_the_old_catalog(tmp_path):
+    """An import of many rows is interrupted once it has begun to write beside the catalog."""
+    row = "2026-07-01T{:02d}:{:02d}:{:02d}.{:03d}Z,KXONE-26,0.41,5"
+    lines = (row.format(n // 3_600_000, n // 60_000 % 60, n // 1_000 % 60, n % 1_000)
+             for n in range(0, 80_000_000, 100))  # fmt: skip
+    file = table(tmp_path / "t.csv", "ts,market,price,size\n" + "\n".join(lines) + "\n")
+    catalogs = tmp_path / "catalogs"
+    old = write(catalogs / "t")
+    before = Catalog.open(old).meta
+    command = [sys.executable, "-m", "console.cli", "data", "ingest", "csv", "--from", str(file)]
+    command += ["--format", "trades", "--to", "t", "--replace"]
+    child = subprocess.Popen(
+        command,
+        env={**os.environ, "BETA_CATALOGS": str(catalogs), "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 60
+    while not list(catalogs.glob(".t.tmp-*")):
+        assert child.poll() is None, child.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 130, err
+    assert (out, err.strip()) == ("", "interrupted")
+    assert Catalog.open(old).meta == before
+    assert [p.name for p in catalogs.iterdir() if not p.name.endswith(".lock")] == ["t"]
