@@ -31,7 +31,7 @@ from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap, OnState, Socket
 from core.domain.errors import BetaError, CorruptData, VenueError, VenueRefused, VenueUncertain
 from core.domain.market import Market, MarketStatus
 from core.domain.money import ONE
-from core.engine.live.books import BookWriter, mirrored
+from core.engine.live.books import BookWriter, Stamps, mirrored
 from core.engine.live.instruments import engine_instrument
 from core.engine.units import price_of, quantity_of
 
@@ -154,6 +154,7 @@ class KalshiData(MarketDataClient):
         self._shown: dict[str, MarketStatus] = {}
         self._settled: set[str] = set()
         self.last_news_ns: dict[str, int] = {}
+        self.stamps = Stamps(self.clock)
 
     # -- life -------------------------------------------------------------------------------
     async def _connect(self) -> None:
@@ -176,7 +177,7 @@ class KalshiData(MarketDataClient):
         self.socket.subscribe(channel, [ticker])
         book = self.books.get(ticker)
         if channel == "orderbook_delta" and book is not None and book.state is BookState.GOOD:
-            self._show_snapshot(book, self.clock.timestamp_ns(), only=iid)
+            self._show_snapshot(book, only=iid)
 
     async def _subscribe_book_deltas(self, command: Any) -> None:
         self._follow(command, self._deltas, "orderbook_delta")
@@ -225,18 +226,18 @@ class KalshiData(MarketDataClient):
             self.socket.resync(sorted(self.books))
 
     def _doubt_all(self) -> None:
-        now = self.clock.timestamp_ns()
         for book in self.books.values():
             if book.state is BookState.GOOD:
                 book.state = BookState.SUSPECT
-                self._clear(book.ticker, now)
+                self._clear(book.ticker)
 
-    def _clear(self, ticker: str, now: int) -> None:
+    def _clear(self, ticker: str) -> None:
         """Empty both outcomes' books in the engine: a doubtful book is not traded on."""
         for outcome in (YES, NO):
             iid = instrument_id(ticker, outcome)
             writer = self._writers.get(iid)
             if writer is not None and iid in self._deltas:
+                now = self.stamps.next()
                 self._handle_data(writer.clear(0, now, now))
 
     def _on_frame(self, frame: schemas.Frame) -> None:
@@ -251,16 +252,15 @@ class KalshiData(MarketDataClient):
 
     def _on_snapshot(self, msg: schemas.SnapshotMsg) -> None:
         book = self.books.setdefault(msg.market_ticker, KalshiBook(msg.market_ticker))
-        now = self.clock.timestamp_ns()
         try:
             book.load(msg)
         except CorruptData:
-            self._clear(book.ticker, now)
+            self._clear(book.ticker)
             raise
-        self.last_news_ns[book.ticker] = now
-        self._show_snapshot(book, now)
+        self._show_snapshot(book)
 
-    def _show_snapshot(self, book: KalshiBook, now: int, only: str = "") -> None:
+    def _show_snapshot(self, book: KalshiBook, only: str = "") -> None:
+        self.last_news_ns[book.ticker] = now = self.stamps.next()
         for outcome in (YES, NO):
             iid = instrument_id(book.ticker, outcome)
             writer = self._writers.get(iid)
@@ -269,6 +269,7 @@ class KalshiData(MarketDataClient):
             bids, asks = list(book.bids.items()), list(book.asks.items())
             if outcome == NO:
                 bids, asks = mirrored(asks), mirrored(bids)
+                now = self.stamps.beside()
             self._handle_data(writer.snapshot(bids, asks, 0, now, now))
         self._show_quotes(book, now, now)
 
@@ -276,11 +277,11 @@ class KalshiData(MarketDataClient):
         book = self.books.get(msg.market_ticker)
         if book is None or book.state is not BookState.GOOD:
             return
-        now = self.clock.timestamp_ns()
+        now = self.stamps.next()
         try:
             side, price, size = book.apply(msg)
         except CorruptData:
-            self._clear(book.ticker, now)
+            self._clear(book.ticker)
             self.socket.resync([book.ticker])
             raise
         self.last_news_ns[book.ticker] = now
@@ -290,6 +291,7 @@ class KalshiData(MarketDataClient):
         if yes in self._deltas:
             self._handle_data(self._writers[yes].level(bid, price, size, seq, event, now))
         if no in self._deltas:
+            now = self.stamps.beside()
             self._handle_data(self._writers[no].level(not bid, ONE - price, size, seq, event, now))
         self._show_quotes(book, event, now)
 
@@ -307,13 +309,14 @@ class KalshiData(MarketDataClient):
     def _on_trade(self, msg: schemas.TradeMsg) -> None:
         if msg.is_block_trade:
             return  # negotiated off the book
-        now = self.clock.timestamp_ns()
+        now = self.stamps.next()
         price, count = dollars(msg.yes_price_dollars, "price"), dollars(msg.count_fp, "count")
         takes_bid = msg.taker_book_side == "bid"
         for outcome in (YES, NO):
             iid = instrument_id(msg.market_ticker, outcome)
             if iid not in self._trades:
                 continue
+            now = now if outcome == YES else self.stamps.beside()
             buys = takes_bid == (outcome == YES)
             writer = self._writers[iid]
             self._handle_data(
@@ -364,10 +367,10 @@ class KalshiData(MarketDataClient):
             MarketStatus.ACTIVE: MarketStatusAction.TRADING,
             MarketStatus.PAUSED: MarketStatusAction.PAUSE,
         }.get(status, MarketStatusAction.CLOSE)
-        now = self.clock.timestamp_ns()
         for outcome in (YES, NO):
             writer = self._writers.get(instrument_id(ticker, outcome))
             if writer is not None:
+                now = self.stamps.next()
                 self._handle_data(InstrumentStatus(writer.id, action, now, now))
 
     def _settle(self, ticker: str, yes: Decimal, no: Decimal) -> None:
@@ -376,7 +379,6 @@ class KalshiData(MarketDataClient):
             return
         self._status(ticker, MarketStatus.CLOSED)
         self._settled.add(ticker)
-        now = self.clock.timestamp_ns()
         for outcome, payout in ((YES, yes), (NO, no)):
             iid = instrument_id(ticker, outcome)
             writer = self._writers.get(iid)
@@ -386,6 +388,7 @@ class KalshiData(MarketDataClient):
                     payout.quantize(Decimal(1).scaleb(-writer.price_precision)),
                     writer.price_precision,
                 )
+                now = self.stamps.next()
                 self._handle_data(
                     InstrumentClose(
                         writer.id, price, InstrumentCloseType.CONTRACT_EXPIRED, now, now

@@ -32,7 +32,7 @@ from adapters.polymarket.sockets import MarketSockets, OnEvent, SocketState
 from core.domain.errors import CorruptData, VenueRefused, VenueUncertain
 from core.domain.market import MarketStatus
 from core.domain.money import ONE, ZERO
-from core.engine.live.books import BookWriter
+from core.engine.live.books import BookWriter, Stamps
 from core.engine.units import price_of, quantity_of
 
 OnShard = Callable[[SocketState, Sequence[str]], None]
@@ -97,6 +97,7 @@ class PolymarketData(MarketDataClient):
         self.sockets = sockets_of(self._on_event, self._on_shard)
         self.books: dict[str, PolyBook] = {}
         self.last_news_ns: dict[str, int] = {}
+        self.stamps = Stamps(self.clock)
         self.new_markets: list[schemas.NewMarketMsg] = []
         self.resyncs = 0
         self._writers: dict[str, BookWriter] = {}
@@ -131,7 +132,7 @@ class PolymarketData(MarketDataClient):
             self.sockets.subscribe([token])
             self.create_task(self._await_snapshot(token), f"snapshot-{token[-8:]}")
         elif book.state is BookState.GOOD:
-            self._show_snapshot(book, self.clock.timestamp_ns())
+            self._show_snapshot(book)
 
     async def _subscribe_book_deltas(self, command: Any) -> None:
         self._follow(command, self._deltas)
@@ -190,7 +191,7 @@ class PolymarketData(MarketDataClient):
         """Empty a book in the engine: a doubtful book is not traded on."""
         iid = self._instrument(token)
         if iid in self._deltas:
-            now = self.clock.timestamp_ns()
+            now = self.stamps.next()
             self._handle_data(self._writers[iid].clear(0, now, now))
 
     async def _await_snapshot(self, token: str) -> None:
@@ -221,7 +222,7 @@ class PolymarketData(MarketDataClient):
                 except (VenueUncertain, CorruptData):
                     pass  # asked again after the pause
                 else:
-                    self._show_snapshot(book, self.clock.timestamp_ns())
+                    self._show_snapshot(book)
                     return
                 await asyncio.sleep(RESYNC_PAUSE_S)
         finally:
@@ -252,14 +253,12 @@ class PolymarketData(MarketDataClient):
         book = self.books.get(msg.asset_id)
         if book is None:
             return
-        now = self.clock.timestamp_ns()
         try:
             book.load(msg)
         except CorruptData:
             self._distrust(book)
             raise
-        self.last_news_ns[msg.asset_id] = now
-        self._show_snapshot(book, now)
+        self._show_snapshot(book)
 
     def _distrust(self, book: PolyBook) -> None:
         self._clear(book.token)
@@ -288,19 +287,18 @@ class PolymarketData(MarketDataClient):
     ) -> None:
         if not done:
             return
-        now = self.clock.timestamp_ns()
+        now = self.stamps.next()
         self.last_news_ns[book.token] = now
         iid = self._instrument(book.token)
         event = ts_ms * 1_000_000 or now
         if iid in self._deltas:
-            writer = self._writers[iid]
-            for bid, price, size in done:
-                shown = size // LOT * LOT
-                self._handle_data(writer.level(bid, price, shown, 0, event, now))
+            shown = [(bid, price, size // LOT * LOT) for bid, price, size in done]
+            self._handle_data(self._writers[iid].levels(shown, 0, event, now))
         self._show_quote(book, iid, event, now)
 
-    def _show_snapshot(self, book: PolyBook, now: int) -> None:
+    def _show_snapshot(self, book: PolyBook) -> None:
         iid = self._instrument(book.token)
+        self.last_news_ns[book.token] = now = self.stamps.next()
         if iid in self._deltas:
             sides = ([(p, s // LOT * LOT) for p, s in x.items()] for x in (book.bids, book.asks))
             bids, asks = ([row for row in side if row[1] > 0] for side in sides)
@@ -320,7 +318,7 @@ class PolymarketData(MarketDataClient):
         iid = self._instrument(msg.asset_id)
         if iid not in self._trades:
             return
-        now = self.clock.timestamp_ns()
+        now = self.stamps.next()
         writer = self._writers[iid]
         price, size = schemas.number(msg.price, "price"), schemas.number(msg.size, "size")
         size = size // LOT * LOT
@@ -369,10 +367,10 @@ class PolymarketData(MarketDataClient):
             MarketStatus.ACTIVE: MarketStatusAction.TRADING,
             MarketStatus.PAUSED: MarketStatusAction.PAUSE,
         }.get(status, MarketStatusAction.CLOSE)
-        now = self.clock.timestamp_ns()
         for outcome in self.registry.markets[condition].outcomes:
             writer = self._writers.get(outcome.instrument_id)
             if writer is not None:
+                now = self.stamps.next()
                 self._handle_data(InstrumentStatus(writer.id, action, now, now))
 
     def _settle(self, condition: str, payouts: Sequence[Decimal]) -> None:
@@ -381,12 +379,12 @@ class PolymarketData(MarketDataClient):
             return
         self._status(condition, MarketStatus.CLOSED)
         self._settled.add(condition)
-        now = self.clock.timestamp_ns()
         market = self.registry.markets[condition]
         for outcome, payout in zip(market.outcomes, payouts, strict=True):
             writer = self._writers.get(outcome.instrument_id)
             self.on_settled(outcome.instrument_id, payout)
             if writer is not None:
+                now = self.stamps.next()
                 self._handle_data(
                     InstrumentClose(
                         writer.id,

@@ -97,7 +97,7 @@ class BoundStrategy(Strategy):
 
     def start_bound(self) -> None:
         """Take the engine's clock and cache, before the author's ``on_start``."""
-        self._bt_cache, self._bt_clock = self.cache, self.clock
+        self._bt_cache, self._bt_clock = self.cache, self.session.clock_of(self.clock)
         self._bt_sid = self.strategy_id.value
         self.session.strategies.append(self)
         self.session.gate.on_strategy(self._bt_sid, self.family)

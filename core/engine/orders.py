@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId, OrderSide, OrderType
@@ -14,6 +15,7 @@ from core.domain.decision import Forecast, OrderIntent, TimeInForce
 from core.domain.errors import StrategyError
 from core.domain.fees import Side
 from core.domain.money import ZERO, floor_to
+from core.engine.guard import guarded
 from core.engine.journal import OrderRecord
 from core.engine.mirror import MIRROR_BUSY
 from core.engine.references import InstrumentRef, PriceSource
@@ -52,6 +54,7 @@ class SendingStrategy(ViewingStrategy):
         self._bt_working: dict[str, dict[str, OrderRecord]] = {}
         self._bt_exits: dict[str, str] = {}
         self._bt_factory = self.order_factory
+        self._bt_alerts = 0
 
     # -- act --------------------------------------------------------------------------------
     def buy(
@@ -112,8 +115,17 @@ class SendingStrategy(ViewingStrategy):
         record = self.session.journal.orders.get(client_order_id)
         if record is None or not record.is_open or record.intent.strategy_id != self._bt_sid:
             return
-        self.cancel_order(ClientOrderId(client_order_id))
-        self._bt_wake_for(record.ref.venue)
+        arrivals = self.session.arrivals
+        if arrivals is None:
+            self.cancel_order(ClientOrderId(client_order_id))
+            self._bt_wake_for(record.ref.venue)
+            return
+
+        def arrive() -> None:
+            if record.is_open:
+                self.cancel_order(ClientOrderId(client_order_id))
+
+        self._bt_at(arrivals.of_cancel(client_order_id, self.now_ns), arrive)
 
     def cancel_all(self, iid: str) -> None:
         """Cancel every own working order of an instrument."""
@@ -282,8 +294,30 @@ class SendingStrategy(ViewingStrategy):
             post_only=intent.post_only,
             client_order_id=ClientOrderId(cid),
         )
-        super().submit_order(order)
-        self._bt_wake_for(ref.venue)
+        arrivals = self.session.arrivals
+        if arrivals is None:
+            super().submit_order(order)
+            self._bt_wake_for(ref.venue)
+            return
+        name, _, number = self._bt_sid.rpartition("-")
+        at_ns = arrivals.of_order(
+            intent.client_order_id,
+            f"{name}#{int(number)}",
+            ref.iid,
+            intent.side.value,
+            intent.ts_ns,
+        )
+        self._bt_at(at_ns, partial(super().submit_order, order))
+
+    def _bt_at(self, at_ns: int, act: Callable[[], None]) -> None:
+        """Act when a recorded run's order reached the venue: now, or by an alert."""
+        if at_ns <= self.now_ns:
+            act()
+            return
+        self._bt_alerts += 1
+        self.clock.set_time_alert_ns(
+            f"arrival-{self._bt_alerts}", at_ns, guarded(lambda event: act(), self.fail)
+        )
 
     def _bt_wake_for(self, venue: str) -> None:
         """Let the engine match an order at its arrival, not at the next data event."""

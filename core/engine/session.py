@@ -27,10 +27,33 @@ from core.risk.states import TradingState
 from core.risk.units import dollars, nanos_of
 
 if TYPE_CHECKING:
+    from core.engine.arrivals import Arrivals
     from core.engine.feed import Feed
 
 #: Instruments whose price is sampled from the start; others from their first order on.
 SAMPLED_FROM_START = 8
+
+
+class Moments:
+    """The time that a strategy on a node sees: while news is handled, when that news was received.
+
+    What it decides then depends on the data alone, and a replay of the data decides the same.
+
+    Attributes
+    ----------
+    at_ns : int
+        Moment of the news that is being handled; 0 between news.
+    """
+
+    __slots__ = ("at_ns", "clock")
+
+    def __init__(self) -> None:
+        self.at_ns = 0
+        self.clock: Any = None
+
+    def timestamp_ns(self) -> int:
+        """Return the moment, nanoseconds since 1970 UTC."""
+        return self.at_ns or int(self.clock.timestamp_ns())
 
 
 class Level(NamedTuple):
@@ -55,6 +78,10 @@ class Session:
         Whether market data goes through the feed actor (needed with two or more strategies).
     seed : int
         Seed of `BetaStrategy.rng`.
+    moments : Moments, optional
+        On a node: the time of the news in hand. None in a backtest, whose clock stands still meanwhile.
+    arrivals : Arrivals, optional
+        In a replay of a recorded run: when each order reached the venue then.
     refilled : Decimal
         Shares that the engine filled as maker from a level that the order crosses: the remainder of a
         crossing GTC order may meet liquidity that it took before.
@@ -88,6 +115,8 @@ class Session:
     value: int = 0
     begin_ns: int = 0
     queue_position: bool = True
+    moments: Moments | None = None
+    arrivals: Arrivals | None = None
 
     def __post_init__(self) -> None:
         """Note the engine's thread: engine objects abort the process when another one touches them."""
@@ -99,8 +128,15 @@ class Session:
 
     def attach(self, clock: Any, cache: Any) -> None:
         """Take the engine's clock and cache once it has started."""
-        self.clock, self.cache = clock, cache
+        self.clock, self.cache = self.clock_of(clock), cache
         self._top_of_book = cache.top_of_book
+
+    def clock_of(self, clock: Any) -> Any:
+        """Return what a component reads the time from: the engine's clock, on a node the moment of the news."""
+        if self.moments is None:
+            return clock
+        self.moments.clock = clock
+        return self.moments
 
     def now_ns(self) -> int:
         """Return the time of the engine, nanoseconds since 1970 UTC."""

@@ -13,7 +13,7 @@ from core.domain.fees import FeeSchedule
 from core.domain.grid import Band, TickGrid
 from core.domain.market import Market, Outcome
 from core.engine.catalog import F_LAST, CatalogWriter, DeltaColumns, TradeColumns
-from core.engine.strategy import BetaStrategy, StrategyConfig
+from core.engine.strategy import BetaStrategy, StrategyConfig, TimeInForce
 
 D = Decimal
 TICKERS = ("KXTEST-26NOV21-A", "KXTEST-26NOV21-B")
@@ -54,6 +54,51 @@ class TakesNowAndThen(BetaStrategy):
             self.sell(iid, held, bid.price, reason="out")
         elif iid.endswith("-YES.KALSHI"):
             self.buy(iid, self.config.quantity, ask.price, reason="in")
+
+
+class Rests(StrategyConfig):
+    """Orders that rest: how many book changes apart, how many they stay, how much."""
+
+    every: int = 9
+    stay: int = 25
+    quantity: Decimal = D(30)
+
+
+class RestsNowAndThen(BetaStrategy):
+    """Joins the best bid, sells what it holds at the best ask, takes back what stays too long. By the book alone."""
+
+    config_type = Rests
+
+    def on_start(self):
+        self.count, self.placed = {}, {}
+        for iid in self.universe:
+            if iid.endswith(("-YES.KALSHI",)) or ".POLYMARKET" in iid:
+                self.watch_book(iid)
+
+    def on_book(self, iid):
+        bid, ask = self.best_bid(iid), self.best_ask(iid)
+        if bid is None or ask is None or iid not in self.markets:
+            return
+        self.count[iid] = n = self.count.get(iid, 0) + 1
+        for order in self.working(iid):
+            if n - self.placed.get(order.intent.client_order_id, n) == self.config.stay:
+                self.cancel(order.intent.client_order_id)
+        if n % self.config.every or self.working(iid):
+            return
+        held = self.position(iid)
+        if held > 0:
+            cid = self.sell(iid, held, ask.price, tif=TimeInForce.GTC, post_only=True, reason="out")
+        else:
+            cid = self.buy(
+                iid,
+                self.config.quantity,
+                bid.price,
+                tif=TimeInForce.GTC,
+                post_only=True,
+                reason="in",
+            )
+        if cid:
+            self.placed[cid] = n
 
 
 def market(ticker, close_ns):
@@ -129,6 +174,74 @@ def write_catalog(path, steps=60, seed=1):
     return path
 
 
+def traded_book(rng, steps, offset):
+    """Book changes and trades of a market in which trades eat the levels: resting orders fill in parts."""
+    book = {1: {44 - k: 20 + 10 * k for k in range(4)}, 2: {47 + k: 20 + 10 * k for k in range(4)}}
+    deltas = [(0, 3, 0, 0, 0)]
+    deltas += [(0, 0, s, p * 100, q * 100) for s in (1, 2) for p, q in book[s].items()]
+    trades = []
+    for n in range(1, steps):
+        at = (2 * n + offset) * STEP_NS // 2
+        side = int(rng.integers(1, 3))
+        best = max(book[1]) if side == 1 else min(book[2])
+        roll = rng.random()
+        if roll < 0.55:  # somebody takes from the best level
+            size = min(int(rng.integers(3, 25)), book[side][best])
+            trades.append((at, best * 100, size * 100, 3 - side))
+            book[side][best] -= size
+            if book[side][best] == 0 and len(book[side]) > 1:
+                del book[side][best]
+                deltas.append((at + 1000, 2, side, best * 100, 0))
+            else:
+                book[side][best] = book[side][best] or 1
+                deltas.append((at + 1000, 1, side, best * 100, book[side][best] * 100))
+        elif roll < 0.8:  # somebody joins
+            book[side][best] += int(rng.integers(2, 15))
+            deltas.append((at, 1, side, best * 100, book[side][best] * 100))
+        else:  # somebody improves
+            better = best + 1 if side == 1 else best - 1
+            if better in book[3 - side]:
+                continue
+            book[side][better] = int(rng.integers(5, 30))
+            deltas.append((at, 1, side, better * 100, book[side][better] * 100))
+    return deltas, trades
+
+
+def write_traded_catalog(path, steps=200, seed=1):
+    """Two markets whose trades eat their books, resolved YES."""
+    rng = np.random.default_rng(seed)
+    close = START_NS + (steps + 5) * STEP_NS
+    with CatalogWriter(path, name="traded", synthetic=True) as writer:
+        writer.markets([market(t, close) for t in TICKERS])
+        for offset, ticker in enumerate(TICKERS):
+            deltas, trades = traded_book(rng, steps, offset)
+            cols = [np.array(c, dtype=np.int64) for c in zip(*deltas, strict=True)]
+            ts = cols[0] + START_NS
+            writer.deltas(
+                f"{ticker}-YES.KALSHI",
+                DeltaColumns(
+                    ts_event=ts,
+                    action=cols[1].astype(np.uint8),
+                    side=cols[2].astype(np.uint8),
+                    price=cols[3],
+                    size=cols[4],
+                    flags=np.where(np.append(ts[1:] != ts[:-1], True), F_LAST, 0).astype(np.uint8),
+                    sequence=np.zeros(len(ts), dtype=np.uint64),
+                ),
+            )
+            at, price, size, aggressor = (np.array(c) for c in zip(*trades, strict=True))
+            writer.trades(
+                f"{ticker}-YES.KALSHI",
+                TradeColumns(
+                    ts_event=at + START_NS,
+                    price=price,
+                    size=size,
+                    aggressor=aggressor.astype(np.uint8),
+                ),
+            )
+    return path
+
+
 async def session(told):
     """Run a fake Kalshi and a paper node on it; return what the node said at its end."""
     from core.engine.backtest.strategies import plan_strategies
@@ -140,19 +253,20 @@ async def session(told):
     recorder.FLUSH_S = told.get("flush_s", recorder.FLUSH_S)
     fake = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "adapters.fake.kalshi.process", "--catalog", told["catalog"],
-        "--speed", str(told.get("speed", 1.0)), stdout=asyncio.subprocess.PIPE,
+        "--speed", str(told.get("speed", 1.0)), "--cash", str(told.get("capital", "100")), stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
         assert fake.stdout is not None
         where = json.loads(await fake.stdout.readline())
         spec = NodeSpec(
-            mode=RunMode.PAPER,
+            mode=RunMode(told.get("mode", "paper")),
             venue="KALSHI",
             plans=tuple(plan_strategies(told["strategy"], told.get("params", {}))),
             home=Path(told["home"]),
             capital=D(told.get("capital", "100")),
             run_s=told["run_s"],
             latency_s=told.get("latency_s", 0.02),
+            limits=told.get("limits", ""),
         )
         settings = {
             "tickers": tuple(where["markets"]),

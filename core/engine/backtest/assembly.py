@@ -170,6 +170,7 @@ def new_session(
         mirror=MirrorGuard(),
         queue_position=spec.queue_position,
         begin_ns=universe.start_ns if universe.data_start_ns < universe.start_ns else 0,
+        arrivals=spec.arrivals,
     )
     session.fee_models = fee_models(
         books, currencies, universe.references, session.merging, session.now_ns, failure
@@ -226,6 +227,8 @@ def _codes(universe: Universe) -> Callable[[InstrumentRef], tuple[str, str]]:
 
 
 def _latency_ns(code: str, universe: Universe, spec: BacktestSpec) -> int:
+    if spec.arrivals is not None:
+        return 0  # each order is sent at its own arrival
     venue = universe.venues.get(code)
     default = venue.default_latency_ms if venue is not None else 0.0
     return round((default if spec.latency_ms is None else spec.latency_ms) * 1_000_000)

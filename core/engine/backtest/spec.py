@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from core.engine.arrivals import Arrivals
 from core.risk.limits import DEFAULT_PROFILE, Limits
 
 #: ``progress(records_done, records_total, simulated_ns)``; total 0 = unknown.
@@ -43,6 +44,8 @@ class BacktestSpec:
         limits as they are. ``research`` switches size, rate and loss limits off.
     seed : int
         Seed of every random source of the run.
+    arrivals : Arrivals, optional
+        When the orders of a recorded run reached the venue; `latency_ms` is then only what is reported.
     """
 
     strategy: str
@@ -58,4 +61,5 @@ class BacktestSpec:
     ledger: Path | None = None
     limits: str | Path | Limits = DEFAULT_PROFILE
     seed: int = 0
+    arrivals: Arrivals | None = None
     venue_paths: Mapping[str, str] | None = None

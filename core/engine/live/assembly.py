@@ -16,7 +16,7 @@ from core.engine.guard import Failure
 from core.engine.live.journal import LiveJournal
 from core.engine.live.spot import spot_reference
 from core.engine.references import InstrumentRef, PriceSource, References
-from core.engine.session import Session
+from core.engine.session import Moments, Session
 from core.engine.strategy import BetaStrategy
 from core.engine.units import price_of
 from core.engine.venues import load_venue
@@ -82,6 +82,7 @@ def live_session(
         redeem_on_submit=False,
         fan_out=True,
         seed=seed,
+        moments=Moments(),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +28,28 @@ Levels = Iterable[tuple[Decimal, Decimal]]
 def mirrored(levels: Levels) -> list[tuple[Decimal, Decimal]]:
     """Return levels of one outcome as levels of the other: price p becomes 1 - p."""
     return [(ONE - price, size) for price, size in levels]
+
+
+class Stamps:
+    """Receive times that never repeat: each piece of news has a moment of its own.
+
+    Replayed by time alone, the news then comes in the order in which it was handled.
+    """
+
+    __slots__ = ("_clock", "last_ns")
+
+    def __init__(self, clock: Any) -> None:
+        self._clock, self.last_ns = clock, 0
+
+    def next(self) -> int:
+        """Return the time of news that has just been received."""
+        self.last_ns = max(self.last_ns + 1, self._clock.timestamp_ns())
+        return self.last_ns
+
+    def beside(self) -> int:
+        """Return the time of the same news for the other outcome: the next nanosecond."""
+        self.last_ns += 1
+        return self.last_ns
 
 
 class BookWriter:
@@ -60,11 +82,23 @@ class BookWriter:
         self, bid: bool, price: Decimal, size: Decimal, seq: int, ts_event: int, ts_init: int
     ) -> OrderBookDeltas:
         """Return one changed level; size 0 deletes it."""
-        action = BookAction.UPDATE if size > 0 else BookAction.DELETE
-        side = OrderSide.BUY if bid else OrderSide.SELL
-        return OrderBookDeltas(
-            self.id, [self._delta(action, side, price, size, F_LAST, seq, ts_event, ts_init)]
-        )
+        return self.levels([(bid, price, size)], seq, ts_event, ts_init)
+
+    def levels(
+        self,
+        changes: Sequence[tuple[bool, Decimal, Decimal]],
+        seq: int,
+        ts_event: int,
+        ts_init: int,
+    ) -> OrderBookDeltas:
+        """Return levels that changed together (is bid, price, size): nobody sees the book between them."""
+        deltas, last = [], len(changes) - 1
+        for index, (bid, price, size) in enumerate(changes):
+            action = BookAction.UPDATE if size > 0 else BookAction.DELETE
+            side = OrderSide.BUY if bid else OrderSide.SELL
+            flags = F_LAST if index == last else 0
+            deltas.append(self._delta(action, side, price, size, flags, seq, ts_event, ts_init))
+        return OrderBookDeltas(self.id, deltas)
 
     def clear(self, seq: int, ts_event: int, ts_init: int) -> OrderBookDeltas:
         """Return an empty book: nobody may trade on what was there."""

@@ -51,7 +51,6 @@ from core.engine.live.reports import ReportHooks
 from core.engine.live.unknowns import UnknownOrders
 from core.engine.live.voids import void_event
 from core.engine.units import price_of, quantity_of
-from core.ledger.kinds.orders import OrderAccepted
 
 MAX_SEEN_TRADES = 200_000
 ROLES = {Role.MAKER: LiquiditySide.MAKER, Role.TAKER: LiquiditySide.TAKER}
@@ -508,7 +507,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         self._accepted.add(cid)
         self.unknowns.resolved(cid)
         self.gate.on_working(cid)
-        self.journal.event(OrderAccepted, cid, fill.venue_order_id, "proved by a fill")
+        self.journal.proved(fill, cid)
         self.generate_order_accepted(ours, VenueOrderId(fill.venue_order_id), fill.ts_ns)
 
     def on_void(self, void: VenueVoid) -> None:

@@ -161,7 +161,22 @@ class OrderJournal:
 
     def accepted(self, order: VenueOrder, client_order_id: str) -> int:
         """Write that the venue has it."""
-        return self.event(OrderAccepted, client_order_id, order.venue_order_id)
+        row = OrderAccepted(
+            client_order_id=client_order_id,
+            venue_order_id=order.venue_order_id,
+            venue_ns=order.ts_ns,
+        )
+        return self._write(client_order_id, row)
+
+    def proved(self, fill: VenueFill, client_order_id: str) -> int:
+        """Write that the venue has it, as a fill proves."""
+        row = OrderAccepted(
+            client_order_id=client_order_id,
+            venue_order_id=fill.venue_order_id,
+            reason="proved by a fill",
+            venue_ns=fill.ts_ns,
+        )
+        return self._write(client_order_id, row)
 
     def rejected(self, client_order_id: str, reason: str) -> int:
         """Write a venue's no."""
@@ -177,8 +192,15 @@ class OrderJournal:
 
     def ended(self, order: VenueOrder, client_order_id: str, expired: bool) -> int:
         """Write that it is off the book."""
-        kind = OrderExpired if expired else OrderCanceled
-        return self.event(kind, client_order_id, order.venue_order_id, order.reason)
+        if expired:
+            return self.event(OrderExpired, client_order_id, order.venue_order_id, order.reason)
+        row = OrderCanceled(
+            client_order_id=client_order_id,
+            venue_order_id=order.venue_order_id,
+            reason=order.reason,
+            venue_ns=order.ts_last_ns,
+        )
+        return self._write(client_order_id, row)
 
     async def modify_requested(
         self, client_order_id: str, quantity: Decimal, price: Decimal

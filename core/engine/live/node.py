@@ -33,11 +33,11 @@ from core.domain.errors import BetaError, ConfigError, LedgerError, VenueError
 from core.domain.market import Market
 from core.engine.backtest.strategies import StrategyPlan
 from core.engine.catalog.instruments import is_spot
-from core.engine.feed import Feed
 from core.engine.live.assembly import live_gate, live_session, live_strategy
 from core.engine.live.client import VenueClient
 from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch, limits_in_force
+from core.engine.live.feed import LiveFeed
 from core.engine.live.health import Health, keep_heap_small
 from core.engine.live.logs import STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
@@ -461,7 +461,7 @@ class Node:
         refs = [r for r in self.session.references if not is_spot(r.market)]
         if self.recording is not None:
             node.add_actor(self.recording.actor())
-        node.add_actor(Feed(self.session, statuses=refs, closes=refs))
+        node.add_actor(LiveFeed(self.session, statuses=refs, closes=refs))
         if isinstance(context.port, PaperPort):
             feed = PaperFeed()
             feed.port = context.port

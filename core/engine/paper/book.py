@@ -5,8 +5,8 @@ whole micro-dollars, so no fill is ever rounded.
 
 Rules of matching:
 
-- an incoming order takes the replayed levels best first; what it takes from a level is gone until the
-  replay changes that level;
+- an incoming order takes the replayed levels best first; what it takes from a level stays taken while the
+  replay still shows as much there (`core.engine.liquidity` has the same rule for the backtest);
 - a resting order waits behind the replayed size that was at its price when it arrived (`ahead`); a trade
   at its price first consumes what is ahead; a level that shrinks moves it forward;
 - a replayed level of the other side that crosses a resting order fills it at the resting price.
@@ -86,7 +86,9 @@ class FakeBook:
             self.levels[side][price] = quantity
         else:
             self.levels[side].pop(price, None)
-        self.taken[side].pop(price, None)
+        taken = min(self.taken[side].pop(price, 0), quantity)
+        if taken > 0:  # the replay never learns of our fills: of 20 that are left of 30, ours are not there
+            self.taken[side][price] = taken
         for order in self.resting.values():
             if order.side == side and order.price == price:
                 order.ahead = min(order.ahead, max(quantity, 0))

@@ -36,7 +36,8 @@ class PaperFeed(DataActor):
 
     def on_book_deltas(self, deltas: Any) -> None:
         """Hand a batch of book changes over."""
-        self.port.on_levels(deltas.instrument_id.value, *changes_of(deltas.deltas))
+        changes = changes_of(deltas.deltas)
+        self.port.on_levels(deltas.instrument_id.value, *changes, ts_ns=deltas.ts_init)
 
     def on_trade(self, trade: Any) -> None:
         """Hand a trade over."""
@@ -46,6 +47,7 @@ class PaperFeed(DataActor):
                 trade.price.as_decimal(),
                 trade.size.as_decimal(),
                 trade.aggressor_side == AggressorSide.BUY,
+                ts_ns=trade.ts_init,
             )
 
     def on_instrument_close(self, close: Any) -> None:

@@ -25,6 +25,7 @@ from core.engine.live.port import (
     VenuePosition,
 )
 from core.engine.paper.account import Account, NettedAccount, TokenAccount
+from core.engine.paper.arrivals import ArrivalQueue
 from core.engine.paper.book import PRICE_UNIT, QUANTITY_UNIT, BookSide
 from core.engine.paper.exchange import Exchange, Execution, FakeMarket, FakeOrder, VenueRefusal
 from core.engine.paper.store import PaperStore
@@ -83,6 +84,7 @@ class PaperPort:
         self.exchange.listeners.append(self._heard)
         self._timer: asyncio.Task[None] | None = None
         self._killed = False
+        self._arrivals = ArrivalQueue(clock, round(latency_s * 1e9))
 
     # -- markets and their books --------------------------------------------------------------
     def on_market(self, market: Market) -> None:
@@ -122,15 +124,20 @@ class PaperPort:
         self._save()
 
     def on_levels(
-        self, instrument_id: str, clear: bool, changes: list[tuple[bool, Decimal, Decimal]]
+        self,
+        instrument_id: str,
+        clear: bool,
+        changes: list[tuple[bool, Decimal, Decimal]],
+        *,
+        ts_ns: int = 0,
     ) -> None:
-        """Take book changes of a market's first outcome: (is bid, price, new size)."""
+        """Take book changes of a market's first outcome: (is bid, price, new size); `ts_ns` is when they came."""
         market_id, name = self._of.get(instrument_id, ("", ""))
         if name != "YES" or market_id not in self.exchange.markets:
             return
+        now = self._arrivals.news(ts_ns or self.clock())
         if clear:
             self.exchange.markets[market_id].book.clear()
-        now = self.clock()
         for bid, price, size in changes:
             side: BookSide = "bid" if bid else "ask"
             self.exchange.level(
@@ -139,14 +146,21 @@ class PaperPort:
         self._save()
 
     def on_trade(
-        self, instrument_id: str, price: Decimal, size: Decimal, buyer_takes: bool
+        self,
+        instrument_id: str,
+        price: Decimal,
+        size: Decimal,
+        buyer_takes: bool,
+        *,
+        ts_ns: int = 0,
     ) -> None:
         """Let a public trade of the first outcome reach resting orders."""
         market_id, name = self._of.get(instrument_id, ("", ""))
         if name == "YES":
+            now = self._arrivals.news(ts_ns or self.clock())
             side: BookSide = "bid" if buyer_takes else "ask"
             self.exchange.trade(
-                market_id, int(price * PRICE_UNIT), int(size * QUANTITY_UNIT), side, self.clock()
+                market_id, int(price * PRICE_UNIT), int(size * QUANTITY_UNIT), side, now
             )
             self._save()
 
@@ -185,27 +199,34 @@ class PaperPort:
     async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
         """Match after the latency, in the order of arrival."""
         self._where(intent.instrument_id)
-        await asyncio.sleep(self.latency_s)
-        return self._submit(intent, price)
+        answer: VenueOrder = await self._arrivals.at(
+            intent.ts_ns, lambda now: self._submit(intent, price, now)
+        )
+        return answer
 
     async def submit_many(self, orders: Sequence[tuple[OrderIntent, Decimal]]) -> list[BatchAnswer]:
         """Match several after one latency, in their order."""
-        await asyncio.sleep(self.latency_s)
-        out: list[BatchAnswer] = []
-        for intent, price in orders:
-            try:
-                out.append(self._submit(intent, price))
-            except VenueRefused as exc:
-                out.append(exc)
-        return out
 
-    def _submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
+        def arrive(now: int) -> list[BatchAnswer]:
+            out: list[BatchAnswer] = []
+            for intent, price in orders:
+                try:
+                    out.append(self._submit(intent, price, now))
+                except VenueRefused as exc:
+                    out.append(exc)
+            return out
+
+        decided = max((intent.ts_ns for intent, _ in orders), default=self.clock())
+        answers: list[BatchAnswer] = await self._arrivals.at(decided, arrive)
+        return answers
+
+    def _submit(self, intent: OrderIntent, price: Decimal, now: int) -> VenueOrder:
+        """Match an order that arrives now."""
         if self._killed:
             raise VenueRefused("kill_switch", "the paper venue takes no orders while halted", 400)
         market_id, outcome = self._where(intent.instrument_id)
         buys = intent.side is Side.BUY
         yes_price = price if outcome == "YES" else ONE - price
-        now = self.clock()
         order = FakeOrder(
             "",
             intent.client_order_id,
@@ -230,25 +251,30 @@ class PaperPort:
 
     async def cancel(self, venue_order_id: str, instrument_id: str) -> None:
         """Cancel after the latency."""
-        await asyncio.sleep(self.latency_s)
-        self._cancel(venue_order_id)
+        await self._arrivals.at(self.clock(), lambda now: self._cancel(venue_order_id, now))
 
     async def cancel_many(
         self, orders: Sequence[tuple[str, str]]
     ) -> dict[str, VenueRefused | VenueUncertain]:
         """Cancel several after one latency."""
-        await asyncio.sleep(self.latency_s)
-        left: dict[str, VenueRefused | VenueUncertain] = {}
-        for venue_order_id, _ in orders:
-            try:
-                self._cancel(venue_order_id)
-            except VenueRefused as exc:
-                left[venue_order_id] = exc
+
+        def arrive(now: int) -> dict[str, VenueRefused | VenueUncertain]:
+            left: dict[str, VenueRefused | VenueUncertain] = {}
+            for venue_order_id, _ in orders:
+                try:
+                    self._cancel(venue_order_id, now)
+                except VenueRefused as exc:
+                    left[venue_order_id] = exc
+            return left
+
+        left: dict[str, VenueRefused | VenueUncertain] = await self._arrivals.at(
+            self.clock(), arrive
+        )
         return left
 
-    def _cancel(self, venue_order_id: str) -> None:
+    def _cancel(self, venue_order_id: str, now: int) -> None:
         try:
-            self.exchange.cancel(venue_order_id, self.clock())
+            self.exchange.cancel(venue_order_id, now)
         except VenueRefusal as exc:
             raise VenueRefused(
                 exc.code, f"the paper venue refused: {exc}", 404 if exc.code == "not_found" else 400
@@ -258,19 +284,19 @@ class PaperPort:
     async def modify(self, order: VenueOrder, quantity: Decimal, price: Decimal) -> VenueOrder:
         """Amend after the latency."""
         _, outcome = self._where(order.instrument_id)
-        await asyncio.sleep(self.latency_s)
         yes_price = price if outcome == "YES" else ONE - price
+
+        def arrive(now: int) -> VenueOrder:
+            units = int(yes_price * PRICE_UNIT), int(quantity * QUANTITY_UNIT)
+            done = self.exchange.amend(order.venue_order_id, *units, now)
+            self._save()
+            return self.order(done)
+
         try:
-            done = self.exchange.amend(
-                order.venue_order_id,
-                int(yes_price * PRICE_UNIT),
-                int(quantity * QUANTITY_UNIT),
-                self.clock(),
-            )
+            answer: VenueOrder = await self._arrivals.at(self.clock(), arrive)
         except VenueRefusal as exc:
             raise VenueRefused(exc.code, f"the paper venue refused: {exc}", 400) from exc
-        self._save()
-        return self.order(done)
+        return answer
 
     async def find(
         self, client_order_id: str, instrument_id: str, since_ns: int

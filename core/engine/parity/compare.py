@@ -16,6 +16,8 @@ from core.engine.parity.orders import ComparedOrder, RunOrders
 
 #: Less than this is rounding of a fee; a cent or more is another rule.
 ROUNDING_USD = Decimal("0.01")
+#: What venues (and the paper venue) say of an order that met one of our own: the engine has no such rule.
+SELF_TRADE_CODES = frozenset({"SelfTradeCancel", "self_trade"})
 Pair = tuple[ComparedOrder | None, ComparedOrder | None]
 #: ``(instrument_id, from_ns, to_ns) -> whether its book or trades moved in between``.
 Moved = Callable[[str, int, int], bool]
@@ -29,6 +31,7 @@ class Reason(StrEnum):
     UNKNOWN_OUTCOME = "unknown outcome"
     HALTED = "halted"
     REJECTED = "rejected by the venue"
+    SELF_TRADE = "own order in the way"
     RUN_ENDED = "run ended"
     CONSEQUENCE = "consequence of an earlier difference"
     LATENCY = "latency"
@@ -261,6 +264,8 @@ def _why_fills(
         return Reason.UNKNOWN_OUTCOME, ""
     if ours.status in ("REJECTED", "DENIED", "ABSENT", "VOIDED"):
         return Reason.REJECTED, ours.code
+    if ours.code in SELF_TRADE_CODES:
+        return Reason.SELF_TRADE, ours.code
     found = _circumstance(ours, known)
     if found is not None:
         return found, ""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from core.domain.errors import MissingData, UsageError
 from core.domain.money import ZERO
+from core.engine.arrivals import Arrivals
 from core.engine.results import RunResult
 from core.ledger import kinds
 from core.ledger.kinds.orders import OrderAbsent, OrderEvent, OrderUnknown
@@ -41,6 +42,8 @@ class ComparedOrder:
         When the strategy decided.
     arrival_ns : int
         When the venue had it; 0 = never.
+    canceled_ns : int
+        When it was taken off the book before it was filled; 0 = it was not.
     """
 
     order_id: str
@@ -53,6 +56,7 @@ class ComparedOrder:
     post_only: bool
     ts_ns: int
     arrival_ns: int = 0
+    canceled_ns: int = 0
     status: str = ""
     code: str = ""
     unknown: bool = False
@@ -139,9 +143,16 @@ def strategy_key(strategy_id: str, first: int) -> str:
     return f"{name}#{int(number) - first}" if number.isdigit() else strategy_id
 
 
-def recorded(directory: Path, run_id: str) -> RunOrders:
-    """Return the orders of a node's run from its ledger."""
-    fold = _Fold()
+def recorded(directory: Path, run_id: str, own_clock: bool = False) -> RunOrders:
+    """Return the orders of a node's run from its ledger.
+
+    Parameters
+    ----------
+    own_clock : bool
+        The venue's clock is the node's (paper): its times of arrival are exact. Otherwise an order arrived when
+        the node heard of it.
+    """
+    fold = _Fold(own_clock)
     for row in LedgerReader(directory).rows(Selection(run=run_id)):
         fold.take(row.ts_event, row.decoded())
     fold.out.orders.sort(key=lambda o: o.ts_ns)
@@ -149,7 +160,7 @@ def recorded(directory: Path, run_id: str) -> RunOrders:
 
 
 class _Fold:
-    """Rows to orders."""
+    """Rows to orders. `own_clock`: see `recorded`."""
 
     ENDS: ClassVar[dict[type[OrderEvent], str]] = {
         kinds.OrderRejected: "REJECTED",
@@ -159,7 +170,8 @@ class _Fold:
         OrderAbsent: "ABSENT",
     }
 
-    def __init__(self) -> None:
+    def __init__(self, own_clock: bool) -> None:
+        self.own_clock = own_clock
         self.out = RunOrders()
         self._by_id: dict[str, ComparedOrder] = {}
         self._decided: dict[str, int] = {}
@@ -187,6 +199,9 @@ class _Fold:
             self.out.settled[row.instrument_id] = (row.payout, row.quantity)
         elif isinstance(row, kinds.RunEnded):
             self.out.ended_ns = ts_ns
+
+    def _when(self, row: Any, ts_ns: int) -> int:
+        return row.venue_ns if self.own_clock and row.venue_ns else ts_ns
 
     def _intended(self, ts_ns: int, row: kinds.OrderIntended) -> None:
         order = ComparedOrder(
@@ -225,7 +240,9 @@ class _Fold:
         if order is None:
             return
         if isinstance(row, kinds.OrderAccepted):
-            order.arrival_ns = order.arrival_ns or ts_ns
+            order.arrival_ns = order.arrival_ns or self._when(row, ts_ns)
+        elif isinstance(row, kinds.OrderCanceled):
+            order.canceled_ns = self._when(row, ts_ns)
         elif isinstance(row, OrderUnknown):
             order.unknown = True
         for kind, status in self.ENDS.items():
@@ -233,8 +250,8 @@ class _Fold:
                 order.status, order.code = status, row.reason
 
 
-def replayed(result: RunResult) -> RunOrders:
-    """Return the orders of a backtest."""
+def replayed(result: RunResult, arrivals: Arrivals | None = None) -> RunOrders:
+    """Return the orders of a backtest, which arrived as `arrivals` say or after its latency."""
     out = RunOrders()
     by_id: dict[str, ComparedOrder] = {}
     latency_ns = round(result.header.latency_ms * 1_000_000)
@@ -252,9 +269,11 @@ def replayed(result: RunResult) -> RunOrders:
             row.tif,
             False,
             row.ts_ns,
-            row.ts_ns + latency_ns,
-            row.status,
-            row.code,
+            row.ts_ns + latency_ns
+            if arrivals is None
+            else arrivals.arrived_ns(row.order_id, row.ts_ns),
+            status=row.status,
+            code=row.code,
         )
         by_id[row.order_id] = order
         out.orders.append(order)

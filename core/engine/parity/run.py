@@ -11,6 +11,7 @@ import numpy as np
 
 from core.domain.errors import UsageError
 from core.domain.money import ZERO
+from core.engine.arrivals import Arrival, Arrivals
 from core.engine.backtest import BacktestSpec, Progress, run_backtest
 from core.engine.backtest.strategies import plan_strategies
 from core.engine.catalog import Catalog, Kind
@@ -25,6 +26,7 @@ from core.engine.parity.compare import (
     pair_orders,
 )
 from core.engine.parity.orders import RunOrders, find_run, recorded, replayed, started_of
+from core.ledger.kinds import RunMode
 
 #: Decisions of one order may be this far apart and still be the same order.
 WINDOW_MS = 2_000.0
@@ -48,7 +50,7 @@ def check_parity(
     run_id : str
         Empty = the newest paper or live run.
     latency_ms : float, optional
-        Order latency of the replay; None = the median that the run itself had.
+        Order latency of the replay; None = each order arrives when it did in the run.
 
     Raises
     ------
@@ -59,10 +61,11 @@ def check_parity(
     run_id = find_run(home / "ledger", run_id)
     started, config = started_of(home / "ledger", run_id)
     about, catalog = about_of(home, run_id), open_recording(home, run_id)
-    ours = recorded(home / "ledger", run_id)
+    ours = recorded(home / "ledger", run_id, own_clock=started.mode is RunMode.PAPER)
     delays = [(o.arrival_ns - o.ts_ns) / NS_PER_MS for o in ours.orders if o.arrival_ns]
     median = statistics.median(delays) if delays else float(config["latency_ms"])
     chosen = median if latency_ms is None else latency_ms
+    arrivals = None if latency_ms is not None else arrivals_of(ours, median, window_ms)
     result = run_backtest(
         BacktestSpec(
             strategy=",".join(s["path"] for s in config["strategies"]),
@@ -72,10 +75,11 @@ def check_parity(
             latency_ms=max(chosen, 0.0),
             limits=limits_from(config["limits"]),
             seed=config["seed"],
+            arrivals=arrivals,
         ),
         progress,
     )
-    theirs = replayed(result)
+    theirs = replayed(result, arrivals)
     pairs = pair_orders(ours.orders, theirs.orders, round(window_ms * NS_PER_MS))
     start, end = catalog.span_ns()
     lost = [n for n in catalog.meta.notes if "could not be written" in n]
@@ -104,6 +108,18 @@ def check_parity(
         settlements=(len(ours.settled), len(theirs.settled)),
         differences=tuple(found),
         notes=(*lost, *_notes(config, ours, about.positions)),
+    )
+
+
+def arrivals_of(ours: RunOrders, median_ms: float, window_ms: float) -> Arrivals:
+    """Return when the orders of a run, and the cancels of what rested, reached the venue."""
+    return Arrivals(
+        [
+            Arrival(o.strategy, o.instrument_id, o.side, o.ts_ns, o.arrival_ns, o.canceled_ns)
+            for o in ours.orders
+        ],
+        usual_ns=round(median_ms * NS_PER_MS),
+        window_ns=round(window_ms * NS_PER_MS),
     )
 
 

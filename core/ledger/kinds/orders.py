@@ -65,7 +65,9 @@ class OrderSubmitted(OrderEvent, frozen=True, kw_only=True):
 
 @kind("order.accepted")
 class OrderAccepted(OrderEvent, frozen=True, kw_only=True):
-    """The venue took the order."""
+    """The venue took the order; ``venue_ns`` is when, by the venue's clock (0 = it did not say)."""
+
+    venue_ns: int = 0
 
 
 @kind("order.rejected")
@@ -80,7 +82,9 @@ class OrderDenied(OrderEvent, frozen=True, kw_only=True):
 
 @kind("order.canceled")
 class OrderCanceled(OrderEvent, frozen=True, kw_only=True):
-    """The order is off the book."""
+    """The order is off the book; ``venue_ns`` is since when, by the venue's clock (0 = it did not say)."""
+
+    venue_ns: int = 0
 
 
 @kind("order.expired")

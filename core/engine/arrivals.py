@@ -1,0 +1,81 @@
+"""When each order of a recorded run reached the venue: a replay sends its orders to arrive then.
+
+Latency on a node is not one number: a disk that is slow for once, a busy machine, a venue far away. A replay with
+one latency for all orders meets other books than the run did, and blames the strategy for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One order of the recorded run.
+
+    Attributes
+    ----------
+    strategy : str
+        Class and place of the strategy (``Momentum#0``).
+    decided_ns, arrived_ns, canceled_ns : int
+        When the strategy decided, when the venue had it, when its cancel reached the venue (0 = never).
+    """
+
+    strategy: str
+    instrument_id: str
+    side: str
+    decided_ns: int
+    arrived_ns: int
+    canceled_ns: int = 0
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """Arrivals of a recorded run, taken one by one as the replay decides the same orders.
+
+    Parameters
+    ----------
+    recorded : iterable of Arrival
+    usual_ns : int
+        Latency of an order (or cancel) that the recorded run did not have.
+    window_ns : int
+        How far apart the two decisions of one order may be.
+    """
+
+    recorded: Iterable[Arrival]
+    usual_ns: int
+    window_ns: int
+    _waiting: dict[tuple[str, str, str], list[Arrival]] = field(default_factory=dict)
+    _of: dict[str, Arrival] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Sort the arrivals by what an order of the replay is compared by."""
+        for one in sorted(self.recorded, key=lambda a: a.decided_ns):
+            if one.arrived_ns:
+                key = (one.strategy, one.instrument_id, one.side)
+                self._waiting.setdefault(key, []).append(one)
+
+    def of_order(
+        self, client_order_id: str, strategy: str, instrument_id: str, side: str, now_ns: int
+    ) -> int:
+        """Return when an order that is decided now arrives, nanoseconds since 1970 UTC."""
+        waiting = self._waiting.get((strategy, instrument_id, side), [])
+        while waiting and waiting[0].decided_ns < now_ns - self.window_ns:
+            waiting.pop(0)
+        if waiting and waiting[0].decided_ns <= now_ns + self.window_ns:
+            found = self._of[client_order_id] = waiting.pop(0)
+            return max(found.arrived_ns, now_ns)
+        return now_ns + self.usual_ns
+
+    def arrived_ns(self, client_order_id: str, decided_ns: int) -> int:
+        """Return when an order of the replay arrived, once it has."""
+        found = self._of.get(client_order_id)
+        return decided_ns + self.usual_ns if found is None else max(found.arrived_ns, decided_ns)
+
+    def of_cancel(self, client_order_id: str, now_ns: int) -> int:
+        """Return when a cancel that is decided now arrives."""
+        found = self._of.get(client_order_id)
+        if found is not None and found.canceled_ns >= now_ns:
+            return found.canceled_ns
+        return now_ns + self.usual_ns

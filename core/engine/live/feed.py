@@ -1,0 +1,45 @@
+"""The feed actor of a node: strategies see the time at which the news they handle was received."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from core.engine.feed import Feed
+
+
+class LiveFeed(Feed):
+    """`Feed` that holds the session's moment while it hands news on."""
+
+    def on_quote(self, quote: Any) -> None:
+        """Hand a quote on."""
+        self._during(quote, super().on_quote)
+
+    def on_book_deltas(self, deltas: Any) -> None:
+        """Hand a book change on."""
+        self._during(deltas, super().on_book_deltas)
+
+    def on_trade(self, trade: Any) -> None:
+        """Hand a trade on."""
+        self._during(trade, super().on_trade)
+
+    def on_bar(self, bar: Any) -> None:
+        """Hand a bar on."""
+        self._during(bar, super().on_bar)
+
+    def on_instrument_close(self, close: Any) -> None:
+        """Pay out an outcome."""
+        self._during(close, super().on_instrument_close)
+
+    def on_instrument_status(self, status: Any) -> None:
+        """Take a trading state."""
+        self._during(status, super().on_instrument_status)
+
+    def _during(self, news: Any, handle: Callable[[Any], None]) -> None:
+        moments = self.session.moments
+        assert moments is not None, "a node has moments"
+        moments.at_ns = news.ts_init
+        try:
+            handle(news)
+        finally:
+            moments.at_ns = 0
