@@ -61,12 +61,13 @@ class Arrivals:
     ) -> int:
         """Return when an order that is decided now arrives, nanoseconds since 1970 UTC."""
         waiting = self._waiting.get((strategy, instrument_id, side), [])
-        while waiting and waiting[0].decided_ns < now_ns - self.window_ns:
-            waiting.pop(0)
-        if waiting and waiting[0].decided_ns <= now_ns + self.window_ns:
-            found = self._of[client_order_id] = waiting.pop(0)
-            return max(found.arrived_ns, now_ns)
-        return now_ns + self.usual_ns
+        near = min(waiting, key=lambda a: abs(a.decided_ns - now_ns), default=None)
+        if near is None or abs(near.decided_ns - now_ns) > self.window_ns:
+            return now_ns + self.usual_ns
+        # Orders come in the order of time: what lies before this one was not decided again.
+        del waiting[: waiting.index(near) + 1]
+        self._of[client_order_id] = near
+        return max(near.arrived_ns, now_ns)
 
     def arrived_ns(self, client_order_id: str, decided_ns: int) -> int:
         """Return when an order of the replay arrived, once it has."""

@@ -57,11 +57,12 @@ class TakesNowAndThen(BetaStrategy):
 
 
 class Rests(StrategyConfig):
-    """Orders that rest: how many book changes apart, how many they stay, how much."""
+    """Orders that rest: how many book changes apart, how many they stay, how much, whether it sells again."""
 
     every: int = 9
     stay: int = 25
     quantity: Decimal = D(30)
+    sells: bool = True
 
 
 class RestsNowAndThen(BetaStrategy):
@@ -86,7 +87,7 @@ class RestsNowAndThen(BetaStrategy):
         if n % self.config.every or self.working(iid):
             return
         held = self.position(iid)
-        if held > 0:
+        if held > 0 and self.config.sells:
             cid = self.sell(iid, held, ask.price, tif=TimeInForce.GTC, post_only=True, reason="out")
         else:
             cid = self.buy(

@@ -10,6 +10,7 @@ import pytest
 
 from core.engine.live.memory import remember
 from core.engine.live.recording import open_recording
+from core.engine.parity import check_parity
 from core.engine.parity.orders import started_of
 
 WINDOW = "KXBTC15M-26MAY131915-15"
@@ -64,3 +65,13 @@ def test_spot_is_in_the_recording_under_a_name_without_a_slash(session):
     catalog = open_recording(home, told["run"])
     assert len(catalog.trades("BTC-USD.KRAKEN").ts) > 1000
     assert catalog.markets()[WINDOW].underlying == "BTC"
+
+
+@pytest.mark.slow
+def test_the_backtest_on_the_recorded_window_sends_the_same_orders(session):
+    home, told = session
+    report = check_parity(home, told["run"])
+    assert report.differences == ()
+    assert report.orders[0] == report.orders[1] == told["orders"]
+    assert report.fees[0] == report.fees[1]
+    assert report.settlements[0] == report.settlements[1] >= 1

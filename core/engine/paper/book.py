@@ -87,7 +87,9 @@ class FakeBook:
         else:
             self.levels[side].pop(price, None)
         taken = min(self.taken[side].pop(price, 0), quantity)
-        if taken > 0:  # the replay never learns of our fills: of 20 that are left of 30, ours are not there
+        if (
+            taken > 0
+        ):  # the replay never learns of our fills: of 20 that are left of 30, ours are not there
             self.taken[side][price] = taken
         for order in self.resting.values():
             if order.side == side and order.price == price:

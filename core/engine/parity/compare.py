@@ -6,7 +6,7 @@ only named when the records show it; what they do not show is UNEXPLAINED, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -37,6 +37,7 @@ class Reason(StrEnum):
     LATENCY = "latency"
     TIMING = "timing of the decision"
     QUEUE = "queue position"
+    TAKEN = "level taken from before"
     DEPTH = "partial depth"
     ROUNDING = "rounding"
     UNEXPLAINED = "unexplained"
@@ -147,7 +148,7 @@ class Circumstances:
 def pair_orders(
     left: list[ComparedOrder], right: list[ComparedOrder], window_ns: int
 ) -> list[Pair]:
-    """Pair orders of equal strategy, instrument and side in order, at most `window_ns` apart."""
+    """Pair orders of equal strategy, instrument and side: of one moment, else in order within `window_ns`."""
     streams: dict[tuple[str, str, str], tuple[list[ComparedOrder], list[ComparedOrder]]] = {}
     for which, orders in enumerate((left, right)):
         for order in orders:
@@ -155,18 +156,30 @@ def pair_orders(
             streams.setdefault(key, ([], []))[which].append(order)
     pairs: list[Pair] = []
     for a, b in streams.values():
-        i = j = 0
-        while i < len(a) or j < len(b):
-            if i < len(a) and j < len(b) and abs(a[i].ts_ns - b[j].ts_ns) <= window_ns:
-                pairs.append((a[i], b[j]))
-                i, j = i + 1, j + 1
-            elif j >= len(b) or (i < len(a) and a[i].ts_ns < b[j].ts_ns):
-                pairs.append((a[i], None))
-                i += 1
-            else:
-                pairs.append((None, b[j]))
-                j += 1
+        pairs += _aligned(a, b, window_ns)
     return sorted(pairs, key=_when)
+
+
+def _aligned(a: list[ComparedOrder], b: list[ComparedOrder], window_ns: int) -> list[Pair]:
+    """Pair two streams: decisions of the same moment first, the others in order within the window."""
+    pairs: list[Pair] = []
+    i = j = 0
+    moments = {o.ts_ns for o in a} & {o.ts_ns for o in b}
+    while i < len(a) or j < len(b):
+        left, right = a[i] if i < len(a) else None, b[j] if j < len(b) else None
+        near = left and right and abs(left.ts_ns - right.ts_ns) <= window_ns
+        if left and right and left.ts_ns != right.ts_ns:
+            near = near and left.ts_ns not in moments and right.ts_ns not in moments
+        if near:
+            pairs.append((left, right))
+            i, j = i + 1, j + 1
+        elif right is None or (left is not None and left.ts_ns < right.ts_ns):
+            pairs.append((left, None))
+            i += 1
+        else:
+            pairs.append((None, right))
+            j += 1
+    return pairs
 
 
 def _when(pair: Pair) -> int:
@@ -177,8 +190,12 @@ def differences(pairs: list[Pair], recorded: RunOrders, known: Circumstances) ->
     """Return what differs, in the order of time."""
     out: list[Difference] = []
     differed: dict[str, int] = {}
+    taken: set[tuple[str, str, Decimal]] = set()
     for ours, theirs in pairs:
-        found = _of_pair(ours, theirs, recorded, known, differed)
+        found = _of_pair(ours, theirs, recorded, known, differed, taken)
+        for order in (ours, theirs):
+            if order is not None:
+                taken |= {(order.instrument_id, order.side, p) for p in order.prices()}
         for one in found:
             out.append(one)
             if one.what in ("order", "fill"):
@@ -192,6 +209,7 @@ def _of_pair(
     recorded: RunOrders,
     known: Circumstances,
     differed: Mapping[str, int],
+    taken: Set[tuple[str, str, Decimal]],
 ) -> list[Difference]:
     def make(what: str, reason: Reason, detail: str = "") -> Difference:
         one = ours or theirs
@@ -214,7 +232,7 @@ def _of_pair(
             reason = Reason.UNEXPLAINED
         return [make("order", reason, ", ".join(terms))]
     if ours.prices() != theirs.prices():
-        return [make("fill", *_why_fills(ours, theirs, known))]
+        return [make("fill", *_why_fills(ours, theirs, known, taken))]
     if ours.fee != theirs.fee:
         small = abs(ours.fee - theirs.fee) < ROUNDING_USD
         detail = f"{ours.fee} against {theirs.fee}"
@@ -257,7 +275,10 @@ def _why_alone(
 
 
 def _why_fills(
-    ours: ComparedOrder, theirs: ComparedOrder, known: Circumstances
+    ours: ComparedOrder,
+    theirs: ComparedOrder,
+    known: Circumstances,
+    taken: Set[tuple[str, str, Decimal]],
 ) -> tuple[Reason, str]:
     """Return why two equal orders were executed differently."""
     if ours.unknown:
@@ -274,6 +295,10 @@ def _why_fills(
     if _moved_between(ours, theirs, known):
         shift = (ours.arrival_ns - theirs.arrival_ns) / 1e6
         return Reason.LATENCY, f"reached the venue {shift:+.1f} ms from the replay"
+    differing = {p for p, _ in set(ours.prices().items()) ^ set(theirs.prices().items())}
+    again = {p for p in differing if (ours.instrument_id, ours.side, p) in taken}
+    if again:  # what is left of a level after our own fills is kept in two ways (docs/parity.md)
+        return Reason.TAKEN, ", ".join(f"{p.normalize():f}" for p in sorted(again))
     if ours.filled != theirs.filled:
         return Reason.DEPTH, f"{ours.filled} against {theirs.filled}"
     return Reason.UNEXPLAINED, ""

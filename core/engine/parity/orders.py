@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from core.domain.errors import MissingData, UsageError
 from core.domain.money import ZERO
 from core.engine.arrivals import Arrivals
+from core.engine.orders import LIQUIDITY_TAKEN
 from core.engine.results import RunResult
 from core.ledger import kinds
 from core.ledger.kinds.orders import OrderAbsent, OrderEvent, OrderUnknown
@@ -256,7 +257,7 @@ def replayed(result: RunResult, arrivals: Arrivals | None = None) -> RunOrders:
     by_id: dict[str, ComparedOrder] = {}
     latency_ns = round(result.header.latency_ms * 1_000_000)
     for row in result.orders:
-        if row.status == "REFUSED":
+        if row.status == "REFUSED" and row.code != LIQUIDITY_TAKEN:
             out.refusals[row.code] += 1
             continue
         order = ComparedOrder(
@@ -272,7 +273,8 @@ def replayed(result: RunResult, arrivals: Arrivals | None = None) -> RunOrders:
             row.ts_ns + latency_ns
             if arrivals is None
             else arrivals.arrived_ns(row.order_id, row.ts_ns),
-            status=row.status,
+            # What a venue would have answered: nothing is left of what we took before.
+            status="CANCELED" if row.code == LIQUIDITY_TAKEN else row.status,
             code=row.code,
         )
         by_id[row.order_id] = order

@@ -74,6 +74,12 @@ def test_decisions_too_far_apart_are_two_orders():
         (order(1, role="maker"), order(1, FULL, role="maker"), False, Reason.QUEUE),
         (order(1, unknown=True), order(1, FULL), True, Reason.UNKNOWN_OUTCOME),
         (order(1, status="REJECTED", code="x"), order(1, FULL), True, Reason.REJECTED),
+        (
+            order(1, code="SelfTradeCancel", status="CANCELED"),
+            order(1, FULL),
+            False,
+            Reason.SELF_TRADE,
+        ),
         (order(1, FULL, fee="0.0101"), order(1, FULL), True, Reason.ROUNDING),
         (order(1, FULL, fee="0.03"), order(1, FULL), True, Reason.UNEXPLAINED),
         (order(1, FULL, price=D("0.51")), order(1, FULL), True, Reason.TIMING),
@@ -89,3 +95,19 @@ def test_a_pair_that_differs_gets_the_reason_that_the_records_show(left, right, 
 def test_strategies_of_both_engines_are_counted_from_zero():
     assert strategy_key("Momentum-001", 1) == strategy_key("Momentum-000", 0) == "Momentum#0"
     assert strategy_key("EXTERNAL", 1) == "EXTERNAL"
+
+
+def test_decisions_of_one_moment_are_one_order_even_when_others_are_near():
+    left = [order(1, FULL), order(20, FULL), order(40, FULL)]
+    right = [order(20, FULL), order(40, FULL)]
+    (one,) = compare(left, right)
+    assert one.ts_ns == 1 * MS
+    assert one.replayed == ""
+
+
+def test_a_level_that_was_taken_from_before_is_named():
+    left = [order(1, FULL), order(900, ("0.50", "1"))]
+    right = [order(1, FULL), order(900, FULL)]
+    (one,) = compare(left, right)
+    assert one.reason is Reason.TAKEN
+    assert one.detail == "0.5"

@@ -1,0 +1,77 @@
+"""Sessions of every sort run again as backtests: resting orders that fill in parts, settlement, live orders, real books.
+
+Zero orders differ, and no fill, fee or payout, wherever the records hold all that decided.
+"""
+
+import json
+
+import pytest
+
+from core.engine.parity import check_parity
+from core.engine.parity.compare import Reason
+from tests.integration.kalshi_session import write_traded_catalog
+from tests.integration.test_parity import start
+
+RESTS = "tests.integration.kalshi_session:RestsNowAndThen"
+TAKES = "tests.integration.kalshi_session:TakesNowAndThen"
+STEPS = 110
+
+
+@pytest.fixture(scope="module")
+def tape(tmp_path_factory):
+    return write_traded_catalog(tmp_path_factory.mktemp("cat") / "traded", steps=STEPS, seed=4)
+
+
+def report_of(repo_root, home, catalog, **told):
+    told = {"run_s": 16.0, "limits": "research", "capital": "1000"} | told
+    node = start(repo_root, home, catalog, **told)
+    said, _ = node.communicate(timeout=120)
+    assert node.returncode == 0
+    report = check_parity(home)
+    assert report.run_id == json.loads(said)["run_id"]
+    return report
+
+
+def same(report):
+    assert report.differences == ()
+    assert report.orders[0] == report.orders[1]
+    assert report.fills[0] == report.fills[1]
+    assert report.fees[0] == report.fees[1]
+    assert report.settlements[0] == report.settlements[1]
+
+
+@pytest.mark.slow
+def test_resting_orders_on_paper_fill_in_the_same_parts_until_settlement(repo_root, tape, tmp_path):
+    params = {"every": 3, "stay": 14, "quantity": "12", "sells": False}
+    report = report_of(repo_root, tmp_path / "home", tape, strategy=RESTS, params=params)
+    same(report)
+    assert report.orders[0] >= 8
+    assert report.fills[0] > 8, "orders fill in parts"
+    assert report.settlements[0] >= 1
+
+
+@pytest.mark.slow
+def test_orders_that_empty_levels_on_paper_meet_the_same_levels_again(repo_root, tape, tmp_path):
+    params = {"every": 3, "quantity": "30"}
+    report = report_of(repo_root, tmp_path / "home", tape, strategy=TAKES, params=params)
+    assert report.fills[0] >= 10
+    # A level that we emptied, that went and came back the same, is the one thing kept in two ways.
+    assert {d.reason for d in report.differences} <= {Reason.TAKEN, Reason.CONSEQUENCE}
+    if not report.differences:
+        same(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("strategy", "params"),
+    [(RESTS, {"every": 3, "stay": 14, "quantity": "12"}), (TAKES, {"every": 7, "quantity": "3"})],
+)
+def test_a_live_run_on_the_fake_venue_sends_the_same_orders(
+    repo_root, tape, tmp_path, strategy, params
+):
+    report = report_of(
+        repo_root, tmp_path / "home", tape, strategy=strategy, params=params, mode="live"
+    )
+    same(report)
+    assert report.mode == "live"
+    assert report.fills[0] >= 5
