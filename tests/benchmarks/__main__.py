@@ -8,7 +8,9 @@ import json
 import os
 import platform
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from sysconfig import get_config_var
 
 HERE = Path(__file__).resolve().parent
 
@@ -16,12 +18,31 @@ HERE = Path(__file__).resolve().parent
 def machine() -> dict[str, object]:
     """Describe the machine the figures come from."""
     return {
+        "cpu": cpu_model(),
         "cpus": os.cpu_count(),
+        "memory_gb": memory_gb(),
         "arch": platform.machine(),
         "system": platform.system(),
         "python": platform.python_version(),
+        # an interpreter built without profile-guided optimisation is slower at all interpreted code
+        "python_optimised": "--enable-optimizations" in (get_config_var("CONFIG_ARGS") or ""),
         "load_1m": round(os.getloadavg()[0], 2),
     }
+
+
+def cpu_model() -> str:
+    """Return the processor's name as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for text in info.read_text().splitlines():
+            if text.startswith("model name"):
+                return text.partition(":")[2].strip()
+    return platform.processor()
+
+
+def memory_gb() -> float:
+    """Return the machine's memory in GB."""
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
 
 
 def main() -> int:
@@ -42,18 +63,27 @@ def main() -> int:
         print(f"-- {area}", file=sys.stderr, flush=True)
         module = importlib.import_module(f"tests.benchmarks.{path.stem}")
         for row in module.rows(quick=args.quick):
+            row["at"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+            row["load_1m"] = round(os.getloadavg()[0], 2)
+            row["quick"] = args.quick
             rows.append(row)
             print(line(row), flush=True)
-    previous: dict[str, object] = {}
-    if only and Path(args.out).exists():
-        old = json.loads(Path(args.out).read_text())
-        fresh = {r["id"] for r in rows}
-        rows = [r for r in old.get("rows", []) if r["id"] not in fresh] + rows
-    Path(args.out).write_text(
-        json.dumps({"machine": machine(), "rows": rows, **previous}, indent=1) + "\n"
-    )
+    rows = kept(Path(args.out), only, rows) + rows
+    Path(args.out).write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
     print(f"wrote {args.out}", file=sys.stderr)
     return 0
+
+
+def kept(path: Path, only: list[str], fresh: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Return the rows of an earlier run of other areas; none from another machine or interpreter."""
+    if not only or not path.exists():
+        return []
+    old, here = json.loads(path.read_text()), machine()
+    there = old.get("machine", {})
+    if any(there.get(name) != here[name] for name in ("cpu", "cpus", "python")):
+        return []
+    ids = {row["id"] for row in fresh}
+    return [row for row in old.get("rows", []) if row["id"] not in ids]
 
 
 def line(row: dict[str, object]) -> str:

@@ -1,7 +1,7 @@
 """The workload of the backtest benchmarks: a seeded book, and one strategy logic written for both engines.
 
 100,000 records of one Kalshi-like market: 90 % book changes of 19 levels a side, 10 % trades. The logic looks
-at the top of book at every book change, and every 42nd time sends an order: in turns an IOC buy at the ask,
+at the top of book at every book change, and every 37th time (about 2,400 times) sends an order: in turns an IOC buy at the ask,
 a resting bid at the best bid (cancelled when the next one comes), an IOC sale of what is held.
 """
 
@@ -27,7 +27,7 @@ from core.engine.catalog import (
 
 START_NS = 1_780_000_000 * 1_000_000_000
 LEVELS = 19
-EVERY = 42
+EVERY = 37
 IID = "BENCH-YES.KALSHI"
 
 

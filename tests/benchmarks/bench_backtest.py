@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from statistics import median
@@ -49,17 +50,43 @@ def spec_of(catalog: Path, strategy: str = "Ours") -> BacktestSpec:
     )
 
 
-def end_to_end(catalog: Path, folder: Path, times: int) -> tuple[float, int, int]:
-    """Return the best wall seconds of a run with its report written, the records and the orders."""
-    best, records, orders = float("inf"), 0, 0
+def end_to_end(
+    catalog: Path, folder: Path, times: int, ledger: bool = False
+) -> tuple[float, int, int]:
+    """Return the best wall seconds of a run with its report written, its orders and its ledger rows.
+
+    Parameters
+    ----------
+    ledger : bool
+        Whether every run also writes its ledger, as the command does by default.
+    """
+    best, orders, rows_written = float("inf"), 0, 0
     for n in range(times):
         gc.collect()
+        spec = spec_of(catalog)
+        if ledger:
+            spec = replace(spec, ledger=Path(tempfile.mkdtemp(dir=folder)) / "ledger")
         began = time.perf_counter()
-        result = run_backtest(spec_of(catalog))
+        result = run_backtest(spec)
         write_report(summarise(result), folder / f"report-{n}")
         best = min(best, time.perf_counter() - began)
-        records, orders = result.header.records, len(result.orders)
-    return best, records, orders
+        orders = len(result.orders)
+        if spec.ledger is not None:
+            rows_written = max((f.ledger_seq for f in result.fills), default=0)
+    return best, orders, rows_written
+
+
+def ledger_ratio(catalog: Path, folder: Path, times: int) -> tuple[float, str]:
+    """Return throughput with a ledger over throughput without, turn about, and what they were."""
+    pairs = []
+    for _ in range(times):
+        off, _, _ = end_to_end(catalog, folder, 1)
+        on, _, seq = end_to_end(catalog, folder, 1, ledger=True)
+        pairs.append((off, on, seq))
+    ratio = median(off / on for off, on, _ in pairs)
+    best_off, best_on = min(p[0] for p in pairs), min(p[1] for p in pairs)
+    told = f"{RECORDS / best_on:,.0f} against {RECORDS / best_off:,.0f} records/s (best)"
+    return ratio, f"{told}; {pairs[-1][2]} rows; median of {times} pairs"
 
 
 def bare_seconds(catalog: Path, strategy: type[Strategy]) -> float:
@@ -150,20 +177,40 @@ def rows(quick: bool = False) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         catalog = write_catalog(folder / "workload", RECORDS)
-        end_to_end(catalog, folder, 1)  # warm the imports and the file cache, for both sides
+        end_to_end(catalog, folder, 1, ledger=True)  # warm imports and file cache, for both sides
         bare_seconds(catalog, Bare)
-        seconds, records, orders = end_to_end(catalog, folder, times)
+        seconds, orders, _ = end_to_end(catalog, folder, times)
+        kept, told_ledger = ledger_ratio(catalog, folder, times)
         with_orders, told = overhead(catalog, times, "Ours", Bare)
         looking, told_looking = overhead(catalog, times, "LooksAtTop", BareLooks)
+        engine = min(bare_seconds(catalog, BareLooks) for _ in range(times))
         wall, peak, streamed = streaming(events, folder)
     return [
         {
+            "id": "calibration.engine_events_per_s",
+            "value": round(RECORDS / engine),
+            "unit": "events/s",
+            "bar": None,
+            "better": "higher",
+            "against": "the bare engine on the same records, a callback at every book change",
+            "command": AGAIN,
+        },
+        {
             "id": "backtest.e2e_records_per_s",
-            "value": round(records / seconds),
+            "value": round(RECORDS / seconds),
             "unit": "records/s",
             "bar": 100_000,
             "better": "higher",
-            "against": f"{records} records, {orders} orders, report written, {seconds:.3f} s; peer 6,600-7,200",
+            "against": f"{RECORDS} records, {orders} orders, report written, {seconds:.3f} s; peer 6,600-7,200",
+            "command": AGAIN,
+        },
+        {
+            "id": "backtest.ledger_throughput_ratio",
+            "value": round(kept, 3),
+            "unit": "x off",
+            "bar": 0.7,
+            "better": "higher",
+            "against": f"the same runs with --ledger off; {told_ledger}",
             "command": AGAIN,
         },
         {

@@ -38,26 +38,31 @@ def rows(quick: bool = False) -> list[dict]:
         root = Path(folder)
         out = [*_writer(root, 200_000 if quick else 1_000_000), _sample(root)]
         if RECORDING.is_dir():
-            out = [_recording(root, 1 if quick else 3), *out]
+            out = [_recording(root, 2 if quick else 3), *out]
     return out
 
 
 def _recording(root: Path, repeats: int) -> dict:
-    """Deltas per second of the whole import: reading, replay, all checks, both books, spot, commit."""
-    best = 0.0
+    """Deltas per second of the whole import: reading, replay, all checks, both books, spot, commit.
+
+    The first import of a process also pays for imports and a cold file cache, so there is always a second.
+    """
+    best, deltas = 0.0, 0
     for number in range(repeats):
         started = time.perf_counter()
         report = ingest("kalshi_btc15m_l2", RECORDING, root / f"kalshi{number}")
         seconds = time.perf_counter() - started
         if not report.passed:
             raise RuntimeError("the recording did not verify")
-        best = max(best, report.rows_in["deltas"] / seconds)
+        deltas = report.rows_in["deltas"]
+        best = max(best, deltas / seconds)
     return {
         "id": "ingest.kalshi_l2_rows_per_s",
         "value": round(best),
         "unit": "rows/s",
         "bar": 500_000,
         "better": "higher",
+        "against": f"best of {repeats} imports of {deltas:,} deltas",
         "command": COMMAND,
     }
 

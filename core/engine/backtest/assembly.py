@@ -18,6 +18,7 @@ from nautilus_trader.risk import RiskEngineConfig
 from core.domain.errors import UsageError
 from core.engine.backtest.hindsight import at_start
 from core.engine.backtest.limits import limits_of
+from core.engine.backtest.quiet_imports import without_unneeded
 from core.engine.backtest.rows import MergedRows
 from core.engine.backtest.runners import DirectRunner, Runner, StreamingRunner, VenuePlan
 from core.engine.backtest.spec import BacktestSpec
@@ -201,7 +202,8 @@ def streams(universe: Universe) -> list[BacktestDataConfig]:
             options["instrument_ids"] = [r.native for r in refs]
         if kind is Kind.DELTAS:
             options["batch_deltas"] = True  # a half-built snapshot must never be traded on
-        out.append(BacktestDataConfig(data_type, path, **options))
+        with without_unneeded():  # the engine takes pandas for its times where it finds it
+            out.append(BacktestDataConfig(data_type, path, **options))
     return out
 
 

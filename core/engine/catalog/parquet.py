@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.engine.catalog.meta import FileEntry
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 #: Rows per row group: what a streaming reader holds per instrument.
 ROWS_PER_GROUP = 1 << 16
@@ -82,6 +85,8 @@ class FileSink:
     def __init__(self, root: Path, backlog: int = 8) -> None:
         self._root = root
         self._backlog = backlog
+        from concurrent.futures import ThreadPoolExecutor  # readers never need it
+
         self._pool = ThreadPoolExecutor(min(3, os.cpu_count() or 1), thread_name_prefix="catalog")
         self._waiting: list[Future[FileEntry]] = []
         self._done: list[FileEntry] = []
