@@ -147,6 +147,16 @@ class BoundStrategy(Strategy):
             self.delivery.quote_books = True
             self._bt_subscribe_quotes(ref)
 
+    def subscribe_quotes(self, instrument_id: Any, *args: Any, **kwargs: Any) -> None:
+        """Subscribe to quotes as the engine does (`watch_quotes` is the platform's way)."""
+        self.delivery.subscribed("quotes", instrument_id)
+        super().subscribe_quotes(instrument_id, *args, **kwargs)
+
+    def subscribe_book_deltas(self, instrument_id: Any, *args: Any, **kwargs: Any) -> None:
+        """Subscribe to book changes as the engine does (`watch_book` is the platform's way)."""
+        self.delivery.subscribed("books", instrument_id)
+        super().subscribe_book_deltas(instrument_id, *args, **kwargs)
+
     def _bt_subscribe_quotes(self, ref: InstrumentRef) -> None:
         # A quote that came before has not reached us: until the next one the cache is asked.
         ref.news = self._bt_cache.quote(ref.native)

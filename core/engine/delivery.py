@@ -64,6 +64,8 @@ class Delivery:
         self.books: set[str] = set()
         self.quote_books = False
         self._tops: dict[str, tuple[Level | None, Level | None]] = {}
+        self._subscribed: dict[str, set[Any]] = {"quotes": set(), "books": set()}
+        self._only: dict[str, Callable[[InstrumentRef | None], None]] = {}
         self.on_quote: Callable[[QuoteTick], None]
         self.on_book_deltas: Callable[[OrderBookDeltas], None]
         self.on_book: Callable[[str], None]
@@ -106,6 +108,24 @@ class Delivery:
         strategy.on_book_deltas = self.on_book_deltas = self._deltas_entry()
         strategy.on_quote = self.on_quote = self._quote_entry()
 
+    def subscribed(self, kind: str, native: Any) -> None:
+        """Note a subscription that the engine delivers straight to the strategy.
+
+        While there is one instrument of a kind its events need not be asked whose they are: asking and
+        looking the answer up is a tenth of the time of streaming data.
+
+        Parameters
+        ----------
+        kind : str
+            ``"quotes"`` or ``"books"``.
+        native : InstrumentId
+            The engine's id.
+        """
+        known = self._subscribed[kind]
+        known.add(native)
+        alone = len(known) == 1
+        self._only[kind](self.strategy._bt_refs.by_native.get(native) if alone else None)
+
     def _deltas_entry(self) -> Callable[[OrderBookDeltas], None]:
         """Return the entry for deltas: the author's ``on_book``, and ``on_quote`` when the top moved."""
         strategy, books, quotes = self.strategy, self.books, self.quotes
@@ -114,10 +134,15 @@ class Delivery:
         refs, session = strategy._bt_refs.by_native, strategy.session
         fail = strategy.fail
         taken, tops = session.liquidity.iids, self._tops
+        only: InstrumentRef | None = None
+
+        def set_only(ref: InstrumentRef | None) -> None:
+            nonlocal only
+            only = ref
 
         def on_book_deltas(deltas: OrderBookDeltas) -> None:
             try:
-                ref = refs[deltas.instrument_id]
+                ref = refs[deltas.instrument_id] if only is None else only
                 ref.news, ref.current = deltas, False
                 iid = ref.iid
                 if taken and iid in taken:
@@ -133,6 +158,7 @@ class Delivery:
                 fail(exc, "on_book")
                 raise
 
+        self._only["books"] = set_only
         return on_book_deltas
 
     def _quote_entry(self) -> Callable[[QuoteTick], None]:
@@ -142,10 +168,15 @@ class Delivery:
         author_book: Callable[[str], None] = strategy.on_book
         refs, session, fail = strategy._bt_refs.by_native, strategy.session, strategy.fail
         taken = session.liquidity.iids
+        only: InstrumentRef | None = None
+
+        def set_only(ref: InstrumentRef | None) -> None:
+            nonlocal only
+            only = ref
 
         def on_quote(quote: QuoteTick) -> None:
             try:
-                ref = refs[quote.instrument_id]
+                ref = refs[quote.instrument_id] if only is None else only
                 ref.news, ref.current = quote, False
                 if taken or self.quote_books:
                     iid = ref.iid
@@ -161,6 +192,7 @@ class Delivery:
                 fail(exc, "on_quote")
                 raise
 
+        self._only["quotes"] = set_only
         return on_quote
 
 

@@ -18,7 +18,6 @@ from nautilus_trader.risk import RiskEngineConfig
 from core.domain.errors import UsageError
 from core.engine.backtest.hindsight import at_start
 from core.engine.backtest.limits import limits_of
-from core.engine.backtest.quiet_imports import without_unneeded
 from core.engine.backtest.rows import MergedRows
 from core.engine.backtest.runners import DirectRunner, Runner, StreamingRunner, VenuePlan
 from core.engine.backtest.spec import BacktestSpec
@@ -31,6 +30,7 @@ from core.engine.guard import Failure
 from core.engine.journal import Journal
 from core.engine.merging import MergeBook
 from core.engine.mirror import MirrorGuard
+from core.engine.quiet_imports import without_unneeded
 from core.engine.references import InstrumentRef, PriceSource
 from core.engine.session import SAMPLED_FROM_START, Session
 from core.ledger import Ledger

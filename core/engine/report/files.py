@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -152,10 +153,10 @@ FORECAST_COLUMNS = [
 
 def _rows(path: Path, columns: Sequence[str], rows: Sequence[Any]) -> None:
     """Write `rows` column by column, their first time column also in ISO form."""
-    first = [getattr(row, columns[0]) for row in rows]
+    first = list(map(attrgetter(columns[0]), rows))
     cells: list[list[Any]] = [times(first), first]
     for name in columns[1:]:
-        values = [getattr(row, name) for row in rows]
+        values = list(map(attrgetter(name), rows))
         if values and isinstance(values[0], str):
             inert = {v: _inert(v) for v in set(values)}
             values = [inert[v] for v in values]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nautilus_trader.model import BookType
 
 from core.domain.decision import Forecast, Proposal, TimeInForce
 from core.domain.errors import BetaError, MissingData, StrategyError, UsageError
@@ -101,6 +102,33 @@ def catalog(path: Path, seed: int = 1) -> Path:
     tape = Tape(books=rows, trades=sorted(trades), close=(t + 10, "1"))
     no = Tape(books=snapshot(1, [("0.58", "5")], [("0.62", "5")]), close=(t + 10, "0"))
     return write(path, [market()], {YES: tape, NO: no})
+
+
+class Joins(BetaStrategy):
+    """Watches one book, then another: every change must be noted for the book it belongs to."""
+
+    seen: list[tuple[str, bool]] = []
+
+    def on_start(self) -> None:
+        Joins.seen = []
+        self.watch_book(NO)
+        self.clock.set_time_alert_ns("join", self.now_ns + 3 * S)
+
+    def on_time_event(self, event) -> None:
+        self.subscribe_book_deltas(self.ref(YES).native, BookType.L2_MBP, managed=True)
+        self.watch_book(YES)
+
+    def on_book(self, iid: str) -> None:
+        news = self.ref(iid).news
+        Joins.seen.append((iid, news is not None and str(news.instrument_id) == iid))
+
+
+def test_a_second_book_is_told_from_the_first(tmp_path: Path) -> None:
+    yes = Tape(books=snapshot(1, [("0.39", "5")], [("0.41", "4")]) + level(6, BID, "0.38", "1"))
+    no = Tape(books=snapshot(2, [("0.58", "5")], [("0.62", "5")]) + level(7, BID, "0.57", "2"))
+    run(write(tmp_path / "c", [market()], {YES: yes, NO: no}), Joins)
+    assert {iid for iid, _ in Joins.seen} == {YES, NO}
+    assert all(right for _, right in Joins.seen)
 
 
 # -- determinism ------------------------------------------------------------------------------------
