@@ -31,6 +31,7 @@ from core.engine.references import InstrumentRef, PriceSource
 from core.engine.session import Session
 from core.engine.settlement import settle
 from core.engine.units import exact
+from core.risk.volatility import STEP_NS
 
 #: Engine trading states by what they mean for orders. Only HALT, PAUSE, SUSPEND and CLOSE stop the engine's
 #: own matching; the gate follows this table for all of them.
@@ -78,6 +79,8 @@ class Feed(DataActor):
         First time and step of the sampling grid, nanoseconds.
     on_grid : callable, optional
         Called with the simulated time at each grid point (progress bar).
+    look_ns : int
+        Step on which the volatility governor sees prices.
     """
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Feed:
@@ -91,8 +94,10 @@ class Feed(DataActor):
         closes: Sequence[InstrumentRef] = (),
         grid: tuple[int, int] | None = None,
         on_grid: Callable[[int], None] | None = None,
+        look_ns: int = STEP_NS,
     ) -> None:
         super().__init__()
+        self._look_ns = look_ns
         self.session = session
         self._status_refs, self._close_refs = statuses, closes
         self._grid, self._on_grid = grid, on_grid
@@ -125,6 +130,14 @@ class Feed(DataActor):
             first, step = self._grid
             self.clock.set_timer_ns(
                 "grid", step, start_time_ns=first, callback=self._guard(self._on_grid_point)
+            )
+        if session.gate.governor.minds_volatility:
+            begin = max(self._time.timestamp_ns(), self._grid[0] if self._grid is not None else 0)
+            self.clock.set_timer_ns(
+                "volatility",
+                self._look_ns,
+                start_time_ns=(begin // self._look_ns + 1) * self._look_ns,
+                callback=self._guard(self._on_look),
             )
 
     # -- errors -----------------------------------------------------------------------------
@@ -170,6 +183,9 @@ class Feed(DataActor):
         self.session.sample(event.ts_event)
         if self._on_grid is not None:
             self._on_grid(event.ts_event)
+
+    def _on_look(self, event: Any) -> None:
+        self.session.look_at_prices(event.ts_event)
 
     # -- settlements and states -------------------------------------------------------------
     def on_instrument_close(self, close: InstrumentClose) -> None:

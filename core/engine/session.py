@@ -292,6 +292,13 @@ class Session:
             self.sample_price(sampler, self.references.by_iid[iid], ts_ns)
         self.watch_holds()
 
+    def look_at_prices(self, ts_ns: int) -> None:
+        """Show the volatility governor the prices of what is traded."""
+        gate, references = self.gate, self.references.by_iid
+        for iid in self.prices:
+            gate.on_price(iid, *self.reference(references[iid]), ts_ns)
+        self.watch_holds()
+
     def watch_holds(self) -> None:
         """Keep what the risk layer has moved; sell everything when it says so."""
         gate = self.gate

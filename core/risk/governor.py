@@ -78,6 +78,8 @@ class Governor:
         self._soft_limit = fraction(g.soft_drawdown)
         self._window_ns = g.drawdown_window_h * NS_PER_HOUR
         self._volatility = fraction(g.volatility_factor)
+        #: Whether high volatility changes anything under these limits.
+        self.minds_volatility = self._volatility < NANO
         #: What the posture leaves of a limit, in billionths.
         self.left = self._factors[self.posture]
 

@@ -23,6 +23,7 @@ from core.risk.portfolio import OrderState, Terms, Trade, WorkingOrder
 from core.risk.states import Holds, RiskEvent, TradingState
 from core.risk.throttle import Throttle
 from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of, shares
+from core.risk.volatility import VolatilityWatch
 
 #: Strategy that owns fills and positions no strategy of ours asked for.
 EXTERNAL = "EXTERNAL"
@@ -41,6 +42,7 @@ class Intake(Bounds):
         self._events: list[RiskEvent] = []
         self.holds = Holds(self._events)
         self.governor = Governor(limits, self.holds, self._events)
+        self.volatility = VolatilityWatch(self.governor)
         self.breaker = CircuitBreaker(limits, self._events)
         self.throttle = Throttle(limits.rate)
         self.phase = FundPhase(limits.phases)
@@ -457,6 +459,7 @@ class Intake(Bounds):
         if rules is None or paid is None or paid < 0:
             raise MarketError("a settlement needs a known outcome and a payout", instrument_id)
         rules.state.status = MarketStatus.RESOLVED
+        self.volatility.forget(rules, self.now_ns)
         for strategy_id, profit in self.book.settle(rules, paid).items():
             self._realised(strategy_id, rules, profit)
 
@@ -505,6 +508,24 @@ class Intake(Bounds):
         if not amount.is_finite():
             raise MarketError("a transfer must be a number", amount)
         self.book.transfer(venue, attos_down(amount))
+
+    def on_price(
+        self, instrument_id: str, bid: Decimal | None, ask: Decimal | None, ts_ns: int
+    ) -> None:
+        """Take a look at the price of something traded, for the volatility governor. Call every step.
+
+        Only the middle of a tight book is a price here; a wide or one-sided one tells nothing.
+        """
+        self._advance(ts_ns)
+        rules = self.rules.get(instrument_id)
+        if rules is None or bid is None or ask is None:
+            return
+        low, high = nanos_of(bid), nanos_of(ask)
+        if low is None or high is None or low > high or rules.state.closed_because(ts_ns):
+            return
+        middle = (low + high) // 2
+        if (high - low) * NANO <= self.table.mark_spread * max(NANO, middle):
+            self.volatility.look(rules, middle, ts_ns)
 
     def on_mark(
         self, instrument_id: str, bid: Decimal | None, ask: Decimal | None, ts_ns: int = 0

@@ -36,6 +36,7 @@ from core.engine.session import SAMPLED_FROM_START, Session
 from core.ledger import Ledger
 from core.risk.gate import Gate
 from core.risk.instruments import VenueRules
+from core.risk.volatility import STEP_NS
 
 #: More files than this are read directly, up to this many rows (they are held as columns, 60 bytes a row).
 MANY_FILES = 400
@@ -46,6 +47,8 @@ TICK_CAPACITY = 100
 NO_THROTTLE = "1000000/00:00:01"
 #: Points of the sampling grid over the whole period.
 GRID_POINTS = 400
+#: Most looks of the volatility governor over the whole period.
+LOOKS = 20_000
 
 #: Streams in the order in which data of one moment is processed: a trade before the book change it caused
 #: (queue position), settlement last.
@@ -264,4 +267,5 @@ def _feed(universe: Universe, session: Session, on_grid: Callable[[int], None] |
         closes=[r for r in refs if Kind.CLOSES in universe.kinds[r.iid]],
         grid=(universe.start_ns, step),
         on_grid=on_grid,
+        look_ns=max(STEP_NS, (universe.end_ns - universe.start_ns) // LOOKS),
     )
