@@ -107,6 +107,8 @@ def advance(
     shares = attempt.basket.shares
     added = attempt.filled
     full = [iid for iid, quantity in added.items() if quantity >= shares]
+    if attempt.stage is Stage.ENTERING and any(quantity > 0 for quantity in added.values()):
+        desk.report_legs(added, [iid for iid in added if iid not in full])
     if len(full) == len(added):
         attempt.move(Stage.HELD)
         return

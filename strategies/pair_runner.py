@@ -136,10 +136,13 @@ def _bids_left_behind(desk: BetaStrategy, pair: Pair) -> bool:
 def _step_legged(desk: BetaStrategy, pair: Pair, rules: PairRules, now_ns: int) -> None:
     filled = pair.filled or {}
     if all(quantity >= pair.shares for quantity in filled.values()):
+        desk.report_legs(filled, attempt=False)
         _reset(pair, now_ns, rules)
     elif now_ns - pair.since_ns >= rules.timeout_ns or _leaving(desk, pair, rules):
         for order in (pair.orders or {}).values():
             desk.cancel(order)
+        short = [iid for iid, quantity in filled.items() if quantity < max(filled.values())]
+        desk.report_legs(filled, short, attempt=False)
         pair.stage, pair.act_after_ns = PairStage.CLOSING, now_ns + rules.wait_ns
 
 

@@ -6,6 +6,7 @@ through the gate), `order_events` (book what comes back), and here what an autho
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
@@ -78,6 +79,25 @@ class BetaStrategy(AnsweringStrategy):
     reads_spot: ClassVar[bool] = False
     #: Venue codes it trades; empty = every prediction venue of the data. Others only inform it.
     venues: ClassVar[tuple[str, ...]] = ()
+
+    # -- what an author says ----------------------------------------------------------------
+    def report_legs(
+        self, iids: Iterable[str], missing: Iterable[str] = (), *, attempt: bool = True
+    ) -> None:
+        """Tell the arbitrage breaker how orders that belong together ended.
+
+        Parameters
+        ----------
+        iids, missing : iterable of str
+            Instruments of all legs, and of those that were not filled like the others.
+        attempt : bool
+            Whether they were one attempt that should have been filled whole; failed ones in a row open
+            the breaker. Unequal legs bar their market after a while in either case.
+        """
+        whole, lacking = ([self.markets[i].market_id for i in x] for x in (iids, missing))
+        gate = self.session.gate
+        gate.on_legs(self._bt_sid, whole, lacking, self.now_ns, attempt=attempt)
+        self.session.watch_holds()
 
     # -- what an author overrides -----------------------------------------------------------
     def on_start(self) -> None:

@@ -51,6 +51,7 @@ class CircuitBreaker:
         self.family = family
         self.state = BreakerState.CLOSED
         self.errors = 0
+        self.failed_attempts = 0
         self.open_until_ns = 0
         self._probes: set[str] = set()
         self.day = -1
@@ -130,6 +131,23 @@ class CircuitBreaker:
             tomorrow = (self.day + 1) * NS_PER_DAY
             self._open(tomorrow, f"lost {dollars(lost)} since 00:00 UTC", now_ns)
 
+    def attempt(self, failed: bool, reason: str, now_ns: int) -> None:
+        """Count an attempt of several legs: each order may be taken by the venue and the whole still fail.
+
+        A success of one order does not end a row of failed attempts; a whole attempt does.
+        """
+        self.tick(now_ns)
+        if not failed:
+            self.failed_attempts = 0
+            return
+        self.failed_attempts += 1
+        if self.state is BreakerState.PROBING or (
+            self.state is BreakerState.CLOSED and self.failed_attempts >= self._limits.errors
+        ):
+            until = now_ns + self._limits.cooldown_s * NS_PER_SECOND
+            count = self.failed_attempts
+            self._open(until, f"{count} attempts failed in a row, last: {reason}", now_ns)
+
     def mismatch(self, market_id: str, now_ns: int) -> None:
         """Count legs of one market that were filled unequally; too many bar the market."""
         count = self.mismatches.get(market_id, 0) + 1
@@ -147,7 +165,8 @@ class CircuitBreaker:
 
     def reset(self, now_ns: int) -> None:
         """Close the breaker by the operator's word."""
-        self.errors, self.day_profit = 0, 0
+        self.errors, self.failed_attempts, self.day_profit = 0, 0, 0
+        self.mismatches.clear()
         self._probes.clear()
         self.barred_until.clear()
         if self.state is BreakerState.OPEN:
@@ -157,7 +176,7 @@ class CircuitBreaker:
 
     def _open(self, until_ns: int, reason: str, now_ns: int) -> None:
         self.open_until_ns = max(until_ns, self.open_until_ns)
-        self.errors = 0
+        self.errors = self.failed_attempts = 0
         if self.state is not BreakerState.OPEN:
             self._move(BreakerState.OPEN, reason, now_ns)
 

@@ -15,6 +15,7 @@ from core.domain.market import Market, MarketStatus
 from core.risk.bounds import Bounds
 from core.risk.breaker import CircuitBreaker
 from core.risk.budget import FamilyResult
+from core.risk.families import Families
 from core.risk.governor import NS_PER_MINUTE, Governor
 from core.risk.instruments import InstrumentRules, MarketState, VenueRules, rules_of
 from core.risk.limits import Limits
@@ -51,7 +52,7 @@ class Intake(Bounds):
         self.budget: dict[str, int] = {}
         #: Families that have ceilings of their own.
         self.bounded = frozenset({self.breaker.family})
-        self._results: dict[str, list[int]] = {}
+        self.families = Families(self.governor, self._events)
         self._rounds: dict[tuple[str, str], int] = {}
         self._venues = {v.code: v for v in venues}
         self.rules: dict[str, InstrumentRules] = {}
@@ -79,6 +80,7 @@ class Intake(Bounds):
         """Let a strategy trade. Intents of strategies that were never named here are refused."""
         self.stopped.pop(strategy_id, None)
         self.book.families[strategy_id] = family
+        self._share_out()
 
     def on_strategy_stopped(self, strategy_id: str, reason: str = "stopped") -> None:
         """Let a strategy only reduce from here on (a stopped object can still send orders)."""
@@ -90,9 +92,15 @@ class Intake(Bounds):
         self.governor.set_limits(limits)
         self.breaker.set_limits(limits)
         self.throttle.set_limits(limits.rate)
+        self._share_out()
         if limits.phases != self.phase.phases:
             self.phase = FundPhase(limits.phases)
             self.phase.observe(self.book.equity)
+
+    def _share_out(self) -> None:
+        """Divide the risk budget anew: when a strategy or limits come in, on a new day, on a new posture."""
+        families = self.book.families.values()
+        self.set_budget(self.families.divide(families, self.limits.budget, self.now_ns))
 
     def set_budget(self, shares: Mapping[str, Decimal]) -> None:
         """Bound strategy families to shares of the total limit (`core.risk.budget.allocate`)."""
@@ -135,6 +143,8 @@ class Intake(Bounds):
         self._seen_equity = equity
         self._next_look_ns = (now_ns // NS_PER_MINUTE + 1) * NS_PER_MINUTE
         self.governor.observe(now_ns, equity, book.transferred)
+        if self.families.due:
+            self._share_out()
         before = self.phase.phase
         if self.phase.observe(equity):
             after = self.phase.phase.name
@@ -207,6 +217,43 @@ class Intake(Bounds):
     def _breaker_success(self, order: WorkingOrder) -> None:
         if self._arbitrages(order):
             self.breaker.success(order.client_order_id, self.now_ns)
+
+    def on_legs(
+        self,
+        strategy_id: str,
+        market_ids: Iterable[str],
+        missing: Iterable[str],
+        ts_ns: int,
+        *,
+        attempt: bool = True,
+    ) -> None:
+        """Note how orders that belong together ended: all filled equally, or those of `missing` not.
+
+        Parameters
+        ----------
+        market_ids, missing : iterable of str
+            Markets of all legs, and of those that were not filled.
+        attempt : bool
+            Whether it was one attempt that should have been filled whole (a basket); False for bids that
+            wait on both sides, of which one is expected to be filled first.
+        """
+        self._advance(ts_ns)
+        if self.book.families.get(strategy_id) != self.breaker.family:
+            return
+        lacking = sorted(set(missing))
+        for market_id in lacking:
+            self.breaker.mismatch(market_id, ts_ns)
+        for market_id in () if lacking else sorted(set(market_ids)):
+            self.breaker.matched(market_id)
+        if attempt:
+            self.breaker.attempt(bool(lacking), f"legs missing in {', '.join(lacking)}", ts_ns)
+
+    def _strangers(self, rules: InstrumentRules, strategy_id: str) -> None:
+        """Count shares that came or went without us as a mismatch, where arbitrage holds legs."""
+        families, group = self.book.families, rules.group
+        owners = {s for s, held in self.book.groups if held == group} | {strategy_id}
+        if any(families.get(owner) == self.breaker.family for owner in owners):
+            self.breaker.mismatch(rules.market_id, self.now_ns)
 
     def on_modified(self, client_order_id: str, ts_ns: int = 0, *, accepted: bool = True) -> None:
         """Note the venue's answer to a modification: the new terms hold, or the old ones."""
@@ -287,6 +334,7 @@ class Intake(Bounds):
                 raise MarketError("a fill of an unknown order and instrument", client_order_id)
             buy = side is Side.BUY
             self._anomaly("EXTERNAL_FILL", f"{client_order_id} {instrument_id}")
+            self._strangers(rules, strategy_id)
         else:
             rules, buy, strategy_id = order.rules, order.buy, order.strategy_id
             self._inspect(order, size, at, paid)
@@ -364,6 +412,7 @@ class Intake(Bounds):
         trade = self.book.void(trade_id)
         self._anomaly("VOIDED" if trade else "VOID_UNKNOWN", trade_id)
         if trade is not None:
+            self._strangers(trade.rules, trade.strategy_id)
             self.barred[trade.rules.market_id] = f"trade {trade_id} was taken back"
         return trade is not None
 
@@ -372,17 +421,10 @@ class Intake(Bounds):
     @property
     def results(self) -> dict[str, FamilyResult]:
         """What each strategy family has earned and risked so far."""
-        return {
-            family: FamilyResult(dollars(profit), dollars(risked), trades)
-            for family, (profit, risked, trades) in self._results.items()
-        }
+        return self.families.results
 
     def _count(self, strategy_id: str, risked: int, profit: int = 0, trades: int = 0) -> None:
-        family = self.book.families.get(strategy_id, "")
-        sums = self._results.setdefault(family, [0, 0, 0])
-        sums[0] += profit
-        sums[1] += risked
-        sums[2] += trades
+        self.families.count(self.book.families.get(strategy_id, ""), risked, profit, trades)
 
     def _realised(
         self, strategy_id: str, rules: InstrumentRules, profit: int, *, stop: bool = False

@@ -211,11 +211,14 @@ class Budget(Section):
         Least and most of the total limit that one family gets.
     min_trades : int
         Results needed before a family's own record moves its share.
+    enforced : bool
+        Whether a run of two or more families is bound to these shares at all.
     """
 
     floor: Factor = Decimal("0.05")
     cap: Share = Decimal(1)
     min_trades: Annotated[int, Field(ge=1)] = 20
+    enforced: bool = True
 
 
 def _phases() -> tuple[Phase, ...]:

@@ -61,7 +61,8 @@ class RiskEvent:
     Attributes
     ----------
     machine : str
-        ``trading``, ``posture``, ``phase``, ``breaker``, ``cooldown``, ``volatility`` or ``anomaly``.
+        ``trading``, ``posture``, ``phase``, ``breaker``, ``budget``, ``cooldown``, ``volatility`` or
+        ``anomaly``.
     subject : str
         What moved: a source, a strategy, a market, a scope.
     """

@@ -119,7 +119,7 @@ class TestPlantedBugs:
         real = KalshiPort.submit
 
         async def twice(self, intent, price):
-            from dataclasses import replace
+            from copy import replace
 
             await real(self, replace(intent, client_order_id=intent.client_order_id + "x"), price)
             return await real(self, intent, price)

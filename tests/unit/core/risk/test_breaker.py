@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.domain.fees import Side
 from core.risk import Code, load_profile
 from core.risk.breaker import BreakerState, CircuitBreaker
 from core.risk.units import attos_down
@@ -172,3 +173,63 @@ def test_losses_from_unwinding_reach_the_breaker(make_desk):
     out = desk.send(PYES, "SELL", "20", "0.38", now_ns=NOON, strategy_id="ARB").intent
     desk.fill(out.client_order_id, "20", "0.38", ts_ns=NOON)
     refused(send(desk), Code.BREAKER_OPEN)
+
+
+def legs(desk: Desk, missing: tuple[str, ...] = (), now_ns: int = NOON, **more) -> None:
+    strategy = more.pop("strategy_id", "ARB")
+    desk.gate.on_legs(strategy, ("K1", "K2"), missing, now_ns, **more)
+
+
+def test_failed_attempts_count_although_each_order_was_taken(desk: Desk):
+    for n in range(2):
+        order = send(desk, quantity=f"{n + 1}")
+        desk.gate.redeem(order, NOON)
+        desk.gate.on_working(order.intent.client_order_id, NOON)  # a success of the order
+        legs(desk, ("K2",))
+    refused(send(desk, quantity="9"), Code.BREAKER_OPEN)
+    assert send(desk, quantity="9", now_ns=NOON + 300 * SECOND).approved
+
+
+def test_a_whole_attempt_ends_the_row(desk: Desk):
+    legs(desk, ("K2",))
+    legs(desk)
+    legs(desk, ("K2",))
+    assert send(desk).approved
+
+
+def test_waiting_pairs_bar_their_market_but_do_not_open_the_breaker(make_desk):
+    desk = make_desk(limits=load_profile("research").changed({"breaker.mismatches": "2"}))
+    desk.gate.on_strategy("ARB", "arbitrage")
+    for _ in range(2):
+        legs(desk, ("K1",), attempt=False)
+    refused(send(desk), Code.BREAKER_OPEN)
+    assert send(desk, K2YES).approved
+    assert send(desk, now_ns=NOON + 300 * SECOND).approved
+
+
+def test_equal_legs_start_the_markets_count_again(make_desk):
+    desk = make_desk(limits=load_profile("research").changed({"breaker.mismatches": "2"}))
+    desk.gate.on_strategy("ARB", "arbitrage")
+    for missing in (("K1",), (), ("K1",)):
+        legs(desk, missing, attempt=False)
+    assert send(desk).approved
+
+
+def test_legs_of_other_families_are_not_the_breakers(desk: Desk):
+    for _ in range(9):
+        legs(desk, ("K1",), strategy_id="S1")
+    assert send(desk).approved
+
+
+def test_shares_that_came_or_went_without_us_are_mismatches_where_arbitrage_holds(make_desk):
+    desk = make_desk(limits=load_profile("research").changed({"breaker.mismatches": "2"}))
+    desk.gate.on_strategy("ARB", "arbitrage")
+    desk.hold(KYES, "5", strategy="ARB")
+    fill = ("X", D(1), D("0.40"), D(0), NOON)
+    desk.gate.on_fill("not-ours", *fill, instrument_id=KYES, side=Side.BUY)
+    assert desk.gate.breaker.mismatches == {"K1": 1}
+    desk.gate.on_fill_voided("X", NOON)
+    assert desk.gate.breaker.refuses("K1", NOON)
+    assert not desk.gate.breaker.refuses("P1", NOON)
+    desk.gate.on_fill("other", "Y", *fill[1:], instrument_id=PYES, side=Side.BUY)
+    assert desk.gate.breaker.mismatches == {}, "nobody arbitrages there"
