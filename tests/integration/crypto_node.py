@@ -7,6 +7,8 @@ import time
 
 from aiohttp import web
 
+from tests.integration.binance_sbe import exchange_info
+
 BINANCE_FUTURES = {
     "symbol": "BTCUSDT", "pair": "BTCUSDT", "contractType": "PERPETUAL", "deliveryDate": 4133404800000,
     "onboardDate": 1569398400000, "status": "TRADING", "maintMarginPercent": "2.5000",
@@ -86,6 +88,8 @@ def application(product):
                 for answer in answers(product, json.loads(message.data)):
                     await socket.send_json(answer)
             return socket
+        if request.path == "/api/v3/exchangeInfo":
+            return web.Response(body=exchange_info(), content_type="application/sbe")
         if request.path.endswith("/exchangeInfo"):
             now = int(time.time() * 1000)
             return web.json_response({"timezone": "UTC", "serverTime": now, "rateLimits": [], "exchangeFilters": [], "futuresType": "U_MARGINED", "assets": [], "symbols": [BINANCE_FUTURES]})  # fmt: skip

@@ -28,6 +28,7 @@ def run_node(root, venue, product, environment, run_s=4.0):
 @pytest.mark.parametrize(
     ("venue", "product", "environment", "path", "instrument"),
     [
+        ("BINANCE", "spot", "testnet", "/api/v3/exchangeInfo", "BTCUSDT.BINANCE"),
         ("BINANCE", "futures", "testnet", "/fapi/v1/exchangeInfo", "BTCUSDT-PERP.BINANCE"),
         ("KRAKEN", "spot", "live", "/0/public/AssetPairs", "BTC/USD.KRAKEN"),
         ("KRAKEN", "futures", "demo", "/derivatives/api/v3/instruments", "PF_XBTUSD.KRAKEN"),
@@ -45,13 +46,6 @@ def test_a_node_loads_instruments_and_receives_a_quote(
         if product == "futures" and venue == "KRAKEN"
         else [25000.1, 25000.2, 3.5]
     )
-
-
-def test_binance_spot_asks_the_override_address_for_its_binary_exchange_info(repo_root):
-    said = run_node(repo_root, "BINANCE", "spot", "testnet", run_s=2.0)
-    (asked, *_) = [s for s in said if "asked" in s]
-    assert asked["asked"] == "GET /api/v3/exchangeInfo"
-    assert asked["sbe"]  # binary: a JSON stand-in cannot answer it
 
 
 def builder():

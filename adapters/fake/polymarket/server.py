@@ -101,6 +101,7 @@ class FakePolymarket:
                 web.get("/book", self.get_book),
                 web.get("/api/geoblock", self.get_geoblock),
                 web.get("/markets/keyset", self.get_markets),
+                web.get("/markets", self.get_market_list),
                 web.get("/events/keyset", self.get_events),
                 web.get("/v2/positions", self.get_positions),
                 web.get("/v2/resolutions", self.get_resolutions),
@@ -287,6 +288,12 @@ class FakePolymarket:
             rows.append(body)
         page, cursor = self._page(rows, request, "after_cursor")
         return web.json_response({"markets": page, "next_cursor": cursor or None})
+
+    async def get_market_list(self, request: web.Request) -> web.Response:
+        """Catalogue as the older call gives it: a plain list, by slug."""
+        wanted = request.query.getall("slug", [])
+        rows = [c for c, info in self.infos.items() if not wanted or info.slug in wanted]
+        return web.json_response([self._gamma(c) for c in rows[:PAGE]])
 
     async def get_events(self, request: web.Request) -> web.Response:
         """Events by slug, with their markets."""

@@ -256,6 +256,7 @@ class Streams:
         )
         body = {
             "event_type": "market_resolved",
+            "id": market.market_id[:10],
             "market": market.market_id,
             "assets_ids": list(info.tokens),
             "winning_asset_id": info.tokens[winner] if winner is not None else "",

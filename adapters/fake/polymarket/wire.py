@@ -106,14 +106,17 @@ def book_body(
     outcome: str,
     ms: int,
 ) -> dict[str, Any]:
-    """Return a whole book of one token; the best level of each side is last."""
+    """Return a whole book of one token; the best level of each side is last.
+
+    Its hash is the SHA-1 of the compact JSON with an empty hash, fields in this order.
+    """
     sides: dict[str, list[dict[str, str]]] = {}
     for name, own in (("bids", "bid"), ("asks", "ask")):
         source: BookSide = token_side(own, outcome)  # type: ignore[arg-type]
         rows = [(token_price(p, outcome), q) for p, q in levels[source].items()]
         rows.sort(reverse=own == "ask")
         sides[name] = [{"price": price_text(p), "size": size_text(q)} for p, q in rows]
-    return {
+    body = {
         "market": info.condition,
         "asset_id": info.tokens[0 if outcome == YES else 1],
         "timestamp": str(ms),
@@ -124,6 +127,8 @@ def book_body(
         "neg_risk": info.neg_risk,
         "last_trade_price": "",
     }
+    text = json.dumps(body, separators=(",", ":"))
+    return body | {"hash": hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()}
 
 
 def gamma_body(info: FakeInfo, market: FakeMarket, now_ns: int) -> dict[str, Any]:
