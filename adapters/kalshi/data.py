@@ -22,12 +22,13 @@ from nautilus_trader.model import (
     Venue,
 )
 
+from adapters.connection import OnState, SocketState
 from adapters.kalshi import schemas
 from adapters.kalshi.books import BookState, KalshiBook
 from adapters.kalshi.markets import market_of
 from adapters.kalshi.parsing import NO, YES, dollars, instrument_id, payouts, split_instrument
 from adapters.kalshi.rest import KalshiRest
-from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap, OnState, SocketState
+from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
 from core.domain.errors import BetaError, CorruptData, VenueError, VenueRefused, VenueUncertain
 from core.domain.market import Market, MarketStatus
 from core.domain.money import ONE

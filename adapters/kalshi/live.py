@@ -10,12 +10,13 @@ from typing import Any
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from adapters.connection import OnState
 from adapters.kalshi.data import KalshiData, KalshiProvider, MarketFilter
 from adapters.kalshi.parsing import split_instrument
 from adapters.kalshi.port import KalshiPort, Sides
 from adapters.kalshi.rest import PRODUCTION, KalshiRest
 from adapters.kalshi.signing import KalshiCredentials, Signer
-from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap, OnState
+from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
 from core.domain.errors import ConfigError, MissingData
 from core.domain.market import Market, MarketStatus
 

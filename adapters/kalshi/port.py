@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
+from adapters.connection import OnState, SocketState
 from adapters.kalshi import schemas
 from adapters.kalshi.cash import free_by_shard, locked_by, unit_cost
 from adapters.kalshi.groups import KillSwitch
@@ -23,7 +24,7 @@ from adapters.kalshi.parsing import (
     to_book,
 )
 from adapters.kalshi.rest import KalshiRest
-from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap, OnState, SocketState
+from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
 from core.domain.clock import NS_PER_SECOND, ns_from_iso
 from core.domain.decision import OrderIntent, TimeInForce
 from core.domain.errors import VenueRefused, VenueUncertain

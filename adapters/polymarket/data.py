@@ -21,6 +21,7 @@ from nautilus_trader.model import (
     Venue,
 )
 
+from adapters.connection import SocketState
 from adapters.polymarket import schemas
 from adapters.polymarket.books import BookState, PolyBook
 from adapters.polymarket.catalogue import Catalogue
@@ -28,7 +29,7 @@ from adapters.polymarket.grid import tick_of
 from adapters.polymarket.markets import resolution_of
 from adapters.polymarket.provider import PolymarketProvider
 from adapters.polymarket.rest import ClobRest
-from adapters.polymarket.sockets import MarketSockets, OnEvent, SocketState
+from adapters.polymarket.sockets import MarketSockets, OnEvent
 from core.domain.errors import CorruptData, VenueRefused, VenueUncertain
 from core.domain.market import MarketStatus
 from core.domain.money import ONE, ZERO

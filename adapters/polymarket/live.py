@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from adapters.connection import OnState
 from adapters.polymarket.catalogue import DATA, GAMMA, GEOBLOCK, Catalogue
 from adapters.polymarket.data import PolymarketData
 from adapters.polymarket.order_ids import OrderIds
@@ -24,7 +25,6 @@ from adapters.polymarket.sockets import (
     USER_URL,
     MarketSockets,
     OnEvent,
-    OnState,
     Socket,
 )
 from core.domain.errors import ConfigError, MissingData

@@ -14,6 +14,7 @@ from decimal import Decimal
 
 import msgspec
 
+from adapters.connection import OnState, SocketState
 from adapters.polymarket import schemas
 from adapters.polymarket.catalogue import Catalogue
 from adapters.polymarket.executions import Executions
@@ -24,7 +25,7 @@ from adapters.polymarket.orders import SignedOrder, build, needs_own_end
 from adapters.polymarket.preflight import check
 from adapters.polymarket.registry import Registry
 from adapters.polymarket.rest import ClobRest
-from adapters.polymarket.sockets import OnEvent, OnState, Socket, SocketState
+from adapters.polymarket.sockets import OnEvent, Socket
 from adapters.polymarket.trades import TradeState, state_of, venue_time_ns
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent

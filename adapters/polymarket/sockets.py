@@ -7,17 +7,13 @@ down and read again when it is up.
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import aiohttp
 import msgspec
 
-from core.domain.errors import BetaError
+from adapters.connection import Connection, OnState, SocketState
 
 MARKET_URL = "wss://ws-subscriptions-clob.polymarket.com/ws/market"
 USER_URL = "wss://ws-subscriptions-clob.polymarket.com/ws/user"
@@ -26,37 +22,11 @@ IDS_PER_FRAME, ASSETS_PER_CONNECTION = 100, 200
 MAX_FRAME_BYTES = 4 << 20
 
 
-class SocketState(StrEnum):
-    """Where the connection stands."""
-
-    DOWN = "down"
-    CONNECTING = "connecting"
-    UP = "up"
-    CLOSED = "closed"
-
-
-@dataclass(slots=True)
-class SocketStats:
-    """Counters that metrics and `doctor` show."""
-
-    connects: int = 0
-    frames: int = 0
-    bad_frames: int = 0
-    last_frame_monotonic: float = 0.0
-    errors: list[str] = field(default_factory=list)
-
-    def note(self, text: str) -> None:
-        """Keep the last hundred errors."""
-        self.errors.append(text[:200])
-        del self.errors[:-100]
-
-
 OnEvent = Callable[[bytes], None]
-OnState = Callable[[SocketState], None]
 Hello = Callable[[], Sequence[Any]]
 
 
-class Socket:
+class Socket(Connection):
     """One connection.
 
     Parameters
@@ -71,6 +41,8 @@ class Socket:
         A text PING this often; without any frame for `silence_s` the connection is taken for dead.
     """
 
+    name = "polymarket"
+
     def __init__(
         self,
         session: aiohttp.ClientSession,
@@ -84,131 +56,49 @@ class Socket:
         seed: int = 0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.session, self.url = session, url
-        self.hello, self.on_event, self.on_state = hello, on_event, on_state
-        self.ping_s, self.silence_s, self._sleep = ping_s, silence_s, sleep
-        self.state, self.stats = SocketState.DOWN, SocketStats()
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._random = random.Random(seed)
-        self._pending: set[asyncio.Task[None]] = set()
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed for good."""
-        return self.state is SocketState.CLOSED
+        super().__init__(
+            session,
+            url,
+            on_state,
+            wait_s=silence_s,
+            max_frame_bytes=MAX_FRAME_BYTES,
+            seed=seed,
+            sleep=sleep,
+        )
+        self.hello, self.on_event, self.ping_s = hello, on_event, ping_s
+        self._pinger: asyncio.Task[None] | None = None
 
     def send(self, frame: Any) -> None:
         """Send a frame soon, if the connection is up."""
         if self.state is SocketState.UP:
-            task = asyncio.get_running_loop().create_task(
-                self._send(frame), name="polymarket-ws-send"
-            )
-            self._pending.add(task)
-            task.add_done_callback(self._pending.discard)
-
-    async def _send(self, frame: Any) -> None:
-        if self._socket is not None and not self._socket.closed:
-            text = frame if isinstance(frame, str) else msgspec.json.encode(frame).decode()
-            try:
-                await self._socket.send_str(text)
-            except (ConnectionError, RuntimeError, aiohttp.ClientError) as exc:
-                self.stats.note(f"send: {type(exc).__name__}")
+            self.post(msgspec.json.encode(frame).decode())
 
     # -- life -------------------------------------------------------------------------------
-    async def run(self) -> None:
-        """Stay connected until cancelled or `close`; back off with jitter, at most 30 s."""
-        failures = 0
-        while not self.closed:
-            self._to(SocketState.CONNECTING)
-            started = time.monotonic()
-            try:
-                await self._session()
-            except (aiohttp.ClientError, TimeoutError, OSError, BetaError) as exc:
-                self.stats.note(f"connect: {type(exc).__name__}")
-            finally:
-                self._socket = None
-                if not self.closed:
-                    self._to(SocketState.DOWN)
-            failures = 0 if time.monotonic() - started > 30.0 else failures + 1
-            if not self.closed:
-                await self._sleep(
-                    min(0.1 * 2 ** min(failures, 8), 30.0) * (0.5 + self._random.random())
-                )
+    async def _opened(self) -> None:
+        for frame in self.hello():
+            await self._send(msgspec.json.encode(frame).decode())
+        self._to(SocketState.UP)
+        self._pinger = asyncio.create_task(self._ping(), name="polymarket-ping")
 
-    async def _session(self) -> None:
-        async with self.session.ws_connect(
-            self.url,
-            autoping=True,
-            max_msg_size=MAX_FRAME_BYTES,
-            timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
-        ) as socket:
-            self._socket = socket
-            self.stats.connects += 1
-            for frame in self.hello():
-                await self._send(frame)
-            self._to(SocketState.UP)
-            pinger = asyncio.create_task(self._ping())
-            try:
-                await self._read(socket)
-            finally:
-                pinger.cancel()
+    def _lost(self) -> None:
+        if self._pinger is not None:
+            self._pinger.cancel()
 
     async def _ping(self) -> None:
         while True:
             await asyncio.sleep(self.ping_s)
             await self._send(PING)
 
-    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        while True:
-            try:
-                message = await socket.receive(timeout=self.silence_s)
-            except TimeoutError:
-                self.stats.note("silence")
-                return
-            self.stats.last_frame_monotonic = time.monotonic()
-            if message.type is aiohttp.WSMsgType.TEXT:
-                self._take(message.data)
-            elif message.type in (
-                aiohttp.WSMsgType.CLOSE,
-                aiohttp.WSMsgType.CLOSED,
-                aiohttp.WSMsgType.CLOSING,
-                aiohttp.WSMsgType.ERROR,
-            ):
-                return
-
-    def _take(self, text: str) -> None:
-        """Hand on one frame, an event or an array of them; one bad frame never ends the reader."""
+    def _heard(self, text: str) -> None:
+        """Hand on one frame, an event or an array of them; one bad event does not swallow the others."""
         if text == PONG:
             return
         self.stats.frames += 1
-        try:
-            for event in events_of(text.encode()):
-                self._hand(event)
-        except Exception as exc:
-            # Venue input is hostile: whatever a frame does, the next one must be read.
-            self._bad(exc)
-
-    def _hand(self, event: bytes) -> None:
-        try:
-            self.on_event(event)
-        except Exception as exc:
-            # One bad event of an array must not swallow the others.
-            self._bad(exc)
-
-    def _bad(self, exc: Exception) -> None:
-        self.stats.bad_frames += 1
-        self.stats.note(f"frame: {type(exc).__name__}: {exc}")
-
-    def _to(self, state: SocketState) -> None:
-        if state is not self.state:
-            self.state = state
-            self.on_state(state)
-
-    async def close(self) -> None:
-        """Close for good."""
-        self._to(SocketState.CLOSED)
-        if self._socket is not None:
-            await self._socket.close()
+        for event in events_of(text.encode()):
+            try:
+                self.on_event(event)
+            except Exception as exc:
+                self._bad(exc)
 
 
 def events_of(frame: bytes) -> list[bytes]:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
+from adapters.connection import SocketState
 from adapters.fake.faults import Fault, FaultKind, FaultSchedule
 from adapters.fake.kalshi.server import FakeKalshi
 from adapters.kalshi import schemas
@@ -20,7 +21,7 @@ from adapters.kalshi.books import BookState, KalshiBook
 from adapters.kalshi.fees import KalshiFeeBook
 from adapters.kalshi.rest import KalshiRest
 from adapters.kalshi.signing import KalshiCredentials, Signer
-from adapters.kalshi.socket import KalshiSocket, SocketState
+from adapters.kalshi.socket import KalshiSocket
 from core.domain.errors import VenueRefused, VenueUncertain
 from core.domain.fees import FeeSchedule
 from core.engine.paper.account import NettedAccount

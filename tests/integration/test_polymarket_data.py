@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 from nautilus_trader.model import InstrumentClose, InstrumentStatus, OrderBookDeltas, QuoteTick
 
+from adapters.connection import SocketState
 from adapters.fake.faults import Fault, FaultKind
 from adapters.polymarket.books import BookState
 from adapters.polymarket.data import PolymarketData
-from adapters.polymarket.sockets import SocketState
 from core.domain.errors import VenueRefused
 from core.domain.market import MarketStatus
 from core.engine.live.books import BookWriter

@@ -1,0 +1,201 @@
+"""A WebSocket that comes back by itself: connect, read, back off, and say when it is up and when it is down.
+
+What a venue says and wants to hear is the subclass's; that one bad frame never ends the reader, and that whoever
+listens is told of every break before anything else arrives, is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import aiohttp
+
+from core.domain.errors import BetaError
+
+LONGEST_PAUSE_S = 30.0
+#: A connection that lived this long was a good one: the next failure is the first again.
+GOOD_S = 30.0
+ENDED = (
+    aiohttp.WSMsgType.CLOSE,
+    aiohttp.WSMsgType.CLOSED,
+    aiohttp.WSMsgType.CLOSING,
+    aiohttp.WSMsgType.ERROR,
+)
+
+
+class SocketState(StrEnum):
+    """Where the connection stands."""
+
+    DOWN = "down"
+    CONNECTING = "connecting"
+    UP = "up"
+    CLOSED = "closed"
+
+
+OnState = Callable[[SocketState], None]
+
+
+@dataclass(slots=True)
+class SocketStats:
+    """Counters that metrics and `doctor` show."""
+
+    connects: int = 0
+    frames: int = 0
+    bad_frames: int = 0
+    gaps: int = 0
+    repeats: int = 0
+    last_frame_monotonic: float = 0.0
+    errors: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Keep the last hundred errors."""
+        self.errors.append(text[:200])
+        del self.errors[:-100]
+
+
+class Connection:
+    """One connection.
+
+    Parameters
+    ----------
+    on_state : callable
+        Told of up and down; what was learned from the connection must be dropped on the way down.
+    wait_s : float
+        `_quiet` is asked after this long without a frame.
+    max_frame_bytes : int
+        A larger frame ends the connection.
+    """
+
+    name = "venue"
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        on_state: OnState,
+        *,
+        wait_s: float,
+        max_frame_bytes: int,
+        seed: int = 0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.session, self.url, self.on_state = session, url, on_state
+        self.wait_s, self.max_frame_bytes, self._sleep = wait_s, max_frame_bytes, sleep
+        self.state, self.stats = SocketState.DOWN, SocketStats()
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._random = random.Random(seed)
+        self._pending: set[asyncio.Task[None]] = set()
+
+    # -- the venue's part ---------------------------------------------------------------------
+    async def _headers(self) -> Mapping[str, str]:
+        """Return the headers of this connect, signed anew where the venue wants that."""
+        return {}
+
+    async def _opened(self) -> None:
+        """Say what is wanted, and that the connection is up."""
+        self._to(SocketState.UP)
+
+    def _heard(self, text: str) -> None:
+        """Take one text frame; an exception is counted and the reader goes on."""
+
+    def _quiet(self) -> bool:
+        """Return whether the connection is taken for dead after `wait_s` without a frame."""
+        return True
+
+    def _lost(self) -> None:
+        """Drop what belonged to the connection that is gone."""
+
+    # -- out ----------------------------------------------------------------------------------
+    def post(self, text: str) -> None:
+        """Send a text soon; nothing is sent while the connection is down."""
+        task = asyncio.get_running_loop().create_task(self._send(text), name=f"{self.name}-ws-send")
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+
+    async def _send(self, text: str) -> None:
+        if self._socket is not None and not self._socket.closed:
+            try:
+                await self._socket.send_str(text)
+            except (ConnectionError, RuntimeError, aiohttp.ClientError) as exc:
+                self.stats.note(f"send: {type(exc).__name__}")
+
+    # -- life ---------------------------------------------------------------------------------
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed for good."""
+        return self.state is SocketState.CLOSED
+
+    async def run(self) -> None:
+        """Stay connected until cancelled or `close`; back off with jitter."""
+        failures = 0
+        while not self.closed:
+            self._to(SocketState.CONNECTING)
+            started = time.monotonic()
+            try:
+                await self._connect()
+            except (aiohttp.ClientError, TimeoutError, OSError, BetaError) as exc:
+                self.stats.note(f"connect: {type(exc).__name__}")
+            finally:
+                self._socket = None
+                self._lost()
+                if not self.closed:
+                    self._to(SocketState.DOWN)
+            failures = 0 if time.monotonic() - started > GOOD_S else failures + 1
+            if not self.closed:
+                pause = min(0.1 * 2 ** min(failures, 8), LONGEST_PAUSE_S)
+                await self._sleep(pause * (0.5 + self._random.random()))
+
+    async def _connect(self) -> None:
+        async with self.session.ws_connect(
+            self.url,
+            headers=await self._headers(),
+            autoping=True,
+            max_msg_size=self.max_frame_bytes,
+            timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+        ) as socket:
+            self._socket = socket
+            self.stats.connects += 1
+            await self._opened()
+            await self._read(socket)
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        while True:
+            try:
+                message = await socket.receive(timeout=self.wait_s)
+            except TimeoutError:
+                if self._quiet():
+                    self.stats.note("silence")
+                    return
+                continue
+            self.stats.last_frame_monotonic = time.monotonic()
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self._take(message.data)
+            elif message.type in ENDED:
+                return
+
+    def _take(self, text: str) -> None:
+        try:
+            self._heard(text)
+        except Exception as exc:
+            # Venue input is hostile: whatever a frame does, the next one must be read.
+            self._bad(exc)
+
+    def _bad(self, exc: Exception) -> None:
+        self.stats.bad_frames += 1
+        self.stats.note(f"frame: {type(exc).__name__}: {exc}")
+
+    def _to(self, state: SocketState) -> None:
+        if state is not self.state:
+            self.state = state
+            self.on_state(state)
+
+    async def close(self) -> None:
+        """Close for good."""
+        self._to(SocketState.CLOSED)
+        if self._socket is not None:
+            await self._socket.close()
