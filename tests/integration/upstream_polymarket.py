@@ -12,7 +12,7 @@ from nautilus_trader.model import BookType, InstrumentId, TraderId
 
 from adapters.fake.faults import Fault, FaultKind, FaultSchedule
 from adapters.fake.polymarket.server import FakePolymarket
-from tests.integration.polymarket_stand import C1, exchange, infos
+from tests.integration.polymarket_stand import C1, IYES, exchange, infos
 
 
 def say(**values):
@@ -35,7 +35,7 @@ class Watch(DataActor):
 
     def bids(self):
         """Return the bids of the first token as the engine has them."""
-        book = self.cache.order_book(InstrumentId.from_str(self.ids[0].value))
+        book = self.cache.order_book(InstrumentId.from_str(IYES))
         return {} if book is None else {str(x.price): str(x.size()) for x in book.bids()}
 
 
