@@ -1,0 +1,1 @@
+"""A real node on a fake venue on loopback, for contract tests and benchmarks."""
