@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 #: Callbacks that are wrapped as they are.
 _GUARDED = (
-    "on_stop",
-    "on_resume",
     "on_reset",
     "on_degrade",
     "on_fault",
@@ -76,6 +74,7 @@ class Delivery:
         """Put the entries on the strategy object."""
         strategy = self.strategy
         author_start, author_bar = strategy.on_start, strategy.on_bar
+        author_stop, author_resume = strategy.on_stop, strategy.on_resume
 
         def begin(event: object = None) -> None:
             author_start()
@@ -93,6 +92,16 @@ class Delivery:
             else:
                 begin()
 
+        def on_stop() -> (
+            None
+        ):  # a stopped object can still send orders: from here on only sales pass
+            strategy.session.gate.on_strategy_stopped(strategy._bt_sid)
+            author_stop()
+
+        def on_resume() -> None:
+            strategy.session.gate.on_strategy(strategy._bt_sid, strategy.family)
+            author_resume()
+
         def on_bar(bar: Bar) -> None:
             ref = strategy._bt_refs.by_native.get(bar.bar_type.instrument_id)
             if ref is not None:
@@ -102,6 +111,8 @@ class Delivery:
         for name in _GUARDED:
             setattr(strategy, name, guarded(getattr(strategy, name), strategy.fail))
         strategy.on_start = guarded(on_start, strategy.fail)
+        strategy.on_stop = guarded(on_stop, strategy.fail)
+        strategy.on_resume = guarded(on_resume, strategy.fail)
         strategy.on_bar = self.on_bar = guarded(on_bar, strategy.fail)
         strategy.on_trade = self.on_trade = guarded(strategy.on_trade, strategy.fail)
         self.on_book = guarded(strategy.on_book, strategy.fail)

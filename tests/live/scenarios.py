@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -55,3 +57,241 @@ async def nothing(code: str, home: Path) -> dict[str, Any]:
     async with rig(code, home) as r:
         await asyncio.sleep(0.5)
         return {"heard": r.hands.heard}
+
+
+async def traps(code: str, home: Path) -> dict[str, Any]:
+    """What `tests.live.bare` does to the engine, done to a node of ours. One market each."""
+    facts: dict[str, Any] = {}
+    async with rig(code, home, markets=9) as r:
+        exchange, faults = r.venue.fake.exchange, r.venue.fake.faults
+        silent, filled, closing = rest(r, 0), rest(r, 1), rest(r, 2, "0.37")
+        r.hands.buy(r.venue.instruments[2], D(5), D("0.42"), reason="holds")
+        await eventually(lambda: r.hands.position(r.venue.instruments[2]) == 5)
+        assert await eventually(
+            lambda: {r.status(c) for c in (silent, filled, closing)} == {"ACCEPTED"}
+        )
+        facts |= await _ungated(r)
+        # The venue acts and tells nobody: a cancel and a fill that no socket says.
+        async with muted(r):
+            exchange.cancel(venue_id(r, silent), r.venue.fake.clock(), "operator")
+            exchange.trade(r.venue.ids[1], 3800, 2_200, "ask", r.venue.fake.clock())
+        facts |= await _unknown(r, faults)
+        facts["silent_cancel_found"] = await eventually(lambda: r.status(silent) == "CANCELED", 12)
+        facts["silent_fill"] = await eventually(
+            lambda: r.order(filled).filled_qty.as_decimal() > 0, 12
+        )
+        facts["silent_fill_trades"] = [t.value for t in r.order(filled).trade_ids]
+        if (
+            code == "KALSHI"
+        ):  # the news comes after all, and again; Polymarket's trade goes through its states
+            for execution in [e for e in exchange.executions if e.order_id == venue_id(r, filled)]:
+                r.venue.fake.streams.on_exchange("execution", execution)
+                r.venue.fake.streams.on_exchange("execution", execution)
+        await asyncio.sleep(1.0)
+        facts["silent_fill_quantity"] = str(r.order(filled).filled_qty.as_decimal().normalize())
+        facts["venue_filled"] = str(
+            (D(exchange.orders[venue_id(r, filled)].filled) / 100).normalize()
+        )
+        facts |= await _uncertain_polls(r, code)
+        facts |= await _settle(r, closing)
+        facts |= await _stopped(r)
+        facts["executions"] = len(exchange.executions)
+        facts["external"] = [
+            o.client_order_id.value for o in r.cache.orders() if o.strategy_id.value == "EXTERNAL"
+        ]
+    kinds = ("order.filled", "order.unknown", "order.absent", "order.denied")
+    facts["rows"] = {k: len(r.rows(k)) for k in kinds}
+    return facts
+
+
+@asynccontextmanager
+async def muted(r: Rig) -> AsyncIterator[None]:
+    """Let the private sockets lose whatever the venue says meanwhile."""
+    fake = r.venue.fake
+    if r.venue.code == "KALSHI":
+        listeners, fake.exchange.listeners[:] = fake.exchange.listeners[:], []
+        yield
+        fake.exchange.listeners[:] = listeners
+        return
+    for connection in fake.streams.connections:
+        connection.silent = connection.private
+    yield
+    await asyncio.sleep(0.1)
+    for connection in fake.streams.connections:
+        connection.silent = False
+
+
+def venue_id(r: Rig, cid: str) -> str:
+    """Return the venue's id of an order."""
+    return str(r.order(cid).venue_order_id.value)
+
+
+async def _ungated(r: Rig) -> dict[str, Any]:
+    """Orders that the engine would let pass, and a thread that may not."""
+    import threading
+
+    from nautilus_trader.model import InstrumentId, OrderSide, Price, Quantity
+    from nautilus_trader.model import TimeInForce as EngineTif
+    from nautilus_trader.trading import Strategy
+
+    iid, before = r.venue.instruments[3], len(r.posts())
+    facts: dict[str, Any] = {
+        "price_above_one": r.hands.buy(iid, D(5), D("1.20"), reason="no"),
+        "naked_sale": r.hands.sell(iid, D(5), D("0.40"), reason="no"),
+    }
+    instrument = r.cache.instrument(InstrumentId.from_str(iid))
+    order = r.hands.order_factory.limit(
+        instrument.id, OrderSide.BUY, Quantity(5, instrument.size_precision),
+        Price(0.40, instrument.price_precision), EngineTif.GTC,
+    )  # fmt: skip
+    Strategy.submit_order(r.hands, order)  # the engine's own method, around the gate
+    facts["around_the_gate"] = await eventually(
+        lambda: r.status(order.client_order_id.value) == "DENIED", 3
+    )
+    caught: list[str] = []
+
+    def elsewhere() -> None:
+        for act in (lambda: r.hands.buy(iid, D(5), D("0.38")), r.client._assert_thread):
+            try:
+                act()
+            except Exception as exc:
+                caught.append(type(exc).__name__)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    await asyncio.to_thread(thread.join)
+    facts["other_thread"] = caught
+    r.node.halt("a test halts")
+    halted = r.hands.buy(iid, D(5), D("0.39"), tif=TimeInForce.GTC, reason="no")
+    await asyncio.sleep(0.3)
+    facts["halted"] = r.status(halted) if halted else "REFUSED"
+    r.node._halt_reason = ""
+    facts["left_meanwhile"] = [p for p in r.posts()[before:] if "heartbeat" not in p]
+    return facts
+
+
+async def _unknown(r: Rig, faults: Any) -> dict[str, Any]:
+    """One create whose answer is lost, one that never arrives."""
+    create = POST[r.venue.code]
+    before = len(r.posts())
+    faults.faults = (Fault(FaultKind.DROP_RESPONSE, match=create, count=1),)
+    there = rest(r, 4)
+    found = await eventually(lambda: r.status(there) == "ACCEPTED", 8)
+    faults.faults, faults._seen = (Fault(FaultKind.DROP_REQUEST, match=create, count=1),), {}
+    absent = rest(r, 5)
+    await asyncio.sleep(0.3)
+    meanwhile = r.status(absent)
+    proven = await eventually(lambda: r.status(absent) == "REJECTED", 15)
+    faults.faults = ()
+    return {
+        "lost_answer_found": found,
+        "absent_meanwhile": meanwhile,
+        "absent_proven": proven,
+        "creates_sent": len([p for p in r.posts()[before:] if p.startswith(create)]),
+    }
+
+
+async def _uncertain_polls(r: Rig, code: str) -> dict[str, Any]:
+    """For more than one interval the venue fails every read of orders, fills and positions."""
+    order = rest(r, 6)
+    await eventually(lambda: r.status(order) == "ACCEPTED")
+    faults = r.venue.fake.faults
+    match = "GET /trade-api/v2/portfolio" if code == "KALSHI" else "GET /data/"
+    faults.faults, faults._seen = (Fault(FaultKind.HTTP_500, match=match, count=10**6),), {}
+    await asyncio.sleep(7.0)
+    facts = {"uncertain_polls": len(faults.fired), "order_after_them": r.status(order)}
+    faults.faults = ()
+    return facts
+
+
+async def _settle(r: Rig, resting: str) -> dict[str, Any]:
+    """The market resolves while an order rests and shares are held."""
+    iid, market = r.venue.instruments[2], r.venue.ids[2]
+    held = r.hands.position(iid)
+    r.venue.fake.exchange.settle(market, 10_000, r.venue.fake.clock())
+    gone = await eventually(lambda: r.hands.position(iid) == 0, 15)
+    ended = await eventually(lambda: r.status(resting) in ("CANCELED", "EXPIRED"), 8)
+    from nautilus_trader.model import InstrumentId
+
+    later = r.hands.buy(iid, D(5), D("0.50"), reason="no")
+    facts = {
+        "held_at_close": str(held),
+        "paid_out": gone,
+        "resting_ended": ended,
+        "resting_status": r.status(resting),
+        "sent_after_close": later,
+        "open_positions": len(r.cache.positions_open(None, InstrumentId.from_str(iid))),
+        "resolved_kept": iid in r.client.context.resolved,
+    }
+    return facts
+
+
+async def _stopped(r: Rig) -> dict[str, Any]:
+    """A strategy that was stopped tries to trade."""
+    r.hands.stop()
+    await asyncio.sleep(0.2)
+    before = len([p for p in r.posts() if p.startswith(POST[r.venue.code])])
+    try:
+        cid = r.hands.buy(r.venue.instruments[7], D(5), D("0.38"), tif=TimeInForce.GTC)
+    except Exception as exc:
+        cid = type(exc).__name__
+    await asyncio.sleep(0.5)
+    after = len([p for p in r.posts() if p.startswith(POST[r.venue.code])])
+    return {"stopped_answer": cid, "sent_by_a_stopped_strategy": after - before}
+
+
+async def paper_account(code: str, home: Path) -> dict[str, Any]:
+    """Buy on paper, rest an order, end; run again in another process and say what is there."""
+    from core.ledger.kinds import RunMode
+
+    async with rig(code, home, mode=RunMode.PAPER) as r:
+        iid = r.venue.instruments[0]
+        before, found = r.client.port.exchange.account.cash, str(r.hands.position(iid))
+        working = len(r.client.port.exchange.working())
+        if found == "0":
+            r.hands.buy(iid, D(5), D("0.42"), reason="holds")
+            assert await eventually(lambda: r.hands.position(iid) == 5)
+            rest(r, 1)
+            assert await eventually(lambda: len(r.client.port.exchange.working()) == 1)
+        return {
+            "cash_at_start": before,
+            "position_at_start": found,
+            "working_at_start": working,
+            "cash_at_end": r.client.port.exchange.account.cash,
+            "engine_position": [str(p.quantity) for p in r.cache.positions_open()],
+        }
+
+
+async def raising(code: str, home: Path) -> dict[str, Any]:
+    """A callback of the strategy raises."""
+
+    def broken(quote: Any) -> None:
+        raise ZeroDivisionError("a bug in a strategy")
+
+    try:
+        async with rig(code, home) as r:
+            type(r.hands).on_quote_hook = staticmethod(broken)
+            r.venue.level(r.venue.ids[0], "bid", 4000, 2_100)
+            stopped = await eventually(lambda: r.node._stop.is_set(), 10)
+    except ZeroDivisionError as exc:
+        return {"stopped": stopped, "raised": str(exc)}
+    return {"stopped": stopped, "raised": ""}
+
+
+async def unresolved(code: str, home: Path) -> dict[str, Any]:
+    """The node is stopped while the fate of an order is unknown."""
+    faults = (
+        Fault(FaultKind.DROP_REQUEST, match=POST[code], count=1),
+        Fault(FaultKind.HTTP_500, match="GET ", at=0, count=10**6),
+    )
+    async with rig(code, home) as r:
+        r.venue.fake.faults.faults = faults
+        order = rest(r, 0)
+        assert await eventually(lambda: r.client.unknowns.ids)
+        status = r.status(order)
+    ended = r.rows("run.ended")
+    return {
+        "status": status,
+        "ended": [e.reason for e in ended],
+        "unknown": len(r.rows("order.unknown")),
+    }
