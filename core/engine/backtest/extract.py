@@ -192,6 +192,14 @@ def warnings(finished: Finished, unresolved: list[MarketRow]) -> list[str]:
             f"{session.refilled} share(s) of crossing GTC orders were filled as maker from levels they "
             "had crossed: send IOC for what is there and rest the remainder at a price of its own."
         )
+    out += _about_data(universe, bool(session.journal.orders))
+    out.extend(universe.catalog.meta.notes)
+    return out
+
+
+def _about_data(universe: Universe, ordered: bool) -> list[str]:
+    """Return what the data lacks, and how orders fill for that reason."""
+    out = []
     meta = universe.catalog.meta
     if universe.start_ns < meta.full_from_ns:
         bars = (
@@ -218,7 +226,7 @@ def warnings(finished: Finished, unresolved: list[MarketRow]) -> list[str]:
         out.append(
             f"{count} instrument(s) have trades only: fills are at the last traded price, without a spread, so "
             "taking is cheaper here than it was."
-            if any(session.journal.orders)
+            if ordered
             else f"{count} instrument(s) have trades only: no bid or ask is known and none is made up, so a "
             "strategy that reads them does not act. Use data with quotes or books (docs/backtest.md)."
         )
@@ -228,5 +236,4 @@ def warnings(finished: Finished, unresolved: list[MarketRow]) -> list[str]:
             f"{len(universe.at_close)} spot pair(s) fill at the close of their bars, up to the bar's volume "
             f"and without a spread, because other pairs of the venue have trades: {names}"
         )
-    out.extend(universe.catalog.meta.notes)
     return out

@@ -132,3 +132,27 @@ def test_a_name_that_is_taken_is_not_overwritten(home):
     parts = [Catalog.open(home / "books"), Catalog.open(home / "spot")]
     with pytest.raises(OverlappingData, match="exists already"):
         joined(parts, home / "mine")
+
+
+class BuysOnSpot(BetaStrategy):
+    """A decision that needs both catalogs: spot trades say when, the book says at what price."""
+
+    def on_start(self) -> None:
+        self.watch_trades(SPOT)
+
+    def on_trade(self, trade) -> None:
+        ask = self.best_ask("M-YES.PM")
+        if ask is not None and not self.position("M-YES.PM"):
+            self.buy("M-YES.PM", D(5), ask.price, reason="spot")
+
+
+def test_a_run_on_both_is_found_and_repeated_by_its_ledger(home):
+    from core.engine.replay.recorded import catalog_for, recorded_run
+
+    books(home), spot(home)
+    result = run(find_catalogs("books,spot").root, BuysOnSpot, ledger=home / "ledger")
+    assert [f.price for f in result.fills if f.role == "taker"] == [D("0.50")]
+    recorded = recorded_run(home / "ledger")
+    assert catalog_for(recorded).root == home / "books+spot"
+    again = run(catalog_for(recorded).root, BuysOnSpot)
+    assert again.decision_hash == result.decision_hash
