@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from core.risk.state_file import Command, RiskFile, RiskState
 
 app = typer.Typer(
@@ -33,13 +35,14 @@ DEFAULT_DIR = Path("risk")
 
 @app.command()
 def show(directory: Dir = DEFAULT_DIR, ledger: Ledger = "", as_json: AsJson = False) -> None:
-    """Print what holds trading, the limits in force and what was changed. Exit 7 while halted."""
+    """Print what holds trading, and each limit: what is used of it and left. Exit 7 while halted."""
     from core.domain.errors import ExitCode
+    from core.risk import headroom
     from core.risk.state_file import RiskFile
     from core.risk.states import TradingState
 
     state = RiskFile(directory).read()
-    report = _report(state, _holder(ledger))
+    report = _report(state, _holder(ledger)) | {"headroom": headroom.read(directory)}
     if as_json:
         print(json.dumps(report, indent=1))
     else:
@@ -233,6 +236,10 @@ def _print_report(report: dict[str, Any]) -> None:
         console.print(f"hold     {hold['source']}: {hold['state']}, {hold['reason']}{since}")
     if report["unrecorded_commands"]:
         console.print(f"waiting  {report['unrecorded_commands']} command(s) without a ledger row")
+    if report["headroom"] is None:
+        console.print("used     no node has run here yet: nothing is used")
+    else:
+        _print_headroom(console, report["headroom"], bool(node))
     table = Table(box=None, pad_edge=False)
     for title in ("limit", "value", ""):
         table.add_column(title)
@@ -241,3 +248,53 @@ def _print_report(report: dict[str, Any]) -> None:
             value = ", ".join(f"{p['name']} from {p['from_usd']}" for p in report["phases"])
         table.add_row(key, value, "changed" if key in report["changed"] else "")
     console.print(table)
+
+
+def _print_headroom(console: Console, used: dict[str, Any], running: bool) -> None:
+    """Print what is used of each limit and what is left, and where the governors stand."""
+    import time
+
+    from rich.table import Table
+
+    from core.domain.clock import iso_from_ns
+
+    age_s = max(0, (time.time_ns() - used["ts_ns"]) // 10**9)
+    when = f"{age_s} s ago" if running else f"as the node left it, {iso_from_ns(used['ts_ns'])}"
+    governors, breaker = used["governors"], used["breaker"]
+    console.print(f"used     {when}; equity {_money(used['equity'])} dollars")
+    console.print(
+        f"posture  {governors['posture']} ({governors['posture_factor']} of the limits), "
+        f"phase {governors['phase']} ({governors['phase_factor']})"
+    )
+    volatile = ", ".join(governors["volatile"]) or "none"
+    console.print(f"volatile {volatile}")
+    console.print(
+        f"breaker  {breaker['state']}, {breaker['errors']} errors and {breaker['failed_attempts']} "
+        f"failed attempts in a row"
+    )
+    for name, until in governors["paused_until_ns"].items():
+        console.print(f"paused   {name} until {iso_from_ns(until)}")
+    for barred in (governors["barred_until_ns"], breaker["barred_until_ns"]):
+        for name, until in barred.items():
+            console.print(f"barred   {name} until {iso_from_ns(until)}")
+    for name, why in governors["barred_markets"].items():
+        console.print(f"barred   {name}: {why}")
+    table = Table(box=None, pad_edge=False)
+    for title in ("limit", "of", "used", "most", "left"):
+        table.add_column(title, justify="left" if title in ("limit", "of") else "right")
+    for row in [*used["limits"], *used["budgets"]]:
+        cells = (row["used"], row["most"], row["left"])
+        shown = [str(x) for x in cells]
+        if row["unit"] == "usd":
+            shown = [_money(row["used"], up=True), _money(row["most"]), _money(row["left"])]
+        name = f"{row['limit']} {row['share']}" if "share" in row else row["limit"]
+        table.add_row(name, row["scope"], *shown)
+    console.print(table)
+
+
+def _money(text: str, *, up: bool = False) -> str:
+    """Return dollars with two decimals; rounded so that headroom is never shown larger than it is."""
+    from decimal import ROUND_DOWN, ROUND_UP, Decimal
+
+    rounding = ROUND_UP if up else ROUND_DOWN
+    return f"{Decimal(text).quantize(Decimal('0.01'), rounding=rounding):,f}"

@@ -65,7 +65,7 @@ class CircuitBreaker:
         self._limits = limits.breaker
         self.market_share = nanos_of(limits.breaker.market) or 0
         self.total_share = nanos_of(limits.breaker.total) or 0
-        self._loss_share = nanos_of(limits.breaker.daily_loss) or 0
+        self.loss_share = nanos_of(limits.breaker.daily_loss) or 0
 
     @property
     def probing(self) -> bool:
@@ -127,7 +127,7 @@ class CircuitBreaker:
         self.tick(now_ns)
         self.day_profit += profit
         lost = -self.day_profit
-        if lost > 0 and lost * NANO >= self._loss_share * max(0, equity):
+        if lost > 0 and lost * NANO >= self.loss_share * max(0, equity):
             tomorrow = (self.day + 1) * NS_PER_DAY
             self._open(tomorrow, f"lost {dollars(lost)} since 00:00 UTC", now_ns)
 

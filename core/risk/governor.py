@@ -245,6 +245,21 @@ class Governor:
             self.volatile.discard(scope)
             self._events.append(RiskEvent(now_ns, "volatility", scope, "HIGH", "CALM"))
 
+    def losses(self, transferred: int) -> list[tuple[str, int, int]]:
+        """Return (limit, lost, most) of the day and of the window's top, in 1e-18 dollar, as last judged."""
+        peak = self._peaks[0][1] if self._peaks else self._profit
+        day_base, top = max(0, transferred + self._day_profit), max(0, transferred + peak)
+        fall = max(0, peak - self._profit)
+        return [
+            (
+                "governors.daily_loss",
+                max(0, self._day_profit - self._profit),
+                day_base * self._daily // NANO,
+            ),
+            ("governors.soft_drawdown", fall, top * self._soft_limit // NANO),
+            ("governors.drawdown", fall, top * self._hard // NANO),
+        ]
+
     @property
     def severity(self) -> int:
         """Rank of the trading state, for metrics (0 running .. 3 halted)."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from core.domain.errors import LedgerError, VenueError
 from core.engine.live.port import VenuePort
 from core.ledger import Ledger
-from core.risk import command
+from core.risk import command, headroom
 from core.risk.gate import Gate
 from core.risk.limits import Limits
 from core.risk.state_file import Command, RiskFile
@@ -85,6 +85,7 @@ class RiskWatch:
                 ticked = time.monotonic()
                 self.gate.on_time(now)
                 command.persist(self.gate, self.file, now)
+                headroom.keep(self.file.path.parent, self.gate, now)
             await self._react()
             await asyncio.sleep(POLL_S)
 

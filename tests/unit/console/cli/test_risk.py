@@ -12,10 +12,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from console.cli.risk import app
+from console.cli.risk import _money, app
 from core.domain.errors import ConfigError, UsageError
 from core.ledger import DurableLedger
 from core.ledger.reader import LedgerReader
+from core.risk import headroom
+from tests.unit.core.risk.test_headroom import busy
 
 Run = Callable[..., Result]
 
@@ -183,3 +185,32 @@ def test_a_running_node_obeys_and_writes_the_row_itself(run: Run, tmp_path: Path
     kinds = [type(r.decoded()).__name__ for r in LedgerReader(tmp_path / "ledger").rows(None)]
     assert [k for k in kinds if k in {"Halted", "Resumed"}] == ["Halted", "Resumed"]
     assert shown(run)["unrecorded_commands"] == 0
+
+
+def test_show_says_what_is_used_and_left_of_each_limit(run: Run, tmp_path: Path):
+    assert "nothing is used" in run("show").stdout
+    assert shown(run)["headroom"] is None
+    desk = busy()
+    (tmp_path / "risk").mkdir(exist_ok=True)
+    headroom.keep(tmp_path / "risk", desk.gate, 1_790_000_000_000_000_000)
+    text = run("show").stdout
+    for word in (
+        "as the node left it",
+        "posture",
+        "breaker",
+        "exposure.market",
+        "K1",
+        "12.80",
+        "budget",
+    ):
+        assert word in text
+    report = shown(run)
+    assert report["headroom"] == headroom.read(tmp_path / "risk")
+    assert report["headroom"]["governors"]["posture"] == "AGGRESSIVE"
+    assert [b["scope"] for b in report["headroom"]["budgets"]] == ["arbitrage", "prediction"]
+
+
+def test_money_is_rounded_so_that_headroom_never_looks_larger():
+    assert _money("1.239") == "1.23"
+    assert _money("1.231", up=True) == "1.24"
+    assert _money("12345.5") == "12,345.50"
