@@ -44,6 +44,8 @@ class NodeRequest:
         Replay of a fake venue: speed, longest quiet stretch, number of markets, passes.
     for_s : float
         Stop by itself; 0 = run on.
+    environment : str
+        ``production`` or ``demo`` (Kalshi); empty = production.
     spot : str
         ``auto`` (the strategy says whether it reads spot), ``kraken``, ``binance`` or ``off``.
     """
@@ -60,6 +62,7 @@ class NodeRequest:
     status_every_s: float = 60.0
     for_s: float = 0.0
     spot: str = "auto"
+    environment: str = ""
     as_json: bool = False
     keep_fake: bool = False
 
@@ -97,15 +100,17 @@ def run(request: NodeRequest) -> None:
         load_profile(request.base.limits)
     plans = plan_strategies(import_strings(request.base.strategy), request.base.params)
     fake = request.venue.startswith("fake-")
+    settings: dict[str, Any] = {}
     if request.mode == "live":
-        _demand_live(request, plans)
+        settings = _demand_live(request, plans)
     elif not fake:
         _demand_paper(request)
+        settings = _settings(request)
     with held(request.folder):
         if fake:
             _run_on_fake(request, plans)
         else:
-            _run_node(request, plans, _settings(request), _spot(request, plans))
+            _run_node(request, plans, settings, _spot(request, plans))
 
 
 def _demand_paper(request: NodeRequest) -> None:
@@ -120,8 +125,14 @@ def _demand_paper(request: NodeRequest) -> None:
     readiness.require(checks)
 
 
-def _demand_live(request: NodeRequest, plans: list[StrategyPlan]) -> None:
-    """Refuse to trade real money unless everything holds and the operator has said so in words."""
+def _demand_live(request: NodeRequest, plans: list[StrategyPlan]) -> dict[str, Any]:
+    """Refuse to trade real money unless everything holds and the operator has said so in words.
+
+    Returns
+    -------
+    dict
+        The venue's settings: the keys have left the environment with them.
+    """
     from console import readiness
 
     venue = VENUES[request.venue]
@@ -134,13 +145,18 @@ def _demand_live(request: NodeRequest, plans: list[StrategyPlan]) -> None:
         if typed.strip() == "LIVE":
             os.environ["BETA_LIVE"] = "1"
     versions = {p.type.__name__: p.version for p in plans}
-    checks = readiness.live_checks(venue, request.folder, DEFAULT_HOME, versions, {})
+    checks = readiness.live_checks(
+        venue, request.folder, DEFAULT_HOME, versions, request.base.limits
+    )
+    settings = _settings(request)
     checks += [
         readiness.guarded("disk", lambda: readiness.disk_check(request.folder)),
         readiness.guarded("clock", lambda: readiness.skew_check(HOSTS[venue])),
+        *readiness.venue_checks(venue, settings),
     ]
     _show(checks)
     readiness.require(checks)
+    return settings
 
 
 def _show(checks: list[Any]) -> None:
@@ -184,9 +200,15 @@ def _settings(request: NodeRequest) -> dict[str, Any]:
         return {
             "tickers": request.base.markets,
             "series": request.series,
+            "environment": request.environment,
             "key_id": secret("KALSHI_KEY_ID"),
             "private_key": secret("KALSHI_PRIVATE_KEY"),
         }
+    if request.environment not in ("", "production"):
+        raise UsageError(
+            "Polymarket has no practice environment", request.environment,
+            "beta paper --venue polymarket, or --venue fake-polymarket",
+        )  # fmt: skip
     return {
         "conditions": tuple(m for m in request.base.markets if m.startswith("0x")),
         "slugs": tuple(m for m in request.base.markets if not m.startswith("0x")),

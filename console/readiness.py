@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.domain.errors import BetaError, GateClosed
+
+if TYPE_CHECKING:
+    from core.ledger.kinds import RunStarted
 
 DRY_RUN_S = 24 * 3600
 MAX_SKEW_S = 5.0
@@ -63,7 +66,7 @@ def require(checks: list[Check]) -> None:
 
 
 def live_checks(
-    venue: str, home: Path, runs: Path, versions: Mapping[str, str], settings: Mapping[str, Any]
+    venue: str, home: Path, runs: Path, versions: Mapping[str, str], profile: str = ""
 ) -> list[Check]:
     """Return what live trading demands, without touching the venue.
 
@@ -73,11 +76,14 @@ def live_checks(
         Folder under which backtest ledgers lie.
     versions : mapping
         Strategy name to sha256 of its code.
+    profile : str
+        Risk profile that the command names; empty = the one in force.
     """
     from core.risk.state_file import RiskFile
     from core.risk.states import TradingState
 
     state = RiskFile(home / "risk").read()
+    profile = profile or state.profile
     missing = [k for k in KEYS.get(venue, ()) if not os.environ.get(k)]
     return [
         judge(
@@ -93,24 +99,49 @@ def live_checks(
             f"export {' '.join(missing)} (trade-only keys)",
         ),
         judge(
-            "not halted", state.trading is TradingState.RUNNING, state.trading, "beta risk resume"
+            "not halted",
+            state.trading is TradingState.RUNNING,
+            state.trading,
+            f"beta risk resume --dir {home / 'risk'}",
         ),
-        judge("limits", state.profile != "research", state.profile, "beta risk profile usd100"),
+        judge(
+            "limits",
+            profile != "research",
+            profile,
+            f"--limits usd100, or beta risk profile usd100 --dir {home / 'risk'}",
+        ),
         guarded("backtest", lambda: _backtested(runs, versions)),
-        guarded("dry run", lambda: _dry_run(home.parent, versions)),
+        guarded("dry run", lambda: _dry_run(venue, runs, versions)),
     ]
+
+
+def venue_checks(venue: str, settings: Mapping[str, Any]) -> list[Check]:
+    """Return what the venue itself says of place, key, its permissions, balance and allowances."""
+    import asyncio
+
+    from core.engine.live.venue import READINESS_PATHS
+    from core.engine.venues import load_object
+
+    look = load_object(READINESS_PATHS[venue], "readiness")
+    try:
+        found = asyncio.run(look(settings))
+    except BetaError as exc:  # settings that cannot be used: nothing was asked
+        return [Check("settings", "fail", f"{exc.what}: {exc.seen}", exc.mend)]
+    return [judge(f.name, f.good, f.seen, f.mend) for f in found]
 
 
 def _ledgers(root: Path) -> list[Path]:
     return sorted({p.parent for p in root.rglob("ledger-*.sqlite")}) if root.is_dir() else []
 
 
-def _runs_of(root: Path, mode: str, versions: Mapping[str, str]) -> list[tuple[int, int]]:
-    """Return (start, end) of ended runs of `mode` with exactly these strategy versions."""
+def _runs_of(
+    root: Path, mode: str, versions: Mapping[str, str]
+) -> Iterator[tuple[RunStarted, float]]:
+    """Yield the ended runs of `mode` with exactly these strategy versions, and how many seconds they ran."""
     from core.ledger.kinds import RunStarted
     from core.ledger.reader import LedgerReader
 
-    wanted, found = set(versions.values()), []
+    wanted = set(versions.values())
     for folder in _ledgers(root):
         reader = LedgerReader(folder)
         for run in reader.runs():
@@ -118,28 +149,41 @@ def _runs_of(root: Path, mode: str, versions: Mapping[str, str]) -> list[tuple[i
                 continue
             started = reader.row(run.first_seq).decoded()
             if isinstance(started, RunStarted) and wanted <= {s.sha256 for s in started.strategies}:
-                found.append((run.started_ns, run.ended_ns))
-    return found
+                yield started, (run.ended_ns - run.started_ns) / 1e9
 
 
 def _backtested(runs: Path, versions: Mapping[str, str]) -> Check:
-    found = _runs_of(runs, "backtest", versions)
+    count = sum(1 for _ in _runs_of(runs, "backtest", versions))
     short = ", ".join(v[:12] for v in versions.values())
     return judge(
         "backtest",
-        bool(found),
-        f"{len(found)} of version {short}",
-        "beta backtest STRATEGY --data NAME",
+        count > 0,
+        f"{count} of version {short} in {runs}/",
+        "beta backtest STRATEGY --data NAME (it keeps its ledger there)",
     )
 
 
-def _dry_run(root: Path, versions: Mapping[str, str]) -> Check:
-    seconds = sum((end - start) / 1e9 for start, end in _runs_of(root, "paper", versions))
+def _dry_run(venue: str, runs: Path, versions: Mapping[str, str]) -> Check:
+    """Count the hours on paper over the venue's own market; a replay on this machine is none."""
+    import json
+
+    seconds = replayed = 0.0
+    for started, lasted in _runs_of(runs, "paper", versions):
+        config = json.loads(started.config or "{}")
+        if config.get("venue") != venue:
+            continue
+        if config.get("synthetic", True):
+            replayed += lasted
+        else:
+            seconds += lasted
+    seen = f"{seconds / 3600:.1f} h of 24 h"
+    if replayed:
+        seen += f" ({replayed / 3600:.1f} h on replays do not count)"
     return judge(
         "dry run",
         seconds >= DRY_RUN_S,
-        f"{seconds / 3600:.1f} h of 24 h",
-        "beta paper STRATEGY --venue VENUE for 24 h",
+        seen,
+        f"beta paper STRATEGY --venue {venue.lower()} until it has run 24 h with this version",
     )
 
 

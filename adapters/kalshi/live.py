@@ -5,22 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, Self
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from adapters.connection import OnState
 from adapters.kalshi.data import KalshiData, KalshiProvider, MarketFilter
+from adapters.kalshi.environments import ENVIRONMENTS, one_environment
 from adapters.kalshi.parsing import split_instrument
 from adapters.kalshi.port import KalshiPort, Sides
-from adapters.kalshi.rest import PRODUCTION, KalshiRest
+from adapters.kalshi.rest import KalshiRest
 from adapters.kalshi.signing import KalshiCredentials, Signer
 from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
 from core.domain.errors import ConfigError, MissingData
 from core.domain.market import Market, MarketStatus
-
-WS_PRODUCTION = "wss://external-api-ws.kalshi.com/trade-api/ws/v2"
 
 
 class KalshiSettings(BaseModel):
@@ -30,8 +29,10 @@ class KalshiSettings(BaseModel):
     ----------
     tickers, series : tuple of str
         Markets by ticker; open markets of a series.
+    environment : str
+        ``production``, ``demo`` or ``local``; empty = what the addresses say, production without any.
     base_url, ws_url : str
-        Production, demo or a fake venue on loopback.
+        Addresses; empty = the environment's own. Both must belong to one environment.
     key_id, private_key : SecretStr, optional
         Needed for orders, and by the real WebSocket for data too.
     group_contracts : int
@@ -43,12 +44,25 @@ class KalshiSettings(BaseModel):
 
     tickers: tuple[str, ...] = ()
     series: tuple[str, ...] = ()
-    base_url: str = PRODUCTION
-    ws_url: str = WS_PRODUCTION
+    environment: Literal["", "production", "demo", "local"] = ""
+    base_url: str = ""
+    ws_url: str = ""
     key_id: SecretStr | None = None
     private_key: SecretStr | None = None
     timeout_s: float = 5.0
     group_contracts: int = Field(default=10_000, ge=0, le=1_000_000)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        """Fill in the environment's addresses, and refuse two environments at once."""
+        known = ENVIRONMENTS.get(self.environment or "production")
+        base, stream = self.base_url, self.ws_url
+        if known is not None:
+            base, stream = base or known.base_url, stream or known.ws_url
+        object.__setattr__(self, "base_url", base)
+        object.__setattr__(self, "ws_url", stream)
+        one_environment(base, stream, self.environment)
+        return self
 
 
 class KalshiLive:

@@ -206,6 +206,14 @@ class KalshiRest:
         """Return the times before which own data is in the archive only."""
         return await self._get("/historical/cutoff", schemas.Cutoff)
 
+    async def status(self) -> schemas.ExchangeStatus:
+        """Return whether the exchange trades."""
+        return await self._get("/exchange/status", schemas.ExchangeStatus)
+
+    async def api_keys(self) -> tuple[schemas.ApiKeyMsg, ...]:
+        """Return the account's keys with what each may do."""
+        return (await self._get("/api_keys", schemas.ApiKeys)).api_keys
+
     # -- own state --------------------------------------------------------------------------
     async def balance(self) -> schemas.BalanceMsg:
         """Return free cash."""

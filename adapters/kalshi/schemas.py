@@ -311,6 +311,27 @@ class BalanceMsg(msgspec.Struct, frozen=True, kw_only=True):
     balance_breakdown: tuple[ShardBalance, ...] = ()
 
 
+class ExchangeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether anything can be traded."""
+
+    trading_active: bool
+    exchange_active: bool = True
+
+
+class ApiKeyMsg(msgspec.Struct, frozen=True, kw_only=True):
+    """One key and its scopes."""
+
+    api_key_id: str
+    name: str = ""
+    scopes: tuple[str, ...] = ()
+
+
+class ApiKeys(msgspec.Struct, frozen=True):
+    """Keys of the account."""
+
+    api_keys: tuple[ApiKeyMsg, ...]
+
+
 class SettlementMsg(msgspec.Struct, frozen=True, kw_only=True):
     """What a resolved market paid."""
 

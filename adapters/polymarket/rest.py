@@ -228,6 +228,12 @@ class ClobRest:
         found = await self.get("/auth/ban-status/closed-only", schemas.ClosedOnlyMsg, private=True)
         return found.closed_only
 
+    async def collateral(self) -> schemas.BalanceMsg:
+        """Return the dollars of the wallet and what the exchange contracts may take of them."""
+        wallet, _ = await self.keys()
+        params = {"asset_type": "COLLATERAL", "signature_type": str(int(wallet.signature_type))}
+        return await self.get("/balance-allowance", schemas.BalanceMsg, params, private=True)
+
     # -- own state --------------------------------------------------------------------------
     async def balance(self, token_id: str = "", v2: bool = False) -> int:
         """Return millionths of a dollar, or of a share of one token."""

@@ -146,9 +146,10 @@ class TradesPage(msgspec.Struct, frozen=True):
 
 
 class BalanceMsg(msgspec.Struct, frozen=True):
-    """Balance of one asset in millionths."""
+    """Balance of one asset in millionths, and what each contract may take of it."""
 
     balance: Number
+    allowances: dict[str, Number] | None = None
 
 
 class HeartbeatMsg(msgspec.Struct, frozen=True):

@@ -39,6 +39,9 @@ def live(
             help="Risk profile or TOML file to put in force; default: what is in force (usd100)."
         ),
     ] = None,
+    environment: Annotated[
+        str, typer.Option(help="Kalshi: production or demo (keys are made for one of them).")
+    ] = "",
     spot: Annotated[
         str, typer.Option(help="Spot prices behind crypto windows: auto, kraken, binance or off.")
     ] = "auto",
@@ -81,6 +84,7 @@ def live(
             series=tuple(series or ()),
             for_s=for_s,
             spot=spot,
+            environment=environment,
             as_json=as_json,
         )
     )

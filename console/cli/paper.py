@@ -41,6 +41,9 @@ def paper(
             help="Risk profile or TOML file to put in force; default: what is in force (usd100)."
         ),
     ] = None,
+    environment: Annotated[
+        str, typer.Option(help="Kalshi: production or demo (keys are made for one of them).")
+    ] = "",
     spot: Annotated[
         str, typer.Option(help="Spot prices behind crypto windows: auto, kraken, binance or off.")
     ] = "auto",
@@ -89,6 +92,7 @@ def paper(
             status_every_s=status_every,
             for_s=for_s,
             spot=spot,
+            environment=environment,
             as_json=as_json,
         )
     )

@@ -98,7 +98,7 @@ def test_live_names_everything_that_is_missing_and_starts_nothing(strategy, tmp_
     assert off.returncode == ExitCode.GATE_REFUSED
     refused = beta("live", strategy, "--venue", "kalshi", "--live", home=home)
     assert refused.returncode == ExitCode.GATE_REFUSED
-    for word in ("KALSHI_KEY_ID", "BETA_LIVE", "backtest", "dry run"):
+    for word in ("KALSHI_KEY_ID", "BETA_LIVE", "backtest", "dry run", "exchange", "clock"):
         assert word in refused.stderr
     assert not (home / "ledger").exists()
 

@@ -69,6 +69,8 @@ class FakeKalshi:
     ----------
     tags : dict
         Series to its tags (the asset of a crypto window).
+    scopes : tuple of str
+        What the account's key may do.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class FakeKalshi:
         self.public_key = public_key
         self.infos = infos or {}
         self.tags: dict[str, list[str]] = {}
+        self.scopes: tuple[str, ...] = ("read", "write::trade")
         self.faults = faults or FaultSchedule()
         self.clock = clock
         self.read, self.write = Bucket(read_rate, 2 * read_rate), Bucket(write_rate, write_rate)
@@ -105,6 +108,7 @@ class FakeKalshi:
         app.add_routes(
             [
                 web.get(f"{ROOT}/exchange/status", self.get_status),
+                web.get(f"{ROOT}/api_keys", self.get_keys),
                 web.get(f"{ROOT}/account/limits", self.get_limits),
                 web.get(f"{ROOT}/account/endpoint_costs", self.get_costs),
                 web.get(f"{ROOT}/series/{{ticker}}", self.get_series),
@@ -224,6 +228,12 @@ class FakeKalshi:
         return True
 
     # -- public reads -----------------------------------------------------------------------
+    async def get_keys(self, request: web.Request) -> web.Response:
+        """The one key of the account: whoever asks, and what it may do."""
+        asks = request.headers.get("KALSHI-ACCESS-KEY", "")
+        key = {"api_key_id": asks, "name": "node", "scopes": list(self.scopes)}
+        return web.json_response({"api_keys": [key]})
+
     async def get_status(self, request: web.Request) -> web.Response:
         """Exchange is open."""
         shard = {

@@ -82,6 +82,7 @@ class FakePolymarket:
         )
         self.streams = Streams(self)
         self.blocked, self.closed_only, self.version = False, False, "2"
+        self.allowances = {"exchange": str(1 << 64), "neg-risk exchange": str(1 << 64)}
         self.restarting = False
         self.delayed_s = 0.0
         self.heartbeat_window_s = heartbeat_window_s
@@ -386,7 +387,7 @@ class FakePolymarket:
                     outcome = wire.YES if token == info.tokens[0] else wire.NO
                     amount = self.settlement.chain_shares(info.condition, outcome)
                     amount *= wire.MICRO_PER_LOT
-        return web.json_response({"balance": str(amount), "allowances": {}})
+        return web.json_response({"balance": str(amount), "allowances": self.allowances})
 
     async def get_orders(self, request: web.Request) -> web.Response:
         """Live orders only."""

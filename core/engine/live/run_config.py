@@ -37,6 +37,7 @@ def run_config(
         "limits": limits.model_dump(mode="json"),
         "seed": spec.seed,
         "record": spec.record,
+        "synthetic": is_synthetic(venue),
         "engine": version("nautilus_trader"),
         "platform": version("beta-trader"),
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
+from core.domain.errors import BetaError
 from core.domain.market import Market, MarketStatus
 from core.engine.live.port import VenuePort
 from core.engine.venues import load_object
@@ -21,6 +23,34 @@ WIRE_PATHS: dict[str, str] = {
     "BINANCE": "adapters.binance:wire",
     "KRAKEN": "adapters.kraken:wire",
 }
+
+
+#: Venue code -> import string of ``async (settings) -> list of Finding``: what must hold before real orders.
+READINESS_PATHS: dict[str, str] = {
+    "KALSHI": "adapters.kalshi.readiness:findings",
+    "POLYMARKET": "adapters.polymarket.readiness:findings",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at before trading: whether it is good, what was seen, what mends it."""
+
+    name: str
+    good: bool
+    seen: str
+    mend: str = ""
+
+
+async def found(name: str, look: Callable[[], Awaitable[Finding]]) -> Finding:
+    """Return what `look` finds; an error of the venue or the network is a finding that is not good."""
+    try:
+        return await look()
+    except BetaError as exc:
+        return Finding(name, False, exc.what, exc.mend or "see the venue's status page, try again")
+    except Exception as exc:
+        # Whatever a venue answers: not knowing is no permission, and no reason to crash.
+        return Finding(name, False, f"{type(exc).__name__}: {exc}"[:160], "check the network")
 
 
 class LiveVenue(Protocol):
