@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from nautilus_trader.live import InstrumentProvider, InstrumentProviderConfig
-from nautilus_trader.live.clients import MarketDataClient
-from nautilus_trader.model import (
-    AggressorSide,
-    InstrumentClose,
-    InstrumentCloseType,
-    InstrumentStatus,
-    MarketStatusAction,
-    TradeId,
-    TradeTick,
-    Venue,
-)
+from nautilus_trader.model import Venue
 
 from adapters.connection import OnState, SocketState
 from adapters.kalshi import schemas
@@ -29,12 +19,12 @@ from adapters.kalshi.markets import market_of
 from adapters.kalshi.parsing import NO, YES, dollars, instrument_id, payouts, split_instrument
 from adapters.kalshi.rest import KalshiRest
 from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
+from adapters.outcomes import OutcomeData
 from core.domain.errors import BetaError, CorruptData, VenueError, VenueRefused, VenueUncertain
 from core.domain.market import Market, MarketStatus
 from core.domain.money import ONE
-from core.engine.live.books import BookWriter, Stamps, mirrored
+from core.engine.live.books import mirrored
 from core.engine.live.instruments import engine_instrument
-from core.engine.units import price_of, quantity_of
 
 SocketFactory = Callable[[OnFrame, OnGap, OnState], KalshiSocket]
 CHECK_EVERY_S = 0.2
@@ -111,17 +101,10 @@ class KalshiProvider(InstrumentProvider):
         return self._series[name]
 
 
-class KalshiData(MarketDataClient):
+class KalshiData(OutcomeData):
     """Books, trades, hours and results of Kalshi markets.
 
-    Parameters
-    ----------
-    on_market : callable
-        Told of every market that is new or changed.
-    on_status : callable
-        Told of a market's status (the gate must know before the strategy does).
-    on_settled : callable
-        Told of each outcome's payout, before the engine is.
+    See `OutcomeData` for what it tells, and to whom first.
     """
 
     def __init__(
@@ -145,24 +128,13 @@ class KalshiData(MarketDataClient):
             instrument_provider=provider,
         )
         self.provider, self.rest = provider, provider.rest
-        self.on_status, self.on_settled = on_status, on_settled
+        self.follow_nothing(on_status, on_settled)
         self.socket = socket_of(self._on_frame, self._on_gap, self._on_link)
         self.books: dict[str, KalshiBook] = {}
-        self._writers: dict[str, BookWriter] = {}
-        self._quotes: set[str] = set()
-        self._deltas: set[str] = set()
-        self._trades: set[str] = set()
-        self._shown: dict[str, MarketStatus] = {}
-        self._settled: set[str] = set()
-        self.last_news_ns: dict[str, int] = {}
-        self.stamps = Stamps(self.clock)
 
     # -- life -------------------------------------------------------------------------------
     async def _connect(self) -> None:
-        await self.provider.initialize()
-        for instrument in self.provider.list_all():
-            self._handle_instrument(instrument)
-            self._writers[instrument.id.value] = BookWriter(instrument)
+        await self._load()
         self.socket.subscribe("market_lifecycle_v2")
         self.create_task(self.socket.run(), "kalshi-data")
         self.create_task(self._keep_hours(), "kalshi-hours")
@@ -171,50 +143,20 @@ class KalshiData(MarketDataClient):
         await self.socket.close()
 
     # -- subscriptions ----------------------------------------------------------------------
-    def _follow(self, command: Any, wanted: set[str], channel: str) -> None:
-        iid = command.instrument_id.value
-        wanted.add(iid)
+    def known_markets(self) -> Mapping[str, Market]:
+        """Return the provider's markets."""
+        found: Mapping[str, Market] = self.provider.markets
+        return found
+
+    def _follow(self, iid: str, wanted: set[str]) -> None:
         ticker, _ = split_instrument(iid)
-        self.socket.subscribe(channel, [ticker])
+        if wanted is self._trades:
+            self.socket.subscribe("trade", [ticker])
+            return
+        self.socket.subscribe("orderbook_delta", [ticker])
         book = self.books.get(ticker)
-        if channel == "orderbook_delta" and book is not None and book.state is BookState.GOOD:
+        if book is not None and book.state is BookState.GOOD:
             self._show_snapshot(book, only=iid)
-
-    async def _subscribe_book_deltas(self, command: Any) -> None:
-        self._follow(command, self._deltas, "orderbook_delta")
-
-    async def _subscribe_quotes(self, command: Any) -> None:
-        self._follow(command, self._quotes, "orderbook_delta")
-
-    async def _subscribe_trades(self, command: Any) -> None:
-        self._follow(command, self._trades, "trade")
-
-    async def _subscribe_instrument_status(self, command: Any) -> None:
-        """Status of every loaded market is always sent."""
-
-    async def _subscribe_instrument_close(self, command: Any) -> None:
-        """Results of every loaded market are always sent."""
-
-    async def _subscribe_instrument(self, command: Any) -> None:
-        """Instruments are loaded at the start and when a market changes."""
-
-    async def _subscribe_instruments(self, command: Any) -> None:
-        """Instruments are loaded at the start and when a market changes."""
-
-    async def _unsubscribe_book_deltas(self, command: Any) -> None:
-        self._deltas.discard(command.instrument_id.value)
-
-    async def _unsubscribe_quotes(self, command: Any) -> None:
-        self._quotes.discard(command.instrument_id.value)
-
-    async def _unsubscribe_trades(self, command: Any) -> None:
-        self._trades.discard(command.instrument_id.value)
-
-    async def _unsubscribe_instrument_status(self, command: Any) -> None:
-        """Nothing to stop."""
-
-    async def _unsubscribe_instrument_close(self, command: Any) -> None:
-        """Nothing to stop."""
 
     # -- news -------------------------------------------------------------------------------
     def _on_link(self, state: SocketState) -> None:
@@ -233,13 +175,7 @@ class KalshiData(MarketDataClient):
                 self._clear(book.ticker)
 
     def _clear(self, ticker: str) -> None:
-        """Empty both outcomes' books in the engine: a doubtful book is not traded on."""
-        for outcome in (YES, NO):
-            iid = instrument_id(ticker, outcome)
-            writer = self._writers.get(iid)
-            if writer is not None and iid in self._deltas:
-                now = self.stamps.next()
-                self._handle_data(writer.clear(0, now, now))
+        self._empty(instrument_id(ticker, outcome) for outcome in (YES, NO))
 
     def _on_frame(self, frame: schemas.Frame) -> None:
         if frame.type == "orderbook_delta":
@@ -312,25 +248,14 @@ class KalshiData(MarketDataClient):
             return  # negotiated off the book
         now = self.stamps.next()
         price, count = dollars(msg.yes_price_dollars, "price"), dollars(msg.count_fp, "count")
-        takes_bid = msg.taker_book_side == "bid"
-        for outcome in (YES, NO):
+        takes_bid, at = msg.taker_book_side == "bid", msg.ts_ms * 1_000_000 or now
+        for outcome, own in ((YES, price), (NO, ONE - price)):
             iid = instrument_id(msg.market_ticker, outcome)
             if iid not in self._trades:
                 continue
-            now = now if outcome == YES else self.stamps.beside()
             buys = takes_bid == (outcome == YES)
-            writer = self._writers[iid]
-            self._handle_data(
-                TradeTick(
-                    writer.id,
-                    price_of(price if outcome == YES else ONE - price, writer.price_precision),
-                    quantity_of(count, writer.size_precision),
-                    AggressorSide.BUY if buys else AggressorSide.SELL,
-                    TradeId(msg.trade_id[:36]),
-                    msg.ts_ms * 1_000_000 or now,
-                    now,
-                )
-            )
+            now = now if outcome == YES else self.stamps.beside()
+            self._tell_trade(iid, own, count, buys, msg.trade_id, at, now)
 
     # -- hours and results ------------------------------------------------------------------
     def _on_life(self, msg: schemas.LifecycleMsg) -> None:
@@ -349,7 +274,7 @@ class KalshiData(MarketDataClient):
             self.create_task(self._reload(ticker), f"reload-{ticker}")
         elif msg.event_type == "determined":
             value = dollars(msg.settlement_value, "settlement") if msg.settlement_value else None
-            self._settle(ticker, *payouts(msg.result, value))
+            self._settle(ticker, payouts(msg.result, value))
 
     async def _reload(self, ticker: str) -> None:
         """Take over a changed grid, close or metadata."""
@@ -357,44 +282,6 @@ class KalshiData(MarketDataClient):
             await self.provider.take(await self.rest.market(ticker))
         except (VenueRefused, VenueUncertain):
             self._status(ticker, MarketStatus.PAUSED)  # unknown terms are not traded on
-
-    def _status(self, ticker: str, status: MarketStatus) -> None:
-        """Tell gate and engine once."""
-        if self._shown.get(ticker) is status or ticker in self._settled:
-            return
-        self._shown[ticker] = status
-        self.on_status(ticker, status)
-        action = {
-            MarketStatus.ACTIVE: MarketStatusAction.TRADING,
-            MarketStatus.PAUSED: MarketStatusAction.PAUSE,
-        }.get(status, MarketStatusAction.CLOSE)
-        for outcome in (YES, NO):
-            writer = self._writers.get(instrument_id(ticker, outcome))
-            if writer is not None:
-                now = self.stamps.next()
-                self._handle_data(InstrumentStatus(writer.id, action, now, now))
-
-    def _settle(self, ticker: str, yes: Decimal, no: Decimal) -> None:
-        """Pay out both outcomes once."""
-        if ticker in self._settled:
-            return
-        self._status(ticker, MarketStatus.CLOSED)
-        self._settled.add(ticker)
-        for outcome, payout in ((YES, yes), (NO, no)):
-            iid = instrument_id(ticker, outcome)
-            writer = self._writers.get(iid)
-            self.on_settled(iid, payout)
-            if writer is not None:
-                price = price_of(
-                    payout.quantize(Decimal(1).scaleb(-writer.price_precision)),
-                    writer.price_precision,
-                )
-                now = self.stamps.next()
-                self._handle_data(
-                    InstrumentClose(
-                        writer.id, price, InstrumentCloseType.CONTRACT_EXPIRED, now, now
-                    )
-                )
 
     async def _keep_hours(self) -> None:
         """Open and close by our own clock (Kalshi sends no event for it), and ask for late results."""
@@ -429,6 +316,6 @@ class KalshiData(MarketDataClient):
                     else None
                 )
                 try:
-                    self._settle(row.ticker, *payouts(row.result, value))
+                    self._settle(row.ticker, payouts(row.result, value))
                 except VenueError as exc:
                     self.provider.refused.append((row.ticker, str(exc)))

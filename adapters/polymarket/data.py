@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
-from nautilus_trader.live.clients import MarketDataClient
-from nautilus_trader.model import (
-    AggressorSide,
-    InstrumentClose,
-    InstrumentCloseType,
-    InstrumentStatus,
-    MarketStatusAction,
-    TradeId,
-    TradeTick,
-    Venue,
-)
+from nautilus_trader.model import Venue
 
 from adapters.connection import SocketState
+from adapters.outcomes import OutcomeData
 from adapters.polymarket import schemas
 from adapters.polymarket.books import BookState, PolyBook
 from adapters.polymarket.catalogue import Catalogue
@@ -31,10 +22,8 @@ from adapters.polymarket.provider import PolymarketProvider
 from adapters.polymarket.rest import ClobRest
 from adapters.polymarket.sockets import MarketSockets, OnEvent
 from core.domain.errors import CorruptData, VenueRefused, VenueUncertain
-from core.domain.market import MarketStatus
+from core.domain.market import Market, MarketStatus
 from core.domain.money import ONE, ZERO
-from core.engine.live.books import BookWriter, Stamps
-from core.engine.units import price_of, quantity_of
 
 OnShard = Callable[[SocketState, Sequence[str]], None]
 SocketsFactory = Callable[[OnEvent, OnShard], MarketSockets]
@@ -44,15 +33,10 @@ RESYNC_PAUSE_S = 1.0
 LOT = Decimal("0.01")
 
 
-class PolymarketData(MarketDataClient):
+class PolymarketData(OutcomeData):
     """Books, trades, grids, hours and results of Polymarket markets.
 
-    Parameters
-    ----------
-    on_status : callable
-        Told of a market's status (the gate must know before the strategy does).
-    on_settled : callable
-        Told of each outcome's payout, before the engine is.
+    See `OutcomeData` for what it tells, and to whom first.
     """
 
     def __init__(
@@ -93,28 +77,17 @@ class PolymarketData(MarketDataClient):
         """Set everything that is ours and not the engine's."""
         self.provider, self.registry = provider, provider.registry
         self.rest, self.catalogue = rest, catalogue
-        self.on_status, self.on_settled = on_status, on_settled
+        self.follow_nothing(on_status, on_settled)
         self.poll_result_s = poll_result_s
         self.sockets = sockets_of(self._on_event, self._on_shard)
         self.books: dict[str, PolyBook] = {}
-        self.last_news_ns: dict[str, int] = {}
-        self.stamps = Stamps(self.clock)
         self.new_markets: list[schemas.NewMarketMsg] = []
         self.resyncs = 0
-        self._writers: dict[str, BookWriter] = {}
-        self._quotes: set[str] = set()
-        self._deltas: set[str] = set()
-        self._trades: set[str] = set()
-        self._shown: dict[str, MarketStatus] = {}
-        self._settled: set[str] = set()
         self._resyncing: set[str] = set()
 
     # -- life -------------------------------------------------------------------------------
     async def _connect(self) -> None:
-        await self.provider.initialize()
-        for instrument in self.provider.list_all():
-            self._handle_instrument(instrument)
-            self._writers[instrument.id.value] = BookWriter(instrument)
+        await self._load()
         for market in self.registry.markets.values():
             self._status(market.market_id, market.status)
         self.create_task(self._keep_results(), "polymarket-results")
@@ -123,9 +96,11 @@ class PolymarketData(MarketDataClient):
         await self.sockets.close()
 
     # -- subscriptions ----------------------------------------------------------------------
-    def _follow(self, command: Any, wanted: set[str]) -> None:
-        iid = command.instrument_id.value
-        wanted.add(iid)
+    def known_markets(self) -> Mapping[str, Market]:
+        """Return the registry's markets."""
+        return self.registry.markets
+
+    def _follow(self, iid: str, wanted: set[str]) -> None:
         token = self.registry.by_instrument[iid][1].token_id
         book = self.books.get(token)
         if book is None:
@@ -134,42 +109,6 @@ class PolymarketData(MarketDataClient):
             self.create_task(self._await_snapshot(token), f"snapshot-{token[-8:]}")
         elif book.state is BookState.GOOD:
             self._show_snapshot(book)
-
-    async def _subscribe_book_deltas(self, command: Any) -> None:
-        self._follow(command, self._deltas)
-
-    async def _subscribe_quotes(self, command: Any) -> None:
-        self._follow(command, self._quotes)
-
-    async def _subscribe_trades(self, command: Any) -> None:
-        self._follow(command, self._trades)
-
-    async def _subscribe_instrument_status(self, command: Any) -> None:
-        """Status of every loaded market is always sent."""
-
-    async def _subscribe_instrument_close(self, command: Any) -> None:
-        """Results of every loaded market are always sent."""
-
-    async def _subscribe_instrument(self, command: Any) -> None:
-        """Instruments are loaded at the start."""
-
-    async def _subscribe_instruments(self, command: Any) -> None:
-        """Instruments are loaded at the start."""
-
-    async def _unsubscribe_book_deltas(self, command: Any) -> None:
-        self._deltas.discard(command.instrument_id.value)
-
-    async def _unsubscribe_quotes(self, command: Any) -> None:
-        self._quotes.discard(command.instrument_id.value)
-
-    async def _unsubscribe_trades(self, command: Any) -> None:
-        self._trades.discard(command.instrument_id.value)
-
-    async def _unsubscribe_instrument_status(self, command: Any) -> None:
-        """Nothing to stop."""
-
-    async def _unsubscribe_instrument_close(self, command: Any) -> None:
-        """Nothing to stop."""
 
     # -- doubt ------------------------------------------------------------------------------
     def _on_shard(self, state: SocketState, tokens: Sequence[str]) -> None:
@@ -180,20 +119,13 @@ class PolymarketData(MarketDataClient):
                 continue
             if state is SocketState.DOWN and book.state is BookState.GOOD:
                 book.doubt("connection lost")
-                self._clear(token)
+                self._empty([self._instrument(token)])
             elif state is SocketState.UP and book.state is not BookState.GOOD:
                 self.create_task(self._await_snapshot(token), f"snapshot-{token[-8:]}")
 
     def _instrument(self, token: str) -> str:
         known = self.registry.by_token.get(token)
         return known[1].instrument_id if known is not None else ""
-
-    def _clear(self, token: str) -> None:
-        """Empty a book in the engine: a doubtful book is not traded on."""
-        iid = self._instrument(token)
-        if iid in self._deltas:
-            now = self.stamps.next()
-            self._handle_data(self._writers[iid].clear(0, now, now))
 
     async def _await_snapshot(self, token: str) -> None:
         """Read the book over REST when the socket sends none in time."""
@@ -262,7 +194,7 @@ class PolymarketData(MarketDataClient):
         self._show_snapshot(book)
 
     def _distrust(self, book: PolyBook) -> None:
-        self._clear(book.token)
+        self._empty([self._instrument(book.token)])
         self.create_task(self._resync(book.token), f"resync-{book.token[-8:]}")
 
     def _on_changes(self, msg: schemas.PriceChangeMsg) -> None:
@@ -320,24 +252,14 @@ class PolymarketData(MarketDataClient):
         if iid not in self._trades:
             return
         now = self.stamps.next()
-        writer = self._writers[iid]
         price, size = schemas.number(msg.price, "price"), schemas.number(msg.size, "size")
         size = size // LOT * LOT
         if size <= 0 or not ZERO < price < ONE:
             return
         at = int(schemas.number(msg.timestamp, "timestamp")) * 1_000_000 or now
         told = f"{msg.transaction_hash}|{msg.asset_id}|{at}|{msg.price}|{msg.size}|{msg.side}"
-        self._handle_data(
-            TradeTick(
-                writer.id,
-                price_of(price, writer.price_precision),
-                quantity_of(size, writer.size_precision),
-                AggressorSide.BUY if msg.side == "BUY" else AggressorSide.SELL,
-                TradeId(hashlib.sha256(told.encode()).hexdigest()[:36]),
-                at,
-                now,
-            )
-        )
+        name = hashlib.sha256(told.encode()).hexdigest()
+        self._tell_trade(iid, price, size, msg.side == "BUY", name, at, now)
 
     # -- grid, hours and results ------------------------------------------------------------
     def _on_tick(self, msg: schemas.TickSizeMsg) -> None:
@@ -357,44 +279,6 @@ class PolymarketData(MarketDataClient):
             self._settle(msg.market, payouts)
         else:  # no winner named: a 50-50 or something new; the catalogue says what was paid
             self._status(msg.market, MarketStatus.CLOSED)
-
-    def _status(self, condition: str, status: MarketStatus) -> None:
-        """Tell gate and engine once."""
-        if self._shown.get(condition) is status or condition in self._settled:
-            return
-        self._shown[condition] = status
-        self.on_status(condition, status)
-        action = {
-            MarketStatus.ACTIVE: MarketStatusAction.TRADING,
-            MarketStatus.PAUSED: MarketStatusAction.PAUSE,
-        }.get(status, MarketStatusAction.CLOSE)
-        for outcome in self.registry.markets[condition].outcomes:
-            writer = self._writers.get(outcome.instrument_id)
-            if writer is not None:
-                now = self.stamps.next()
-                self._handle_data(InstrumentStatus(writer.id, action, now, now))
-
-    def _settle(self, condition: str, payouts: Sequence[Decimal]) -> None:
-        """Pay out both outcomes once."""
-        if condition in self._settled:
-            return
-        self._status(condition, MarketStatus.CLOSED)
-        self._settled.add(condition)
-        market = self.registry.markets[condition]
-        for outcome, payout in zip(market.outcomes, payouts, strict=True):
-            writer = self._writers.get(outcome.instrument_id)
-            self.on_settled(outcome.instrument_id, payout)
-            if writer is not None:
-                now = self.stamps.next()
-                self._handle_data(
-                    InstrumentClose(
-                        writer.id,
-                        price_of(payout, writer.price_precision),
-                        InstrumentCloseType.CONTRACT_EXPIRED,
-                        now,
-                        now,
-                    )
-                )
 
     async def _keep_results(self) -> None:
         """Ask the catalogue for markets that are past their end or closed: no event is repeated for them."""
