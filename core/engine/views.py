@@ -11,8 +11,10 @@ from core.domain.fees import FeeCharge, FeeFill, Role, Side
 from core.domain.money import ZERO
 from core.engine.bound import BoundStrategy
 from core.engine.references import PriceSource
-from core.engine.session import Level
+from core.engine.session import Level, Session
 from core.engine.units import exact
+
+Top = tuple[Level | None, Level | None]
 
 #: Age of a book that was never seen.
 NEVER_NS = 100 * 365 * NS_PER_DAY
@@ -20,6 +22,18 @@ NEVER_NS = 100 * 365 * NS_PER_DAY
 
 class ViewingStrategy(BoundStrategy):
     """Reading side of `BetaStrategy`."""
+
+    def bind(self, session: Session) -> None:
+        """Give the strategy its run; `top`, asked at every change of a book, has what it needs at hand."""
+        super().bind(session)
+        get, by_id, ask = session.references.by_iid.get, session.references, session.top
+
+        def top(iid: str) -> Top:
+            ref = get(iid) or by_id[iid]
+            return ref.levels if ref.current else ask(ref)
+
+        if type(self).top is ViewingStrategy.top:  # an author's own stays
+            setattr(self, "top", top)  # noqa: B010
 
     def position(self, iid: str) -> Decimal:
         """Shares that this strategy holds (merged pairs are no longer held)."""
@@ -71,7 +85,7 @@ class ViewingStrategy(BoundStrategy):
         """Best ask, or None when the side is empty or nothing was seen yet."""
         return self.top(iid)[1]
 
-    def top(self, iid: str) -> tuple[Level | None, Level | None]:
+    def top(self, iid: str) -> Top:
         """Best bid and ask in one call."""
         ref = self._bt_refs.by_iid.get(iid) or self._bt_refs[iid]
         return ref.levels if ref.current else self.session.top(ref)

@@ -41,8 +41,8 @@ from core.engine.quiet_imports import without_unneeded
 from core.engine.references import InstrumentRef
 
 RUN_ID = "run"
-#: Rows in memory at once.
-CHUNK_ROWS = 50_000
+#: Rows in memory at once, of every file: the engine opens all files of a run and holds a chunk of each.
+CHUNK_ROWS = 20_000
 
 
 @dataclass(frozen=True)

@@ -291,3 +291,30 @@ def test_forgetting_an_order_starts_it_anew():
     assert book.charge(PLAIN, fill("0.02", "1", ts=OLD)).fee == D(0)
     book.forget("o1")
     assert book.charge(PLAIN, fill("0.02", "1", ts=OLD)).fee == D("0.01")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["0.03", "0.5", "0.971"]),
+            st.sampled_from(["0.01", "1", "2.37"]),
+            st.sampled_from(list(Role)),
+            st.sampled_from(list(Side)),
+            st.sampled_from(["a", "b"]),
+            st.integers(0, 3),
+        ),
+        max_size=30,
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_remembered_charges_are_the_charges_worked_out(fills, direct: bool, waived: bool):
+    end = NOW + 90 * 60 * 10**9 + 1 if waived else 0  # a waiver ends within an hour
+    schedule = FeeSchedule("KALSHI", kind="quadratic_with_maker_fees", waiver_until_ns=end)
+    remembering, anew = KalshiFeeBook(direct), KalshiFeeBook(direct)
+    for price, size, role, side, order, half_hours in fills:
+        ts = NOW + half_hours * 30 * 60 * 10**9 + half_hours
+        one = fill(price, size, role=role, side=side, ts=ts, order=order)
+        anew._known.clear()
+        assert remembering.charge(schedule, one) == anew.charge(schedule, one)
+        assert remembering._accumulators == anew._accumulators
