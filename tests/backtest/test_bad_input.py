@@ -91,6 +91,19 @@ def test_a_period_without_data(beta, mine, catalogs):
     three_lines(said, 1, "nothing in this period", "the data runs from")
 
 
+@pytest.mark.parametrize("directly", [False, True])
+def test_a_period_that_falls_into_a_gap_of_the_data(beta, mine, catalogs, monkeypatch, directly):
+    from core.engine.backtest import assembly
+
+    if directly:
+        monkeypatch.setattr(assembly, "MANY_FILES", 0)
+    write(catalogs / "c", rows=2)  # one row at the beginning, one after three days
+    said = beta(
+        "backtest", mine, "--data", "c", "--period", "2026-07-02:2026-07-03", "--no-progress"
+    )
+    three_lines(said, 1, "no row of data in this period", "--period")
+
+
 def test_a_set_folder_that_is_missing_or_empty(beta, tmp_path):
     three_lines(beta("data", "ingest", "crypto_ohlcv", "--from", tmp_path / "no"), 1, "no such")
     (tmp_path / "none").mkdir()

@@ -341,7 +341,7 @@ def _one_level(
 
 def _closes(catalog: Catalog, rank: int, ref: InstrumentRef, low: int, high: int) -> Source:
     rows: list[tuple[int, Any]] = []
-    for path in catalog.files(Kind.CLOSES, ref.iid):
+    for path in catalog.files(Kind.CLOSES, ref.iid, low, high):
         table = read_table(path)
         event, init = (table[n].cast(pa.int64()).to_pylist() for n in ("ts_event", "ts_init"))
         precision = int((table.schema.metadata or {})[b"price_precision"])
@@ -360,7 +360,7 @@ def _closes(catalog: Catalog, rank: int, ref: InstrumentRef, low: int, high: int
 
 def _statuses(catalog: Catalog, rank: int, ref: InstrumentRef, low: int, high: int) -> Source:
     rows: list[tuple[int, Any]] = []
-    for path in catalog.files(Kind.STATUSES, ref.iid):
+    for path in catalog.files(Kind.STATUSES, ref.iid, low, high):
         table = read_table(path)
         event, init = (table[n].cast(pa.int64()).to_pylist() for n in ("ts_event", "ts_init"))
         for action, reason, te, ti in zip(

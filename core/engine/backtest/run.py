@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from core.domain.errors import BetaError, StrategyError, UsageError
+from core.domain.errors import BetaError, MissingData, StrategyError, UsageError
 from core.engine.backtest.assembly import Assembly, assemble
 from core.engine.backtest.extract import Finished, extract
 from core.engine.backtest.header import Started, open_run
@@ -110,6 +110,12 @@ def _run(assembly: Assembly) -> tuple[float, int]:
                 ) from exc
     if failure.error is not None:
         raise_failure(failure)
+    if assembly.session.clock is None or not records:
+        raise MissingData(
+            "no row of data in this period",
+            "the data begins before it and ends after it, with a gap between",
+            "choose another --period: beta data ls NAME shows from when to when",
+        )
     return time.perf_counter() - began, records
 
 
