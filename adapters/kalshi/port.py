@@ -86,6 +86,7 @@ class KalshiPort:
     """
 
     venue = "KALSHI"
+    buys_in_cash = False
 
     def __init__(
         self,
@@ -109,7 +110,15 @@ class KalshiPort:
         self._news: VenueNews | None = None
         self._client_ids: dict[str, str] = {}
 
+    def most_shares(self, venue_order_id: str) -> Decimal | None:
+        """Return None: orders are for contracts."""
+        return None
+
     # -- life -------------------------------------------------------------------------------
+    def before_order(self, check: Callable[[], None]) -> None:
+        """Have every order and change checked once more after the wait for its rate limit."""
+        self.rest.before_order = check
+
     async def connect(self, news: VenueNews) -> None:
         """Read once to prove the key, fit the limiter to the account, arm the kill switch, then listen."""
         self._news = news

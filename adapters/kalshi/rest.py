@@ -84,6 +84,7 @@ class KalshiRest:
         self.costs, self.tier = Costs(), ""
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.clock_ms = clock_ms
+        self.before_order: Callable[[], None] = lambda: None
 
     # -- one request ------------------------------------------------------------------------
     async def _headers(self, method: str, url: str) -> dict[str, str]:
@@ -106,6 +107,8 @@ class KalshiRest:
         """Send once; raise `VenueRefused` on a clear no and `VenueUncertain` on anything unclear."""
         bucket = self.read if method == "GET" else self.write
         await bucket.take(cost, lane)
+        if lane is Lane.ORDER:
+            self.before_order()  # trading may have been halted meanwhile
         url = self.base_url + path
         headers = await self._headers(method, url)  # after the wait: the signed time must be fresh
         if body is not None:

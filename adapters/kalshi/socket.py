@@ -145,6 +145,8 @@ class KalshiSocket(Connection):
             return True
         self._asked_for_life = True
         self._command("list_subscriptions", {})
+        # the last frame before a silence may be lost: only the next number would tell
+        self.resync(sorted(self.wanted.get("orderbook_delta", ())))
         return False
 
     def _lost(self) -> None:

@@ -67,6 +67,8 @@ class PolyBook:
         self.ts_ms = 0
         self.reason = ""
         self._held: list[tuple[int, Sequence[schemas.Change]]] = []
+        self._loaded_ms = 0
+        self._changed_ms: dict[tuple[bool, Decimal], int] = {}
 
     @property
     def best_bid(self) -> Level | None:
@@ -91,7 +93,8 @@ class PolyBook:
         try:
             self.bids = levels_of(msg.bids or msg.buys or ())
             self.asks = levels_of(msg.asks or msg.sells or ())
-            self.ts_ms = int(schemas.number(msg.timestamp, "timestamp"))
+            self.ts_ms = self._loaded_ms = int(schemas.number(msg.timestamp, "timestamp"))
+            self._changed_ms.clear()
             self._check_crossed()
         except CorruptData as exc:
             self.doubt(str(exc))
@@ -125,6 +128,9 @@ class PolyBook:
                     raise CorruptData("a book change with an unknown side", change.side[:20])
                 price, size = level_of(change.price, change.size)
                 bid = change.side == "BUY"
+                if ts_ms < self._changed_ms.get((bid, price), self._loaded_ms):
+                    continue  # overtaken by a newer word on this level
+                self._changed_ms[bid, price] = ts_ms
                 levels = self.bids if bid else self.asks
                 if size > 0:
                     levels[price] = size
@@ -133,11 +139,19 @@ class PolyBook:
                 done.append((bid, price, size))
             self.ts_ms = max(self.ts_ms, ts_ms)
             self._check_crossed()
-            self._check_best(changes[-1])
+            if ts_ms == self.ts_ms:
+                self._check_best(changes[-1])
         except CorruptData as exc:
             self.doubt(str(exc))
             raise
         return done
+
+    def differs(self, msg: schemas.BookMsg) -> bool:
+        """Return whether a snapshot that is not older than the book shows other levels."""
+        if int(schemas.number(msg.timestamp, "timestamp")) < self.ts_ms:
+            return False
+        bids, asks = levels_of(msg.bids or msg.buys or ()), levels_of(msg.asks or msg.sells or ())
+        return (bids, asks) != (self.bids, self.asks)
 
     def doubt(self, reason: str) -> None:
         """Stop trusting the levels."""

@@ -28,6 +28,7 @@ from core.domain.money import ONE, ZERO
 OnShard = Callable[[SocketState, Sequence[str]], None]
 SocketsFactory = Callable[[OnEvent, OnShard], MarketSockets]
 POLL_RESULT_S = 30.0
+AUDIT_S, AUDIT_PAUSE_S = 20.0, 0.02
 SNAPSHOT_WAIT_S = 5.0
 RESYNC_PAUSE_S = 1.0
 LOT = Decimal("0.01")
@@ -82,7 +83,7 @@ class PolymarketData(OutcomeData):
         self.sockets = sockets_of(self._on_event, self._on_shard)
         self.books: dict[str, PolyBook] = {}
         self.new_markets: list[schemas.NewMarketMsg] = []
-        self.resyncs = 0
+        self.resyncs = self.mended = 0
         self._resyncing: set[str] = set()
 
     # -- life -------------------------------------------------------------------------------
@@ -91,6 +92,7 @@ class PolymarketData(OutcomeData):
         for market in self.registry.markets.values():
             self._status(market.market_id, market.status)
         self.create_task(self._keep_results(), "polymarket-results")
+        self.create_task(self._audit(), "polymarket-audit")
 
     async def _disconnect(self) -> None:
         await self.sockets.close()
@@ -160,6 +162,25 @@ class PolymarketData(OutcomeData):
                 await asyncio.sleep(RESYNC_PAUSE_S)
         finally:
             self._resyncing.discard(token)
+
+    async def _audit(self) -> None:
+        """Compare every book with the venue's now and then: changes carry no numbers, so a lost one is silent."""
+        while True:
+            await asyncio.sleep(AUDIT_S)
+            for token, book in list(self.books.items()):
+                if book.state is not BookState.GOOD or self._token_settled(token):
+                    continue
+                try:
+                    msg = await self.rest.book(token)
+                    if book.state is BookState.GOOD and book.differs(msg):
+                        self.mended += 1
+                        book.load(msg)
+                        self._show_snapshot(book)
+                except CorruptData:
+                    self._distrust(book)
+                except (VenueRefused, VenueUncertain):
+                    continue  # compared again next time
+                await asyncio.sleep(AUDIT_PAUSE_S)
 
     def _token_settled(self, token: str) -> bool:
         known = self.registry.by_token.get(token)

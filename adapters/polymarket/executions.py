@@ -115,6 +115,14 @@ class Executions:
         """Return whether the answer spoke of more shares than trades have shown."""
         return self._shares.total(order_id) < self._expected.get(order_id, ZERO)
 
+    def expected(self, order_id: str) -> Decimal | None:
+        """Return the shares that the answer to an order spoke of; None without one."""
+        return self._expected.get(order_id)
+
+    def spent(self, order_id: str) -> Decimal:
+        """Return the dollars of all executions ever heard of for an order, the voided ones included."""
+        return self._shares.spent(order_id)
+
     def filled(self, order_id: str) -> Decimal:
         """Return the shares that trades have shown for an order."""
         return self._shares.total(order_id)

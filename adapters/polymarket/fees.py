@@ -25,6 +25,8 @@ LOT = Decimal("0.01")
 ROUNDING_CEILING = Decimal("1.5")
 HALF = Decimal("0.5")
 RULE_STARTS_NS = tuple(table.span.start_ns for table in TABLES[1:])
+#: No tick is finer, so no share is cheaper.
+LOWEST = Decimal("0.0001")
 
 
 class PolymarketFeeBook:
@@ -83,6 +85,29 @@ class PolymarketFeeBook:
         raw, step = quantity * worst, quantum_at(ts_ns)
         by_lots = raw + ceil_to(quantity, LOT) / LOT * step * HALF
         return ceil_to(min(by_lots, raw * ROUNDING_CEILING), step)
+
+    def worst_case_of_cash(
+        self, schedule: FeeSchedule, price: Decimal, quantity: Decimal, ts_ns: int
+    ) -> Decimal:
+        """Return an upper bound of all fees of spending ``price * quantity`` dollars at `price` or better.
+
+        A dollar spent at p pays ``rate * p ** (e - 1) * (1 - p) ** e``: more at a better price, since it
+        buys more shares. The curve is highest at ``(e - 1) / (2e - 1)``, at most at `price`.
+        """
+        require_probability(price)
+        require_size(quantity)
+        step, worst = quantum_at(ts_ns), ZERO
+        for role in Role:
+            curve, _ = terms_at(schedule, role, ts_ns)
+            e = curve.exponent
+            at = min(price, max((e - ONE) / (2 * e - ONE) if e > HALF else ZERO, LOWEST))
+            worst = max(worst, curve.rate * _power(at * (ONE - at), e) / at)
+        raw = price * quantity * worst
+        by_lots = raw + ceil_to(quantity, LOT) / LOT * step * HALF
+        return max(
+            self.worst_case(schedule, price, quantity, ts_ns),
+            ceil_to(min(by_lots, raw * ROUNDING_CEILING), step),
+        )
 
     def forget(self, order_id: str) -> None:
         """Do nothing: there is no per-order state."""

@@ -54,6 +54,17 @@ def salt_of(client_order_id: str) -> int:
     return int.from_bytes(digest[:8], "big") >> (64 - SALT_BITS)
 
 
+def sized_in_cash(side: Side, tif: str) -> bool:
+    """Return whether the venue fills an order by dollars: a BUY that must not rest."""
+    return side is Side.BUY and tif in (TimeInForce.IOC, TimeInForce.FOK)
+
+
+def cash_micro(quantity: Decimal, price: Decimal, tick: Decimal) -> int:
+    """Return the millionths of a dollar that such a BUY spends: shares times price, down to whole cents."""
+    shares = whole(quantity, SIZE_UNITS, "size")
+    return shares * price_units(price, tick) // CENT_MICRO * CENT_MICRO
+
+
 def amounts_of(intent: OrderIntent, price: Decimal, terms: Terms) -> Amounts:
     """Return the amounts of an intent.
 
@@ -64,10 +75,9 @@ def amounts_of(intent: OrderIntent, price: Decimal, terms: Terms) -> Amounts:
     VenueRefused
         If the venue could not take it: off the grid, too fine, or a marketable BUY below one dollar.
     """
-    if intent.side is Side.SELL or intent.tif in (TimeInForce.GTC, TimeInForce.GTD):
+    if not sized_in_cash(intent.side, intent.tif):
         return limit_amounts(intent.side, price, intent.quantity, terms.tick)
-    shares = whole(intent.quantity, SIZE_UNITS, "size")
-    dollars = shares * price_units(price, terms.tick) // CENT_MICRO * CENT_MICRO
+    dollars = cash_micro(intent.quantity, price, terms.tick)
     if dollars < LEAST_MARKET_BUY_MICRO:
         raise VenueRefused("below_minimum", "a marketable BUY must be worth at least one dollar")
     return market_buy_amounts(dollars, price, terms.tick)

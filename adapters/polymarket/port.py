@@ -21,7 +21,13 @@ from adapters.polymarket.executions import Executions
 from adapters.polymarket.fees import PolymarketFeeBook
 from adapters.polymarket.heartbeat import Heartbeat
 from adapters.polymarket.order_ids import OrderIds, SentOrder
-from adapters.polymarket.orders import SignedOrder, build, needs_own_end
+from adapters.polymarket.orders import (
+    SignedOrder,
+    build,
+    cash_micro,
+    needs_own_end,
+    sized_in_cash,
+)
 from adapters.polymarket.preflight import check
 from adapters.polymarket.registry import Registry
 from adapters.polymarket.rest import ClobRest
@@ -64,6 +70,7 @@ class PolymarketPort:
     """
 
     venue = "POLYMARKET"
+    buys_in_cash = True
 
     def __init__(
         self,
@@ -95,9 +102,14 @@ class PolymarketPort:
         self._news: VenueNews | None = None
         self._accepted: set[str] = set()
         self._ended: dict[str, VenueOrder] = {}
+        self._final: set[str] = set()
         self._primed = False
 
     # -- life -------------------------------------------------------------------------------
+    def before_order(self, check: Callable[[], None]) -> None:
+        """Have every order and change checked once more after the wait for its rate limit."""
+        self.rest.before_order = check
+
     async def connect(self, news: VenueNews) -> None:
         """Check that trading is allowed, prove the key, then listen and beat.
 
@@ -251,11 +263,30 @@ class PolymarketPort:
         filled = schemas.number(shares, "amount") // LOT * LOT
         self.executions.expect(order_id, filled)
         status = VenueOrderStatus.WORKING
-        if filled >= sent.quantity:
+        ended = answer.status == "matched" and sent.tif in ("IOC", "FOK")
+        if ended:
+            self._final.add(order_id)
+        if filled >= sent.quantity and (ended or not sized_in_cash(sent.side, sent.tif)):
             status = VenueOrderStatus.FILLED
-        elif answer.status == "matched" and sent.tif in ("IOC", "FOK"):
+        elif ended:
             status = VenueOrderStatus.CANCELED
-        return self._venue_order(sent, min(filled, sent.quantity), status, self.clock())
+        return self._venue_order(sent, filled, status, self.clock())
+
+    def most_shares(self, venue_order_id: str) -> Decimal | None:
+        """Return what an order for dollars has filled plus what the rest of its dollars buys at the lowest price."""
+        sent = self.ids.by_order.get(venue_order_id)
+        if sent is None or not sized_in_cash(sent.side, sent.tif):
+            return None
+        filled = self.executions.filled(venue_order_id)
+        if venue_order_id in self._final:
+            return max(filled, self.executions.expected(venue_order_id) or ZERO)
+        known = self.registry.by_instrument.get(sent.instrument_id)
+        if known is None:
+            return filled
+        tick = self.registry.terms[known[0]].tick
+        cash = Decimal(cash_micro(sent.quantity, sent.price, tick)) / SHARE_MICRO
+        left = max(cash - self.executions.spent(venue_order_id), ZERO)
+        return filled + left / tick // LOT * LOT
 
     async def _cancel_at(self, order_id: str, at_ns: int) -> None:
         """Cancel a GTD order at its own time: the venue's shortest life is longer than some orders want."""
@@ -341,17 +372,23 @@ class PolymarketPort:
         age_s = (self.clock() - sent.sent_ns) / NS_PER_SECOND
         known = self.registry.by_instrument.get(sent.instrument_id)
         delay_s = self.registry.terms[known[0]].delay_s if known else 0.0
-        if filled >= sent.quantity:
+        full = filled >= sent.quantity
+        if full and self._nothing_more(sent, filled):
             return self._note(
-                self._venue_order(sent, sent.quantity, VenueOrderStatus.FILLED, self.clock())
+                self._venue_order(sent, filled, VenueOrderStatus.FILLED, self.clock())
             )
         if age_s < self.settle_s + delay_s:
             raise VenueUncertain("the order may still be on its way", f"{age_s:.1f} s old")
         if filled == 0 and sent.order_id not in self._accepted:
             return None
-        return self._note(
-            self._venue_order(sent, filled, VenueOrderStatus.CANCELED, self.clock(), "not live")
-        )
+        self._final.add(sent.order_id)
+        status = VenueOrderStatus.FILLED if full else VenueOrderStatus.CANCELED
+        return self._note(self._venue_order(sent, filled, status, self.clock(), "not live"))
+
+    def _nothing_more(self, sent: SentOrder, filled: Decimal) -> bool:
+        """Return whether an order that has its shares can fill no more of them."""
+        most = self.most_shares(sent.order_id)
+        return most is None or filled >= most
 
     async def orders(self, *, working_only: bool, since_ns: int) -> list[VenueOrder]:
         """Return live orders, and how those of ours that are no longer live ended."""
@@ -453,13 +490,14 @@ class PolymarketPort:
         ts_last_ns: int,
         reason: str = "",
     ) -> VenueOrder:
+        cash = sized_in_cash(sent.side, sent.tif)
         return VenueOrder(
             sent.order_id,
             sent.client_order_id,
             sent.instrument_id,
             sent.side,
-            sent.quantity,
-            filled,
+            max(sent.quantity, filled) if cash else sent.quantity,
+            filled if cash else min(filled, sent.quantity),
             sent.price,
             status,
             sent.sent_ns,
@@ -491,9 +529,10 @@ class PolymarketPort:
                 schemas.number(row.price, "price"),
                 venue_time_ns(row.created_at) or last,
             )
-        filled = min(max(matched - self.executions.voided(row.id), ZERO), sent.quantity)
+        filled = max(matched - self.executions.voided(row.id), ZERO)
         word = row.status.upper()
-        status = status_of(word, row.type, filled >= sent.quantity)
+        full = filled >= sent.quantity and self._nothing_more(sent, filled)
+        status = status_of(word, row.type, full)
         return replace(
             self._venue_order(sent, filled, status, last, row.status[:200]),
             expire_ns=sent.expire_ns,

@@ -77,6 +77,7 @@ class ClobRest:
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.clock = clock
         self.tier = ""
+        self.before_order: Callable[[], None] = lambda: None
         self._login = asyncio.Lock()
 
     # -- one request ------------------------------------------------------------------------
@@ -118,6 +119,8 @@ class ClobRest:
         signer = await self.keys() if private else None
         bucket = self.limits.of(method, path)
         await bucket.take(cost, lane)
+        if lane is Lane.ORDER:
+            self.before_order()  # trading may have been halted meanwhile
         headers: dict[str, str] = {}
         now = int(self.clock())  # after the wait: the signed time must be fresh
         if login:

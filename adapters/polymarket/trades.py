@@ -189,6 +189,7 @@ class Shares:
     def __init__(self) -> None:
         self._total: dict[str, Decimal] = {}
         self._booked: dict[str, Decimal] = {}
+        self._spent: dict[str, dict[str, Decimal]] = {}
 
     def booked(self, leg: Leg) -> Decimal:
         """Return the shares to book for a leg; the same answer each time it is asked."""
@@ -196,12 +197,17 @@ class Shares:
             before = self._total.get(leg.order_id, ZERO)
             after = before + leg.size
             self._total[leg.order_id] = after
+            self._spent.setdefault(leg.order_id, {})[leg.leg_id] = leg.size * leg.price
             self._booked[leg.leg_id] = after // LOT * LOT - before // LOT * LOT
         return self._booked[leg.leg_id]
 
     def total(self, order_id: str) -> Decimal:
         """Return the shares of an order that legs have shown, rounded down."""
         return self._total.get(order_id, ZERO) // LOT * LOT
+
+    def spent(self, order_id: str) -> Decimal:
+        """Return the dollars of all legs of an order, taken back or not."""
+        return sum(self._spent.get(order_id, {}).values(), ZERO)
 
     def void(self, leg: Leg) -> None:
         """Forget a leg that the venue took back."""

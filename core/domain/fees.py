@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -129,6 +129,17 @@ class FeeBook(Protocol):
         Where the fee of a sale grows with its price without end (notional fees), the fee at `price` is
         returned: what a better price costs more is less than what it brings.
         """
+        ...
+
+
+@runtime_checkable
+class CashFeeBook(Protocol):
+    """Fee rules of a venue where a BUY can be sized in dollars."""
+
+    def worst_case_of_cash(
+        self, schedule: FeeSchedule, price: Decimal, quantity: Decimal, ts_ns: int
+    ) -> Decimal:
+        """Return an upper bound of all fees of spending ``price * quantity`` dollars at `price` or better."""
         ...
 
 

@@ -63,10 +63,7 @@ class ViewingStrategy(BoundStrategy):
 
     def worst_cost(self, iid: str, price: Decimal, quantity: Decimal) -> Decimal:
         """Dollars that a buy at `price` or better can cost at most, as the gate counts them against `room`."""
-        ref = self._bt_refs[iid]
-        fees = self.session.fee_books[ref.venue]
-        bound = fees.worst_case(ref.market.fees, price, quantity, self.now_ns)
-        return price * quantity + max(bound, ZERO)
+        return self.session.gate.worst_cost(iid, price, quantity, self.now_ns)
 
     def equity(self) -> Decimal:
         """Dollars: cash of all venues plus all positions as the risk layer values them.

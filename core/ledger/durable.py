@@ -102,7 +102,7 @@ class DurableLedger(SequencingLedger):
         self._queue_rows = queue_rows
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
-        self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._queue = self._new_queue()
         self._rotate_ns = month_end_ns(self._segment.month)
         self._stopping = threading.Event()
         self._busy_since = 0.0
@@ -115,6 +115,10 @@ class DurableLedger(SequencingLedger):
         self._seal_crashed(wall_clock())
         for name in self._opened.undigested:
             self._digest_later(name.path)
+
+    def _new_queue(self) -> SimpleQueue[Item | None]:
+        """Return the way to the writer."""
+        return SimpleQueue()
 
     # -- producers -------------------------------------------------------------------------------
 

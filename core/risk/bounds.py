@@ -120,3 +120,11 @@ class Bounds:
                 self._fee_bounds.clear()
             self._fee_bounds[key] = bound
         return bound
+
+    def cash_bound(self, rules: InstrumentRules, price: int, quantity: int, now_ns: int) -> int:
+        """Return the worst-case fee of a BUY that spends ``price * quantity`` dollars, in 1e-18 dollar."""
+        cash = rules.venue.cash_fees
+        if cash is None:
+            return self.fee_bound(rules, price, quantity, now_ns)
+        worst = cash.worst_case_of_cash(rules.fees, shares(price), shares(quantity), now_ns)
+        return max(0, attos_up(worst))

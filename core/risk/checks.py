@@ -14,6 +14,7 @@ from msgspec import Struct
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent, TimeInForce
 from core.domain.errors import FeeError
+from core.domain.fees import Side
 from core.domain.market import MarketStatus
 from core.risk.instruments import InstrumentRules
 from core.risk.intake import Intake
@@ -32,6 +33,7 @@ RUNNING, HALTED, ACTIVE = TradingState.RUNNING, TradingState.HALTED, MarketStatu
 FOREVER_NS = 2**63 - 1
 #: Room for orders that only reduce: a throttle must not keep anybody from getting out.
 REDUCING_RATE = 2
+RESTING = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 
 
 class Draft(Struct, eq=False):
@@ -291,9 +293,16 @@ def coverage(gate: Intake, d: Draft) -> str:
 
 def life_of(intent: OrderIntent) -> int:
     """Return until when an order can rest, in nanoseconds; 0 for one that fills at once or not at all."""
-    if intent.price is None or intent.tif not in (TimeInForce.GTC, TimeInForce.GTD):
+    if intent.price is None or intent.tif not in RESTING:
         return 0
     return intent.expire_ns or FOREVER_NS
+
+
+def by_cash(rules: InstrumentRules, intent: OrderIntent) -> bool:
+    """Return whether the order is sent for dollars: a BUY that must not rest, where the venue takes it so."""
+    return (
+        rules.venue.cash_fees is not None and intent.side is Side.BUY and intent.tif not in RESTING
+    )
 
 
 def money(gate: Intake, d: Draft) -> str:
@@ -308,7 +317,11 @@ def money(gate: Intake, d: Draft) -> str:
             now_ns = d.now_ns
             if now_ns < rules.last_rule_ns:
                 d.until_ns = life_of(d.intent)
-            d.fee_bound = bound = gate.fee_bound(rules, d.price, d.quantity, now_ns, d.until_ns)
+            if by_cash(rules, d.intent):
+                bound = gate.cash_bound(rules, d.price, d.quantity, now_ns)
+            else:
+                bound = gate.fee_bound(rules, d.price, d.quantity, now_ns, d.until_ns)
+            d.fee_bound = bound
             d.cost = cost = need(d.buy, d.price, d.quantity, bound)
             whole = cost
         else:

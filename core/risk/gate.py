@@ -85,6 +85,7 @@ class Gate(Intake):
         approved = self._sign(draft, order)
         order.nonce = approved[1]
         order.ts_ns, order.until_ns = draft.now_ns, draft.until_ns
+        order.by_cash = checks.by_cash(draft.rules, intent)
         self.book.reserve(order)
         if self.breaker.probing and self._arbitrages(order):
             self.breaker.approved(intent.client_order_id)
@@ -250,7 +251,11 @@ class Gate(Intake):
             raise MarketError("an order cannot be taken over", intent.client_order_id)
         buy = intent.side is Side.BUY
         until_ns = checks.life_of(intent)
-        bound = self.fee_bound(rules, price, quantity, intent.ts_ns, until_ns)
+        by_cash = checks.by_cash(rules, intent)
+        if by_cash:
+            bound = self.cash_bound(rules, price, quantity, intent.ts_ns)
+        else:
+            bound = self.fee_bound(rules, price, quantity, intent.ts_ns, until_ns)
         order = WorkingOrder(
             intent.client_order_id,
             intent.strategy_id,
@@ -262,7 +267,7 @@ class Gate(Intake):
             need(buy, price, quantity, bound),
             not buy and intent.reason.startswith("stop"),
         )
-        order.ts_ns, order.until_ns = intent.ts_ns, until_ns
+        order.ts_ns, order.until_ns, order.by_cash = intent.ts_ns, until_ns, by_cash
         self.book.reserve(order)
         self.book.set_state(order, OrderState.SENT)
 
@@ -289,6 +294,8 @@ class Gate(Intake):
         What the venue holds counts, also where it is not what was asked for.
         """
         order = self.book.orders.get(client_order_id)
+        if order is not None and order.by_cash:
+            return  # more shares for the same dollars
         change = order.change if order is not None else None
         if order is not None and change is not None:
             at = change.new.price if price is None else nanos_of(price)
@@ -333,6 +340,18 @@ class Gate(Intake):
         rules = self.rules.get(instrument_id)
         factor = self.governor.factor(*(rules.labels if rules else ()))
         return shares(factor * self.phase.factor // NANO)
+
+    def worst_cost(
+        self, instrument_id: str, price: Decimal, quantity: Decimal, now_ns: int
+    ) -> Decimal:
+        """Return the dollars that a taking buy can cost at most, fees included, as `room` counts them."""
+        rules = self.rules[instrument_id]
+        cash = rules.venue.cash_fees
+        if cash is not None:
+            fee = cash.worst_case_of_cash(rules.fees, price, quantity, now_ns)
+        else:
+            fee = rules.venue.fees.worst_case(rules.fees, price, quantity, now_ns)
+        return price * quantity + max(fee, Decimal(0))
 
     def room(self, strategy_id: str, instrument_id: str) -> Decimal:
         """Return the dollars, fees included, that one more purchase by this strategy may cost."""

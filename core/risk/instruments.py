@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.domain.errors import MarketError
-from core.domain.fees import FeeBook, FeeSchedule
+from core.domain.fees import CashFeeBook, FeeBook, FeeSchedule
 from core.domain.grid import TickGrid
 from core.domain.market import STATUS_TRANSITIONS, Market, MarketStatus
 from core.risk.approval import place_of
@@ -24,11 +24,15 @@ class VenueRules:
     nets_outcomes : bool
         Whether the venue nets YES against NO of one market (Kalshi): then opening the opposite of a
         held outcome is really a sale of it.
+    cash_fees : CashFeeBook, optional
+        Given where a BUY that must not rest is sent for dollars (Polymarket live): at a better price it
+        buys more shares, so it is reserved and judged in dollars.
     """
 
     code: str
     fees: FeeBook
     nets_outcomes: bool = False
+    cash_fees: CashFeeBook | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -339,7 +339,7 @@ class Intake(Bounds):
             rules, buy, strategy_id = order.rules, order.buy, order.strategy_id
             self._inspect(order, size, at, paid)
             if client_order_id in book.orders:
-                book.consume(order, size, paid)
+                book.consume(order, size, at, paid)
                 self._breaker_success(order)
         cash = -(at * size) - paid if buy else at * size - paid
         profit = book.take(trade_id, Trade(rules, strategy_id, buy, size, cash, 0, provisional), at)
@@ -358,7 +358,11 @@ class Intake(Bounds):
             return
         if order.state is OrderState.APPROVED:
             self._anomaly("FILL_UNSENT", cid)
-        if size > order.leaves:
+        if order.by_cash:
+            left = order.price * order.quantity - order.spent
+            if at * size > left:
+                self._anomaly("OVERFILL", f"{cid}: {dollars(at * size)} of {dollars(left)} dollars")
+        elif size > order.leaves:
             self._anomaly("OVERFILL", f"{cid}: {size} of {order.leaves}")
         if order.buy:
             if at > order.price:

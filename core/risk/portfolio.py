@@ -67,6 +67,8 @@ class WorkingOrder(Struct, eq=False):
         The fields of the approved intent that `approval` vouches for (`core.risk.approval.order_fields`).
     ts_ns, until_ns : int
         When it was approved, and how long it can rest (0: not at all).
+    by_cash : bool
+        Sent for ``price * quantity`` dollars, however many shares they buy; `spent` counts them.
     """
 
     client_order_id: str
@@ -87,6 +89,8 @@ class WorkingOrder(Struct, eq=False):
     ts_ns: int = 0
     until_ns: int = 0
     state: OrderState = OrderState.APPROVED
+    by_cash: bool = False
+    spent: int = 0
 
     @property
     def leaves(self) -> int:
@@ -105,6 +109,9 @@ class WorkingOrder(Struct, eq=False):
 
     def need_of(self, terms: Terms) -> int:
         """Return what the order would reserve under `terms`, after what it has filled."""
+        if self.by_cash:
+            left = terms.price * terms.quantity - self.spent
+            return max(0, left) + max(0, terms.fee_bound - self.fee_paid)
         leaves = max(0, terms.quantity - self.filled)
         if not leaves:
             return 0
@@ -240,13 +247,17 @@ class Portfolio:
         self.unknown += (state is OrderState.UNKNOWN) - (order.state is OrderState.UNKNOWN)
         order.state = state
 
-    def consume(self, order: WorkingOrder, quantity: int, fee: int) -> None:
-        """Take a fill out of what `order` reserves; close it when nothing is left."""
+    def consume(self, order: WorkingOrder, quantity: int, price: int, fee: int) -> None:
+        """Take a fill out of what `order` reserves; close it when nothing is left.
+
+        An order for cash is closed by the venue's word only: at better prices it can fill on.
+        """
         taken = min(quantity, order.leaves)
         self._working(order, -taken)
         order.filled += taken
         order.fee_paid += fee
-        if not order.leaves:
+        order.spent += quantity * price
+        if not order.leaves and not order.by_cash:
             self.close(order)
         elif order.buy:
             self._rereserve(order)

@@ -143,3 +143,58 @@ def test_several_processes_count_the_same_runs():
     work = plan_runs(["F2"], 4, 1)
     report = run_matrix(work, processes=2)
     assert (report.runs, report.failed) == (4, 0)
+
+
+class TestPlantedBugsOfARestart:
+    """What a life forgets of the one before."""
+
+    def test_fills_older_than_the_usual_look_back(self, monkeypatch):
+        from core.engine.live.memory import LedgerMemory
+
+        monkeypatch.setattr(LedgerMemory, "resume_ns", 0)
+        assert caught(["F15"])
+
+    def test_orders_without_an_end(self, monkeypatch):
+        from core.engine.live.leftovers import Leftovers
+
+        async def nothing(self):
+            return None
+
+        monkeypatch.setattr(Leftovers, "run", nothing)
+        assert caught(["F15"])
+
+    def test_fills_that_are_rows_already(self, monkeypatch):
+        from core.engine.live.reports import ReportHooks
+
+        def again(self, fill, cid):
+            self._client().journal.filled(fill, cid, "Matrix-001")
+
+        monkeypatch.setattr(ReportHooks, "_write_recovered", again)
+        assert caught(["F15"])
+
+
+class TestPlantedBugsOfAFeed:
+    def test_changes_that_overtake_each_other(self, monkeypatch):
+        from adapters.polymarket.books import PolyBook
+        from adapters.polymarket.data import PolymarketData
+
+        async def never(self):
+            return None
+
+        monkeypatch.setattr(PolymarketData, "_audit", never)
+        monkeypatch.setattr(PolyBook, "differs", lambda self, msg: False)
+        assert caught(["F2", "F3"])
+
+
+class TestOrdersForDollars:
+    def test_a_buy_that_gets_more_shares_for_its_dollars_loses_no_fill(self):
+        run = run_one("F6", 321)
+        assert not run.broken, run.command
+        assert run.venue == "POLYMARKET"
+        assert run.executions > 2, "trading went on after it"
+
+    def test_without_room_for_the_surplus_the_matrix_notices(self, monkeypatch):
+        from core.engine.live.sizes import Sizes
+
+        monkeypatch.setattr(Sizes, "make_room", lambda self, order, fill: True)
+        assert caught(["F6"], [321])

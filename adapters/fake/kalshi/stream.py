@@ -72,12 +72,19 @@ class Streams:
     async def _write(self, connection: Connection) -> None:
         while True:
             text = await connection.queue.get()
-            await connection.socket.send_str(text)
+            if asyncio.get_running_loop().time() >= connection.silent_until:
+                await connection.socket.send_str(text)
 
     async def drop_all(self) -> None:
         """Close every socket, as a venue restart does."""
         for connection in list(self.connections):
             await connection.socket.close(code=1012)
+
+    def hush(self, seconds: float) -> None:
+        """Leave every socket open and let nothing out for a while, as a dead route does."""
+        until = asyncio.get_running_loop().time() + seconds
+        for connection in self.connections:
+            connection.silent_until = until
 
     # -- commands ---------------------------------------------------------------------------
     def _command(self, connection: Connection, text: str) -> None:

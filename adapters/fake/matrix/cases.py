@@ -13,6 +13,7 @@ K = FaultKind
 CREATE = {"KALSHI": "POST /trade-api/v2/portfolio/events/orders", "POLYMARKET": "POST /order"}
 CANCEL = {"KALSHI": "DELETE", "POLYMARKET": "DELETE /order"}
 PRIVATE = {"KALSHI": ("fill", "user_order"), "POLYMARKET": ("trade", "order")}
+PUBLIC = {"KALSHI": ("orderbook_delta",), "POLYMARKET": ("price_change",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,12 @@ class Plan:
 
     Attributes
     ----------
+    feed : bool
+        The strategy sees the market through the real data client, which the run then judges too.
     drops : tuple of float
         Virtual seconds at which all sockets are closed.
+    hushes : tuple of (seconds, length)
+        When all sockets stay open but say nothing, and how long.
     settle_at : float
         When one market resolves with orders resting; 0 = never.
     skew : tuple of (seconds, offset)
@@ -31,18 +36,25 @@ class Plan:
         Durable ledger rows that are not acknowledged.
     halt_at : float
         When the operator halts; 0 = never.
+    kills : tuple of int
+        After how many passes of named points each life of the client side ends.
+    kept : tuple of bool
+        Whether rows that nobody waited for survive it.
     options : mapping
         Options of the fake venue.
     """
 
     faults: tuple[Fault, ...] = ()
+    feed: bool = False
     drops: tuple[float, ...] = ()
+    hushes: tuple[tuple[float, float], ...] = ()
     settle_at: float = 0.0
     payout: int = 10_000
     skew: tuple[tuple[float, float], ...] = ()
     refuse: range = range(0)
     halt_at: float = 0.0
-    restart_at: float = 0.0
+    kills: tuple[int, ...] = ()
+    kept: tuple[bool, ...] = ()
     steps: int = 22
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -78,9 +90,10 @@ def _some(
 def _stream(kind: FaultKind) -> Callable[[str, random.Random], Plan]:
     def plan(venue: str, rng: random.Random) -> Plan:
         faults: tuple[Fault, ...] = ()
-        for match in PRIVATE[venue]:
+        channels = rng.choice((PRIVATE[venue], PUBLIC[venue], PRIVATE[venue] + PUBLIC[venue]))
+        for match in channels:
             faults += _some(rng, kind, match)
-        return Plan(faults)
+        return Plan(faults, feed=bool(set(channels) & set(PUBLIC[venue])))
 
     return plan
 
@@ -128,7 +141,12 @@ def _cancel_race(venue: str, rng: random.Random) -> Plan:
 
 
 def _sockets(venue: str, rng: random.Random) -> Plan:
-    return Plan(drops=tuple(rng.uniform(0.2, 12.0) for _ in range(rng.randint(1, 4))))
+    drops = tuple(rng.uniform(0.2, 12.0) for _ in range(rng.randint(0, 4)))
+    hushes = tuple(
+        (rng.uniform(0.2, 12.0), rng.choice((0.1, 1.0, 8.0, 30.0, 120.0)))
+        for _ in range(rng.randint(0 if drops else 1, 2))
+    )
+    return Plan(feed=rng.random() < 0.5, drops=drops, hushes=hushes)
 
 
 def _reverted(venue: str, rng: random.Random) -> Plan:
@@ -156,6 +174,11 @@ def _disk(venue: str, rng: random.Random) -> Plan:
     return Plan(refuse=range(at, at + rng.randint(1, 20)))
 
 
+def _kill(venue: str, rng: random.Random) -> Plan:
+    kills = tuple(rng.randrange(60) for _ in range(rng.choice((1, 1, 2, 3))))
+    return Plan(kills=kills, kept=tuple(rng.random() < 0.5 for _ in kills), steps=30)
+
+
 def _halt(venue: str, rng: random.Random) -> Plan:
     return Plan(halt_at=rng.uniform(0.5, 9.0))
 
@@ -168,10 +191,10 @@ BOTH = ("KALSHI", "POLYMARKET")
 CASES: dict[str, Case] = {
     c.code: c
     for c in (
-        Case("F1", "WebSocket disconnects", BOTH, 200, _sockets),
-        Case("F2", "private frames are lost", BOTH, 200, _stream(K.WS_DROP)),
-        Case("F3", "private frames out of order", BOTH, 200, _stream(K.WS_SWAP)),
-        Case("F4", "private frames twice", BOTH, 200, _stream(K.WS_DUPLICATE)),
+        Case("F1", "WebSocket closed or half-open", BOTH, 200, _sockets),
+        Case("F2", "frames are lost", BOTH, 200, _stream(K.WS_DROP)),
+        Case("F3", "frames out of order", BOTH, 200, _stream(K.WS_SWAP)),
+        Case("F4", "frames twice", BOTH, 200, _stream(K.WS_DUPLICATE)),
         Case("F5", "unreadable frames", BOTH, 200, _stream(K.WS_GARBAGE)),
         Case("F6", "429 storms", BOTH, 100, _request(K.HTTP_429)),
         Case("F7", "5xx and engine restarts", BOTH, 100, _request(K.HTTP_500, K.HTTP_503)),
@@ -182,6 +205,7 @@ CASES: dict[str, Case] = {
         Case("F12", "trade matched, then failed on chain", ("POLYMARKET",), 60, _reverted),
         Case("F13", "market resolves with resting orders", BOTH, 60, _resolved),
         Case("F14", "clock skew and steps", BOTH, 60, _clock),
+        Case("F15", "killed at any point, and back", BOTH, 200, _kill),
         Case("F16", "the disk refuses rows", BOTH, 60, _disk),
         Case("F26", "bursts", BOTH, 20, _burst),
         Case("HALT", "operator halts while orders fly", BOTH, 60, _halt),

@@ -12,6 +12,7 @@ from typing import Any
 from adapters.fake.matrix.script import Trader
 from adapters.fake.matrix.stand import CAPITAL, MICRO, Stand
 from core.domain.fees import Side
+from core.engine.live.memory import remember
 from core.engine.paper.book import PRICE_UNIT, QUANTITY_UNIT
 from core.ledger.kinds import OrderFilled, OrderIntended, VerdictGiven
 from core.ledger.kinds.orders import FillVoided
@@ -86,7 +87,7 @@ def _orders(stand: Stand, trader: Trader, facts: LedgerFacts, books: Books) -> N
     for cid, number in counts.items():
         if number > 1:
             books.say("I2", f"{cid} is at the venue {number} times")
-        if cid not in stand.engine.orders:
+        if cid not in stand.engine.orders and cid not in stand.engine.before:
             books.say("I1", f"venue order {cid} is not in the engine")
         parents = facts.intents.get(cid)
         if parents is None:
@@ -113,6 +114,10 @@ def _orders(stand: Stand, trader: Trader, facts: LedgerFacts, books: Books) -> N
         if cid not in counts and not ours.is_closed:
             books.say("I1", f"{cid} is {ours.status} here and unknown to the venue")
     _reservations(stand, trader, books)
+    working = {stand.cid(o) for o in stand.exchange.working()}
+    late = set(stand.client.unknowns.late)
+    for cid in sorted(set(remember(stand.root / "ledger").leftovers) ^ working - late):
+        books.say("I1", f"{cid}: ledger and venue differ on whether it still works")
 
 
 def _reservations(stand: Stand, trader: Trader, books: Books) -> None:
@@ -127,7 +132,8 @@ def _reservations(stand: Stand, trader: Trader, books: Books) -> None:
 
 def _late(stand: Stand) -> bool:
     """Return whether an order proven absent appeared after all: trading is halted, the engine reconciles at the next start."""
-    return bool(stand.client.unknowns.late) and "proven absent" in stand.halted
+    late = bool(stand.client.unknowns.late) and "proven absent" in stand.halted
+    return late or "filled after the start" in stand.halted
 
 
 def _fills(stand: Stand, facts: LedgerFacts, books: Books, gone: frozenset[str]) -> None:
@@ -136,7 +142,7 @@ def _fills(stand: Stand, facts: LedgerFacts, books: Books, gone: frozenset[str])
         if number > 1:
             books.say("I2", f"trade {trade} is in the ledger {number} times")
     standing = {t for t in written if t not in facts.voided}
-    if not _late(stand) and standing != set(stand.engine.trades):
+    if stand.lives == 1 and not _late(stand) and standing != set(stand.engine.trades):
         books.say("I3", f"fills differ: {sorted(standing ^ set(stand.engine.trades))[:4]}")
     if stand.venue != "POLYMARKET":
         venue = {e.trade_id for e in stand.exchange.executions} - gone

@@ -55,6 +55,7 @@ class EngineDouble:
         self.gate, self.clock = gate, clock
         self.account = AccountId(f"{venue}-001")
         self.orders: dict[str, Any] = {}
+        self.before: dict[str, Any] = {}
         self.by_venue_id: dict[str, ClientOrderId] = {}
         self.instruments: dict[str, Any] = {}
         self.positions: dict[str, Decimal] = {}
@@ -222,6 +223,19 @@ class EngineDouble:
                 fee,
             )
         )
+
+    async def start(self, client: VenueClient) -> None:
+        """Do what the live engine does at its start: orders, fills, then positions as the venue has them."""
+        command = SimpleNamespace(open_only=False, instrument_id=None, venue_order_id=None)
+        while True:
+            try:
+                await client._generate_order_status_reports(command)
+                await client._generate_fill_reports(command)
+                held = await client._generate_position_status_reports(command)
+                break
+            except VenueError:
+                await asyncio.sleep(1.0)
+        self.positions = {r.instrument_id.value: r.quantity.as_decimal() for r in held}
 
     # -- periodic checks of the engine ---------------------------------------------------------
     async def check(self, client: VenueClient) -> None:

@@ -18,9 +18,11 @@ from typing import Any
 
 from adapters.fake.matrix.cases import CASES, Plan
 from adapters.fake.matrix.compare import Books, compare
+from adapters.fake.matrix.lives import PowerCut
 from adapters.fake.matrix.script import Trader, play, quiesce
 from adapters.fake.matrix.stand import Stand
 from adapters.fake.matrix.virtual import VirtualLoop, run_virtual
+from core.domain import faultpoints
 from core.domain.errors import UsageError
 
 
@@ -97,6 +99,7 @@ def run_one(fault: str, seed: int) -> RunReport:
             fault, venue, seed, (("RUN", f"{type(exc).__name__}: {exc}"),), "", 0, 0, 0, 0.0
         )
     finally:
+        faultpoints.listen(None)
         logging.disable(logging.NOTSET)
         shutil.rmtree(root, ignore_errors=True)
     return RunReport(
@@ -107,7 +110,7 @@ def run_one(fault: str, seed: int) -> RunReport:
         books.digest,
         len(stand.exchange.orders),
         len(stand.exchange.executions),
-        len(stand.faults.fired),
+        len(stand.faults.fired) + (len(stand.cut.cuts) if stand.cut is not None else 0),
         time.perf_counter() - started,
     )
 
@@ -117,9 +120,16 @@ async def _run(
 ) -> tuple[Stand, Books]:
     stand = Stand(loop, root, venue, plan.faults, plan.options)
     stand.faults.paused = True
+    if plan.kills:
+        stand.cut = PowerCut(stand, plan.kills, plan.kept)
     await stand.open()
+    if plan.feed:
+        await stand.follow()
+        await asyncio.sleep(1.0)
     stand.ledger.refuse = plan.refuse
     stand.faults.paused = False
+    if stand.cut is not None:
+        stand.cut.install()
     trader, extra = Trader(stand), Books()
     side = asyncio.create_task(_happen(stand, plan, rng.randrange(1 << 30), extra))
     await play(stand, trader, rng, plan.steps)
@@ -127,6 +137,8 @@ async def _run(
     if not await quiesce(stand):
         extra.say("I1", f"not at rest; unknown: {stand.client.unknowns.ids}")
     stand.faults.paused, stand.clock.skew_ns = True, 0
+    if stand.cut is not None:
+        stand.cut.spare()
     if rng.random() < 0.5:
         left = await stand.port.cancel_everything()
         if left:
@@ -134,6 +146,7 @@ async def _run(
         await quiesce(stand)
     stand.client.refresh_cash()
     await asyncio.sleep(1.0)
+    await _judge_feed(stand, extra)
     halted_at = getattr(stand, "halted_at", None)
     if halted_at is not None:
         late = [o for o in stand.exchange.orders.values() if o.created_ns > halted_at]
@@ -150,6 +163,7 @@ async def _happen(stand: Stand, plan: Plan, seed: int, extra: Books) -> None:
     events: list[tuple[float, Callable[[], Any]]] = [
         (at, lambda: stand.fake.streams.drop_all()) for at in plan.drops
     ]
+    events += [(at, partial(stand.fake.streams.hush, length)) for at, length in plan.hushes]
     events += [(at, partial(_skew, stand, offset)) for at, offset in plan.skew]
     if plan.settle_at:
         events.append((plan.settle_at, lambda: _settle(stand, plan.payout)))
@@ -161,6 +175,18 @@ async def _happen(stand: Stand, plan: Plan, seed: int, extra: Books) -> None:
         done = act()
         if asyncio.iscoroutine(done):
             await done
+
+
+async def _judge_feed(stand: Stand, extra: Books) -> None:
+    """Compare the books that the feed shows with the venue's, when all links have been mended."""
+    if stand.feed is None:
+        return
+    for _ in range(30):
+        if not stand.feed.differences():
+            break
+        await asyncio.sleep(5.0)
+    for text in (*stand.feed.differences(), *stand.feed.wrong):
+        extra.say("BOOK", text)
 
 
 def _skew(stand: Stand, seconds: float) -> None:

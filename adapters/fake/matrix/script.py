@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from decimal import Decimal
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from nautilus_trader.model import ClientOrderId, LimitOrder, MarketOrder, OrderS
 from nautilus_trader.model import TimeInForce as EngineTif
 
 from adapters.fake.matrix.engine import STRATEGY, TRADER
+from adapters.fake.matrix.lives import Killed
 from adapters.fake.matrix.stand import Stand
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent, TimeInForce
@@ -40,7 +42,10 @@ class Trader:
         self.refused: list[str] = []
 
     def view(self, market: Market, outcome: int = 0) -> MarketView:
-        """Return an outcome's top of book."""
+        """Return an outcome's top of book: as the feed tells it, else the market's own."""
+        feed = self.stand.feed
+        if feed is not None:
+            return MarketView(self.stand.clock.timestamp_ns(), *feed.top(market, outcome))
         levels = self.stand.exchange.markets[market.market_id].book.levels
         bids, asks = ([p for p, q in levels[side].items() if q > 0] for side in ("bid", "ask"))
         if outcome:
@@ -65,6 +70,8 @@ class Trader:
     ) -> str | None:
         """Submit an order; return its id, or None when the gate refused."""
         stand, now = self.stand, self.stand.clock.timestamp_ns()
+        if stand.feed is not None and None in stand.feed.top(market, outcome):
+            return None  # no strategy trades on a book that it does not see
         cid = f"F-{len(self.intents) + len(self.refused) + 1:04d}"
         intent = OrderIntent(
             cid,
@@ -86,6 +93,8 @@ class Trader:
             self.refused.append(str(answer.code))
             return None
         self.intents[cid] = intent
+        if stand.feed is not None:
+            stand.feed.traded_on(market)
         seq = stand.ledger.append(VerdictGiven.of(answer.verdict()), ts_event=now)
         stand.client.journal.link(cid, seq)
         order = self._order(intent)
@@ -134,15 +143,32 @@ class Trader:
 
 
 async def play(stand: Stand, trader: Trader, rng: random.Random, steps: int) -> None:
-    """Trade for `steps` seeded moves."""
+    """Trade for `steps` seeded moves; a client side that was killed comes back first."""
     for _ in range(steps):
+        if stand.dead:
+            await _come_back(stand, rng)
         market = rng.choice(stand.markets)
         move = rng.choices(
             ("buy", "rest", "sell", "cancel", "modify", "flow", "level", "gtd", "wait"),
             (4, 5, 3, 4, 1, 5, 2, 1, 2),
         )[0]
-        await _move(stand, trader, rng, market, move)
+        try:
+            await _move(stand, trader, rng, market, move)
+        except Killed:
+            continue
         await asyncio.sleep(rng.choice((0.0, 0.01, 0.1, 0.4, 1.5)))
+
+
+async def _come_back(stand: Stand, rng: random.Random) -> None:
+    """Let the venue go on without us for a while, then begin a new life; it may be killed at its start, too."""
+    away = rng.choice((0.5, 3.0, 20.0, 7200.0))
+    for _ in range(rng.randint(0, 2)):
+        market = rng.choice(stand.markets)
+        stand.trade(market.market_id, rng.choice((3700, 3900)), rng.randint(100, 3_000), "ask")
+    while stand.dead:
+        with contextlib.suppress(Killed):
+            await stand.rise(away)
+        away = 1.0
 
 
 async def _move(
@@ -190,8 +216,11 @@ async def quiesce(stand: Stand, limit_s: float = 240.0) -> bool:
     quiet = 0
     while stand.loop.time() < end and quiet < 2:
         await asyncio.sleep(5.0)
-        await stand.engine.check(stand.client)
+        if stand.dead:
+            await _come_back(stand, random.Random(0))
+        with contextlib.suppress(Killed):
+            await stand.engine.check(stand.client)
         await asyncio.sleep(0.5)
-        calm = not stand.client.unknowns.ids and not stand.client.running
+        calm = not stand.client.unknowns.ids and not stand.client.running and not stand.dead
         quiet = quiet + 1 if calm else 0
     return quiet >= 2

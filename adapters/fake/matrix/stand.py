@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from pydantic import SecretStr
 from adapters.fake.faults import Fault, FaultSchedule
 from adapters.fake.kalshi.server import FakeKalshi
 from adapters.fake.matrix.engine import EngineDouble, HarnessClient
+from adapters.fake.matrix.feed import MarketFeed
+from adapters.fake.matrix.lives import Killed, PowerCut, PowerLine, watch_requests
 from adapters.fake.matrix.virtual import VirtualLoop
 from adapters.fake.polymarket.server import FakePolymarket
 from adapters.fake.polymarket.wire import FakeInfo
@@ -27,9 +30,11 @@ from adapters.token_bucket import TokenBucket
 from core.domain.errors import LedgerWriteError
 from core.domain.fees import FeeSchedule
 from core.domain.market import Market
+from core.engine.live.adoption import adopt
 from core.engine.live.assembly import live_gate
 from core.engine.live.context import LiveContext
 from core.engine.live.instruments import engine_instrument
+from core.engine.live.memory import remember
 from core.engine.live.port import VenuePort
 from core.engine.paper.account import NettedAccount, TokenAccount
 from core.engine.paper.exchange import Exchange, FakeMarket, FakeOrder
@@ -65,6 +70,19 @@ class InlineLedger(DurableLedger):
 
     refuse = range(0)
     durable = 0
+    stand: Stand | None = None
+
+    def _new_queue(self) -> Any:
+        self.power = PowerLine()
+        return self.power
+
+    def append(
+        self, payload: Any, *, ts_event: int, parents: Sequence[int] = (), durable: bool = False
+    ) -> int:
+        """Write a row, unless its process is dead."""
+        if self.stand is not None and self.stand.dead:
+            raise Killed("ledger")
+        return super().append(payload, ts_event=ts_event, parents=parents, durable=durable)
 
     async def append_durable_async(
         self, payload: Any, *, ts_event: int, parents: Sequence[int] = ()
@@ -75,6 +93,20 @@ class InlineLedger(DurableLedger):
             self.append(payload, ts_event=ts_event, parents=parents)
             raise LedgerWriteError("the ledger cannot be written", "fault schedule", "")
         return self.append_durable(payload, ts_event=ts_event, parents=parents)
+
+
+def _started(life: int) -> RunStarted:
+    return RunStarted(
+        run_id=f"faults-{life}",
+        mode=RunMode.LIVE,
+        config_sha256="",
+        code_sha="",
+        seed=0,
+        strategies=(StrategyVersion(strategy_id="Matrix-001", path="", sha256=""),),
+        data=(),
+        capital=CAPITAL,
+        currency="USD",
+    )
 
 
 class Clock:
@@ -94,6 +126,7 @@ class Stand:
     exchange: Exchange
     markets: list[Market]
     port: VenuePort
+    engine: EngineDouble
     fake: Any = None
 
     def __init__(
@@ -102,7 +135,10 @@ class Stand:
         self.loop, self.root, self.venue, self.options = loop, root, venue, dict(options)
         self.clock, self.faults = Clock(loop), FaultSchedule(tuple(faults))
         self.halted = ""
+        self.lives = 0
+        self.cut: PowerCut | None = None
         self.live: Any = None
+        self.feed: MarketFeed | None = None
         self._runner: web.AppRunner | None = None
 
     async def open(self) -> None:
@@ -113,8 +149,19 @@ class Stand:
             "PAPER": self._paper,
         }
         await makers[self.venue]()
+        await self.begin()
+
+    @property
+    def dead(self) -> bool:
+        """Whether the client side has been killed and not yet begun again."""
+        return self.cut is not None and self.cut.dead
+
+    async def begin(self) -> None:
+        """Begin a life of the client side: what it knows it has from the ledger and from the venue."""
         code = self.markets[0].venue
-        self.gate = live_gate([code], self.markets)
+        memory = remember(self.root / "ledger")
+        self.lives += 1
+        self.gate = live_gate([code], self.markets, buys_in_cash=self.port.buys_in_cash)
         self.gate.on_strategy("Matrix-001")
         self.ledger = InlineLedger(
             self.root / "ledger",
@@ -122,37 +169,61 @@ class Stand:
             wall_clock=self.loop.time_ns,
             on_halt=self.halt,
         )
-        self.ledger.begin_run(
-            RunStarted(
-                run_id="faults",
-                mode=RunMode.LIVE,
-                config_sha256="",
-                code_sha="",
-                seed=0,
-                strategies=(StrategyVersion(strategy_id="Matrix-001", path="", sha256=""),),
-                data=(),
-                capital=CAPITAL,
-                currency="USD",
-            ),
-            ts_event=self.loop.time_ns(),
-        )
+        self.ledger.stand = self
+        self.ledger.begin_run(_started(self.lives), ts_event=self.loop.time_ns())
+        before = self.engine.before | self.engine.orders if self.lives > 1 else {}
         self.engine = EngineDouble(self.gate, self.clock.timestamp_ns, code)
+        self.engine.before = before
         for market in self.markets:
             for outcome in market.outcomes:
                 self.engine.instruments[outcome.instrument_id] = engine_instrument(
                     market, outcome, "USD", self.loop.time_ns()
                 )
+        if self.lives > 1:
+            await adopt(self.port, self.gate, self.markets, memory, "Matrix-001")
         self.context = LiveContext(
             port=self.port,
             gate=self.gate,
             ledger=self.ledger,
             currency="USD",
             provider=lambda: None,
+            owners=memory.owners,
+            instrument_owners=memory.last_owner,
+            known_trades=memory.trades,
+            leftovers=memory.leftovers,
+            resume_ns=memory.resume_ns,
             halted=lambda: self.halted,
             on_halt=self.halt,
         )
         self.client = HarnessClient(self.context, self.engine, self.clock)
         await self.client._connect()
+        if self.lives > 1:
+            await self.engine.start(self.client)
+
+    async def rise(self, after_s: float) -> None:
+        """Come back after a power cut."""
+        assert self.cut is not None
+        await self.cut.bury()
+        if after_s > 100.0:  # hours pass: the venue need not look at its clock fifty times a second
+            self.fake.pace_s = 5.0
+        await asyncio.sleep(after_s)
+        self.fake.pace_s = 0.02
+        self.halted = ""
+        memory = remember(self.root / "ledger")
+        makers = {"KALSHI": self._kalshi_client, "POLYMARKET": self._polymarket_client}
+        await makers[self.venue](memory.instruments)
+        await self.begin()
+
+    async def follow(self) -> None:
+        """Let the strategy see the market through the venue's data client from now on."""
+        self.feed = MarketFeed(self)
+        await self.feed.open()
+
+    def virtual(self, data: Any) -> None:
+        """Put what a data client reads of time on the virtual clock."""
+        socket = getattr(data, "socket", None)
+        if socket is not None:
+            socket.clock_ms = lambda: self.clock.timestamp_ns() // MICRO
 
     def halt(self, reason: str) -> None:
         """Stop trading."""
@@ -161,6 +232,8 @@ class Stand:
     async def close(self) -> None:
         """Stop client, venue and ledger."""
         await self.client._disconnect()
+        if self.feed is not None:
+            await self.feed.close()
         if self.live is not None:
             await self.live.close()
         if self._runner is not None:
@@ -194,12 +267,15 @@ class Stand:
             write_rate=1e9,
             clock=self.loop.time_ns,
         )
-        address = await self._serve(self.fake.app())
+        self.address = await self._serve(self.fake.app())
+        await self._kalshi_client({})
+
+    async def _kalshi_client(self, outcomes: Mapping[str, str]) -> None:
         self.live = kalshi_venue(
             {
                 "tickers": TICKERS,
-                "base_url": f"http://{address}/trade-api/v2",
-                "ws_url": f"ws://{address}/trade-api/ws/v2",
+                "base_url": f"http://{self.address}/trade-api/v2",
+                "ws_url": f"ws://{self.address}/trade-api/ws/v2",
                 "key_id": SecretStr("id"),
                 "private_key": SecretStr(PEM),
             }
@@ -217,7 +293,13 @@ class Stand:
             return made
 
         self.live._socket = socket
-        self.port = self.live.port({})
+        self._watch()
+        self.port = self.live.port(outcomes)
+
+    def _watch(self) -> None:
+        """Put points around the requests of a client that may be killed."""
+        if self.cut is not None:
+            watch_requests(self.live._session, self.cut.reach)
 
     async def _polymarket(self) -> None:
         self.exchange = Exchange(TokenAccount(int(CAPITAL * MICRO)), PolymarketFeeBook(), "p")
@@ -237,8 +319,11 @@ class Stand:
             clock=self.loop.time_ns,
             **self.options,
         )
-        address = await self._serve(self.fake.app())
-        http, ws = f"http://{address}", f"ws://{address}"
+        self.address = await self._serve(self.fake.app())
+        await self._polymarket_client({})
+
+    async def _polymarket_client(self, outcomes: Mapping[str, str]) -> None:
+        http, ws = f"http://{self.address}", f"ws://{self.address}"
         self.live = polymarket_venue(
             {
                 "clob_url": http,
@@ -254,7 +339,8 @@ class Stand:
             }
         )
         self.markets = await self.live.open()
-        port = self.live.port({})
+        self._watch()
+        port = self.live.port(outcomes)
         port.preflight = False
         port.clock = port.executions.clock = self.clock.timestamp_ns
         rest = self.live.rest
@@ -292,22 +378,29 @@ class Stand:
     def trade(self, market_id: str, price: int, quantity: int, aggressor: Any) -> None:
         """Let a public trade reach resting orders."""
         self.exchange.trade(market_id, price, quantity, aggressor, self.loop.time_ns())
-        self._after()
+        self._after(market_id)
 
     def level(self, market_id: str, side: Any, price: int, quantity: int) -> None:
         """Change a level of the public book."""
-        self.exchange.level(market_id, side, price, quantity, self.loop.time_ns())
-        self._after()
+        now = self.loop.time_ns()
+        before = self.exchange.markets[market_id].book.levels[side].get(price, 0)
+        self.exchange.level(market_id, side, price, quantity, now)
+        if self.feed is not None:
+            self.fake.streams.level_changed(market_id, side, price, quantity - before, now)
+        self._after(market_id)
 
     def settle(self, market_id: str, payout: int) -> None:
         """Resolve a market, at the venue and as the feed tells it."""
         self.exchange.settle(market_id, payout, self.loop.time_ns())
-        self._after()
+        self._after(market_id)
 
-    def _after(self) -> None:
+    def _after(self, market_id: str) -> None:
         save = getattr(self.port, "_save", None)
         if save is not None:
             save()
+        if self.feed is not None:
+            self.fake.streams.ticked(market_id, self.loop.time_ns())
+            self.feed.note(market_id)
 
     def instrument(self, market: Market, outcome: int = 0) -> str:
         """Return an instrument id."""

@@ -84,7 +84,7 @@ class FakePolymarket:
         self.blocked, self.closed_only, self.version = False, False, "2"
         self.allowances = {"exchange": str(1 << 64), "neg-risk exchange": str(1 << 64)}
         self.restarting = False
-        self.delayed_s = 0.0
+        self.delayed_s, self.pace_s = 0.0, 0.02
         self.heartbeat_window_s = heartbeat_window_s
         self.heartbeat_id, self.beat_at, self.heartbeats = "", 0.0, 0
         self.requests: list[tuple[int, str]] = []
@@ -138,7 +138,7 @@ class FakePolymarket:
         """Settle trades, expire orders and drop the orders of a client that stopped beating."""
         while True:
             self.step()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(self.pace_s)
 
     def step(self) -> None:
         """Do what the clock demands now."""

@@ -31,7 +31,7 @@ class Connection:
     ready: bool = False
     queue: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(MAX_QUEUED))
     held: str | None = None
-    silent: bool = False
+    silent_until: float = 0.0
 
 
 class Streams:
@@ -71,13 +71,19 @@ class Streams:
     async def _write(self, connection: Connection) -> None:
         while True:
             text = await connection.queue.get()
-            if not connection.silent:
+            if asyncio.get_running_loop().time() >= connection.silent_until:
                 await connection.socket.send_str(text)
 
     async def drop_all(self) -> None:
         """Close every socket, as a venue restart does."""
         for connection in list(self.connections):
             await connection.socket.close(code=1012)
+
+    def hush(self, seconds: float) -> None:
+        """Leave every socket open and let nothing out for a while, as a dead route does."""
+        until = asyncio.get_running_loop().time() + seconds
+        for connection in self.connections:
+            connection.silent_until = until
 
     def _command(self, connection: Connection, text: str) -> bool:
         """Take a client frame; False closes the socket (a wrong key)."""
@@ -312,7 +318,7 @@ class Streams:
         elif fault.kind is FaultKind.WS_SWAP:
             connection.held = text
         elif fault.kind is FaultKind.WS_SILENCE:
-            connection.silent = True
+            connection.silent_until = float("inf")
         elif fault.kind is FaultKind.WS_CLOSE:
             task = asyncio.get_running_loop().create_task(connection.socket.close(code=1011))
             task.add_done_callback(lambda _: None)
@@ -321,4 +327,4 @@ class Streams:
         try:
             connection.queue.put_nowait(text)
         except asyncio.QueueFull:
-            connection.silent = True
+            connection.silent_until = float("inf")

@@ -9,6 +9,7 @@ from typing import Any
 from nautilus_trader.model import InstrumentId
 from pydantic import ConfigDict, create_model
 
+from core.domain.fees import CashFeeBook
 from core.domain.market import Event, Market
 from core.engine.backtest.strategies import StrategyPlan
 from core.engine.catalog.instruments import is_spot, precision_of
@@ -19,7 +20,7 @@ from core.engine.references import InstrumentRef, PriceSource, References
 from core.engine.session import Moments, Session
 from core.engine.strategy import BetaStrategy
 from core.engine.units import price_of
-from core.engine.venues import load_venue
+from core.engine.venues import Venue, load_venue
 from core.ledger import Ledger
 from core.risk.gate import Gate
 from core.risk.instruments import VenueRules
@@ -49,15 +50,27 @@ def references_of(markets: Sequence[Market]) -> References:
     return References(refs)
 
 
-def live_gate(venues: Sequence[str], markets: Sequence[Market], **limits: Any) -> Gate:
-    """Return a gate with its own random key, so that approvals of an earlier process are void."""
-    loaded = [load_venue(code) for code in venues]
-    gate = Gate(
-        [VenueRules(v.code, v.fee_book(), nets_outcomes=v.nets_outcomes) for v in loaded], **limits
-    )
+def live_gate(
+    venues: Sequence[str], markets: Sequence[Market], *, buys_in_cash: bool = False, **limits: Any
+) -> Gate:
+    """Return a gate with its own random key, so that approvals of an earlier process are void.
+
+    Parameters
+    ----------
+    buys_in_cash : bool
+        What the port says of itself (`VenuePort.buys_in_cash`).
+    """
+    gate = Gate([_rules(load_venue(code), buys_in_cash) for code in venues], **limits)
     for market in markets:
         gate.on_market(market)
     return gate
+
+
+def _rules(venue: Venue, buys_in_cash: bool) -> VenueRules:
+    """Return what the gate must know of a venue."""
+    fees = venue.fee_book()
+    cash = fees if buys_in_cash and isinstance(fees, CashFeeBook) else None
+    return VenueRules(venue.code, fees, nets_outcomes=venue.nets_outcomes, cash_fees=cash)
 
 
 def live_session(

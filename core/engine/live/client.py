@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -44,10 +44,13 @@ from core.domain.errors import (
 )
 from core.domain.fees import Role
 from core.engine.currency import currency, money
+from core.engine.live.changes import ChangeHooks
 from core.engine.live.context import LiveContext
 from core.engine.live.intents import intent_of
+from core.engine.live.leftovers import Leftovers
 from core.engine.live.port import VenueCash, VenueFill, VenueOrder, VenueOrderStatus, VenueVoid
 from core.engine.live.reports import ReportHooks
+from core.engine.live.sizes import Sizes
 from core.engine.live.unknowns import UnknownOrders
 from core.engine.live.voids import void_event
 from core.engine.units import price_of, quantity_of
@@ -55,9 +58,10 @@ from core.engine.units import price_of, quantity_of
 MAX_SEEN_TRADES = 200_000
 ROLES = {Role.MAKER: LiquiditySide.MAKER, Role.TAKER: LiquiditySide.TAKER}
 CASH_PAUSE_S = 0.2
+ENDED = frozenset({VenueOrderStatus.CANCELED, VenueOrderStatus.EXPIRED, VenueOrderStatus.REJECTED})
 
 
-class VenueClient(ReportHooks, ExecutionClient):
+class VenueClient(ChangeHooks, ReportHooks, ExecutionClient):
     """One venue behind one `VenuePort`.
 
     Parameters
@@ -98,6 +102,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         self._ended: set[str] = set()
         self._accepted: set[str] = set()
         self._early: dict[str, list[VenueFill]] = {}
+        self.sizes, self.leftovers = Sizes(self), Leftovers(self)
         self._cash_task: asyncio.Task[object] | None = None
         self._thread = 0
 
@@ -107,15 +112,23 @@ class VenueClient(ReportHooks, ExecutionClient):
         self._thread = threading.get_ident()
         if self.instrument_provider is not None:
             await self.instrument_provider.initialize()
+        self.port.before_order(lambda: self.context.check_mode(self.clock.timestamp_ns()))
         await self.port.connect(self)
         cash = await self.port.cash()
         self.gate.on_cash(self.port.venue, cash.total)
         self._state_account(cash)
+        if self.leftovers.left:
+            self.create_task(self.leftovers.run(), "leftovers")
 
     async def _disconnect(self) -> None:
         """Stop chasing unknown orders and close the port."""
         self.unknowns.stop()
         await self.port.disconnect()
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether an order is on its way, or its fate unknown: it may work at the venue any moment."""
+        return bool(self.acks or self.unknowns.ids)
 
     def _assert_thread(self) -> None:
         """Refuse calls from another thread: the engine would abort the process."""
@@ -170,6 +183,7 @@ class VenueClient(ReportHooks, ExecutionClient):
 
     async def _intend(self, order: Any, intent: OrderIntent) -> bool:
         """Write the intent; without it on disk the order does not leave and trading halts."""
+        self.context.reached("intent-wanted")
         try:
             await self.journal.intended(intent)
         except LedgerError as exc:
@@ -186,6 +200,7 @@ class VenueClient(ReportHooks, ExecutionClient):
             return
         answer: VenueOrder | Exception
         try:
+            self.context.check_mode(self.clock.timestamp_ns())  # the disk may have taken its time
             answer = await self.port.submit(intent, price)
         except Exception as exc:
             answer = exc
@@ -196,7 +211,10 @@ class VenueClient(ReportHooks, ExecutionClient):
         ready = [(o, i, p) for o, (i, p) in orders if await self._intend(o, i)]
         answers: Sequence[VenueOrder | Exception]
         try:
+            self.context.check_mode(self.clock.timestamp_ns())
             answers = await self.port.submit_many([(i, p) for _, i, p in ready])
+        except HaltedError as exc:  # a part of them may have left before
+            answers = [VenueUncertain("halted while a list was sent", exc.seen)] * len(ready)
         except Exception as exc:
             answers = [exc] * len(ready)
         for (order, intent, _), answer in zip(ready, answers, strict=True):
@@ -215,6 +233,9 @@ class VenueClient(ReportHooks, ExecutionClient):
             # A post-only order that would have taken is no error of the venue or of ours.
             self.gate.on_done(cid, rejected=not post_only)
             self._reject(order, f"{answer.code}: {answer.what}", post_only=post_only)
+        elif isinstance(answer, HaltedError):  # halted on its last steps: it has not left
+            self.gate.on_done(cid)
+            self._reject(order, f"HALTED: {answer.seen}")
         elif isinstance(answer, VenueUncertain):
             await self.unknowns.add(intent, answer.what)
         else:  # a bug in a port after the bytes may have left is as unclear as a time-out
@@ -286,6 +307,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         if cid in self._ended or vid is None:
             self._cancel_rejected(client_order_id, "the order is not working")
             return
+        self.context.reached("cancel-wanted")
         try:
             await self.port.cancel(vid, order.instrument_id.value)
         except VenueRefused as exc:
@@ -311,77 +333,6 @@ class VenueClient(ReportHooks, ExecutionClient):
             return known.venue_order_id
         return order.venue_order_id.value if order.venue_order_id is not None else None
 
-    async def _modify_order(self, command: Any) -> None:
-        self._assert_thread()
-        self.create_task(self._modify(command), f"modify-{command.client_order_id.value}")
-
-    async def _modify(self, command: Any) -> None:
-        """Amend at the venue. The gate reviews the change before the strategy may ask for it."""
-        cid = command.client_order_id.value
-        order, known = self.cache.order(command.client_order_id), self.venue_orders.get(cid)
-        if order is None:
-            return
-        if known is None or not self._change_approved(cid):
-            self._modify_rejected(order, "the change has not passed the gate")
-            return
-        quantity = command.quantity.as_decimal() if command.quantity is not None else known.quantity
-        price = command.price.as_decimal() if command.price is not None else known.price
-        assert price is not None
-        try:
-            await self.journal.modify_requested(cid, quantity, price)
-        except LedgerError as exc:
-            self.context.halt(f"ledger: {exc.what}")
-            self._modify_rejected(order, "the change could not be recorded")
-            return
-        try:
-            changed = await self.port.modify(known, quantity, price)
-        except VenueRefused as exc:
-            self.journal.modify_rejected(cid, exc.code)
-            self._modify_rejected(order, exc.code)
-            return
-        except VenueUncertain as exc:
-            found = await self.unknowns.look_up(cid, order.instrument_id.value)
-            if found is None or (found.quantity, found.price) != (quantity, price):
-                self.journal.modify_rejected(cid, exc.what)
-                self._modify_rejected(order, exc.what)
-                return
-            changed = found  # the answer was lost, the change was not
-        self._modified(order, changed, price)
-
-    def _modified(self, order: Any, changed: VenueOrder, price: Decimal) -> None:
-        """Book the terms that the venue now holds."""
-        cid = order.client_order_id.value
-        if cid in self._ended:
-            return
-        self.venue_orders[cid] = changed
-        self.journal.modified(changed, cid)
-        instrument = self.instrument(order.instrument_id.value)
-        self.generate_order_updated(
-            order,
-            VenueOrderId(changed.venue_order_id),
-            quantity_of(changed.quantity, instrument.size_precision),
-            price_of(changed.price or price, instrument.price_precision),
-            None,
-            None,
-            self.clock.timestamp_ns(),
-        )
-
-    def _change_approved(self, cid: str) -> bool:
-        """Use up the gate's approval of a change; without one nothing is asked of the venue."""
-        approved = self.gate.approval(cid)
-        if approved is None or self.context.halted():
-            return False
-        try:
-            self.gate.redeem(approved, self.clock.timestamp_ns())
-        except (ApprovalInvalid, HaltedError):
-            return False
-        return True
-
-    def _modify_rejected(self, order: Any, reason: str) -> None:
-        self.generate_order_modify_rejected(
-            order, order.venue_order_id, reason, self.clock.timestamp_ns()
-        )
-
     async def _query_account(self, command: Any) -> None:
         self.refresh_cash()
 
@@ -397,6 +348,10 @@ class VenueClient(ReportHooks, ExecutionClient):
             raise MarketError("an order of an instrument that is not loaded", instrument_id)
         return found
 
+    def order_of(self, client_order_id: str) -> Any:
+        """Return the engine's order, or None."""
+        return self.cache.order(ClientOrderId(client_order_id)) if client_order_id else None
+
     def client_id_of(self, order: VenueOrder | VenueFill) -> str:
         """Return our id for a venue order: the venue's word, else what the engine remembers."""
         if order.client_order_id:
@@ -408,7 +363,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         """Turn a venue order into accepted, canceled or expired. Fills are never invented from it."""
         self._assert_thread()
         cid = self.client_id_of(order)
-        ours = self.cache.order(ClientOrderId(cid)) if cid else None
+        ours = self.order_of(cid)
         if ours is None or self._is_late(cid, order) or cid in self._ended:
             return
         before = self.venue_orders.get(cid)
@@ -424,11 +379,7 @@ class VenueClient(ReportHooks, ExecutionClient):
             for fill in self._early.pop(order.venue_order_id, []):
                 self.on_fill(fill)
         self._answered(cid)
-        if order.status in (
-            VenueOrderStatus.CANCELED,
-            VenueOrderStatus.EXPIRED,
-            VenueOrderStatus.REJECTED,
-        ):
+        if order.status in ENDED or self.sizes.ended_full(order):
             self.create_task(self._end(order, cid), f"end-{cid}")
 
     async def _end(self, order: VenueOrder, cid: str) -> None:
@@ -437,13 +388,16 @@ class VenueClient(ReportHooks, ExecutionClient):
             await self.deliver_fills_of(order, cid)
         except (VenueRefused, VenueUncertain):
             return  # the continuous check will come back to it
-        ours = self.cache.order(ClientOrderId(cid))
+        ours = self.order_of(cid)
         if cid in self._ended or ours is None:
             return
         self._ended.add(cid)
         self.gate.on_done(cid, rejected=order.status is VenueOrderStatus.REJECTED)
+        if self.sizes.full(cid):
+            return  # its fills have ended it
         expired = order.status is VenueOrderStatus.EXPIRED
         self.journal.ended(order, cid, expired)
+        self.context.reached("end-row-queued")
         make = self.generate_order_expired if expired else self.generate_order_canceled
         make(ours, VenueOrderId(order.venue_order_id), order.ts_last_ns)
         self.refresh_cash()
@@ -457,12 +411,15 @@ class VenueClient(ReportHooks, ExecutionClient):
                 self.gate.on_confirmed(fill.trade_id)
                 self.journal.confirmed(fill, cid)
             return
-        ours = self.cache.order(ClientOrderId(cid)) if cid else None
+        ours = self.order_of(cid)
+        if ours is None and self.leftovers.take(fill, cid):
+            return
         if ours is None:
             if len(self._early) < 10_000:  # the fill may overtake the answer to its order
                 self._early.setdefault(fill.venue_order_id, []).append(fill)
             return
         late = self._is_late(cid, fill)
+        self.context.reached("fill-heard")
         if cid not in self._accepted and not late:
             self._accept_from(fill, cid, ours)
         self.seen[fill.trade_id] = None
@@ -481,10 +438,14 @@ class VenueClient(ReportHooks, ExecutionClient):
             side=fill.side,
         )
         self.journal.filled(fill, cid, strategy)
+        self.context.reached("fill-row-queued")
         if late:
             self.refresh_cash()
             return
         instrument = self.instrument(fill.instrument_id)
+        if not self.sizes.make_room(ours, fill):
+            self.refresh_cash()
+            return
         self.generate_order_filled(
             ours,
             VenueOrderId(fill.venue_order_id),
@@ -518,6 +479,7 @@ class VenueClient(ReportHooks, ExecutionClient):
         if ours is None or not self.gate.on_fill_voided(void.trade_id):
             return
         self.journal.voided(void, ours.client_order_id.value)
+        self.sizes.voided(ours, void.trade_id)
         event = void_event(self, ours, void)
         if event is not None:
             self._handle_event(event)
@@ -553,7 +515,7 @@ class VenueClient(ReportHooks, ExecutionClient):
 
     async def deliver_fills_of(self, order: VenueOrder, cid: str) -> None:
         """Deliver the executions of one order and wait until the engine has booked them."""
-        ours = self.cache.order(ClientOrderId(cid))
+        ours = self.order_of(cid)
         if ours is None or ours.filled_qty.as_decimal() >= order.filled:
             return
         for fill in await self.port.fills(
@@ -562,11 +524,30 @@ class VenueClient(ReportHooks, ExecutionClient):
             self.on_fill(fill)
         await self.wait_booked(cid, order.filled)
 
+    async def take_report(self, order: VenueOrder, cid: str) -> None:
+        """Take what a read found like news: gate, ledger and engine hear of it, and only then the engine's check."""
+        await self.deliver_fills_of(order, cid)
+        ours = self.order_of(cid)
+        if ours is None or ours.is_closed:
+            return
+        self.on_order(order)
+        if order.status in ENDED or self.sizes.ended_full(order):
+            await self._end(order, cid)
+            await self._wait(lambda: bool(self.order_of(cid).is_closed))
+
     async def wait_booked(self, cid: str, filled: Decimal) -> bool:
         """Wait (at most a second) until the engine's order has `filled` shares; return whether it has."""
+
+        def booked() -> bool:
+            ours = self.order_of(cid)
+            return ours is None or ours.filled_qty.as_decimal() >= filled
+
+        return await self._wait(booked)
+
+    async def _wait(self, done: Callable[[], bool]) -> bool:
+        """Wait (at most a second) for the engine's queue; return whether it came to that."""
         for _ in range(200):
-            ours = self.cache.order(ClientOrderId(cid))
-            if ours is None or ours.filled_qty.as_decimal() >= filled:
+            if done():
                 return True
             await asyncio.sleep(0.005)
         return False

@@ -11,12 +11,15 @@ from core.domain.clock import NS_PER_SECOND
 from core.domain.errors import HaltedError
 from core.domain.faultpoints import point
 from core.engine.live.journal import OrderJournal
+from core.engine.live.memory import Leftover
 from core.engine.live.port import VenuePort
 from core.ledger import Ledger
 from core.risk.gate import Gate
 
 #: Owner of orders and positions that none of our strategies asked for.
 EXTERNAL = "EXTERNAL"
+#: Clocks of venue and machine differ.
+RESUME_MARGIN_NS = 600 * NS_PER_SECOND
 
 
 @dataclass(slots=True)
@@ -45,6 +48,10 @@ class LiveContext:
         An unknown order is proven absent after this time and this many certain look-ups in a row.
     lookback_ns : int
         How far back reads go after a break.
+    leftovers : mapping
+        Orders of earlier runs without an end in the ledger.
+    resume_ns : int
+        Until the start is reconciled reads go back to here: the oldest of these orders. Set to 0 then.
     cancel_on_start : bool
         Cancel what works at the venue before trading begins.
     """
@@ -67,6 +74,8 @@ class LiveContext:
     absent_after_s: float = 3.0
     absent_proofs: int = 3
     lookback_ns: int = 3600 * NS_PER_SECOND
+    leftovers: Mapping[str, Leftover] = field(default_factory=dict)
+    resume_ns: int = 0
     cancel_on_start: bool = True
 
     def journal(self, clock: Callable[[], int]) -> OrderJournal:
@@ -89,4 +98,5 @@ class LiveContext:
 
     def since_ns(self, now_ns: int) -> int:
         """Return the time from which to read again after a break."""
-        return now_ns - self.lookback_ns
+        back = now_ns - self.lookback_ns
+        return min(back, self.resume_ns - RESUME_MARGIN_NS) if self.resume_ns else back

@@ -1,4 +1,8 @@
-"""The operator's hand on a running node: the risk file is watched, applied, written into the ledger."""
+"""The operator's hand on a running node: the risk file is watched, applied, written into the ledger.
+
+What comes first when trading is halted, by whomever: nothing new leaves (the client asks `halted` before every
+order), then what works is cancelled, and only then rows are written: the ledger may be what failed.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from core.domain.errors import LedgerError, VenueError
-from core.engine.live.port import VenuePort
+from core.domain.errors import BetaError, LedgerError
+from core.engine.live.sweep import Sweep
 from core.ledger import Ledger
 from core.risk import command, headroom
 from core.risk.gate import Gate
@@ -19,6 +24,7 @@ from core.risk.states import TradingState
 
 POLL_S = 0.05
 TICK_S = 1.0
+STOPPED = (TradingState.HALTED, TradingState.LIQUIDATING)
 
 
 def limits_in_force(directory: Path, profile: str, now_ns: int) -> Limits:
@@ -50,11 +56,15 @@ class RiskWatch:
 
     Parameters
     ----------
-    port : VenuePort
-        Whose kill switch is engaged while trading is halted. Liquidation needs orders, so then it is released and
-        everything that works is cancelled.
+    sweep : Sweep
+        Cancels what works, with the venue's kill switch while trading is halted; liquidation needs orders, so
+        then without.
     liquidate : callable
-        Sells everything that is held; called once when liquidation begins.
+        Sells everything that is held; called once when liquidation begins and nothing works any more.
+    halted : callable
+        Why the node itself stopped trading (a failed ledger, an order that cannot be), or an empty string.
+    say : callable
+        Takes an event name and values for the node's log.
     """
 
     def __init__(
@@ -62,61 +72,80 @@ class RiskWatch:
         gate: Gate,
         directory: Path,
         ledger: Ledger,
-        port: VenuePort,
+        sweep: Sweep,
         liquidate: Callable[[], None],
+        *,
+        halted: Callable[[], str] = lambda: "",
+        say: Callable[..., None] = lambda event, **values: None,
     ) -> None:
-        self.gate, self.ledger = gate, ledger
+        self.gate, self.ledger, self.sweep = gate, ledger, sweep
         self.file = RiskFile(directory)
-        self._port, self._liquidate = port, liquidate
-        self._engaged = False
+        self._liquidate, self._halted, self._say = liquidate, halted, say
         self._resume = command.restore(gate, self.file.read(), time.time_ns())
-        self._state = TradingState.RUNNING
+        self._stopped: tuple[TradingState | None, str] = (None, "")
+        self._liquidated = False
+        self._ticked = 0.0
+        self._recording: asyncio.Task[Any] | None = None
+        self._failed = ""
 
     async def run(self) -> None:
-        """Watch until cancelled: a halt on file is in the gate within `POLL_S`."""
-        ticked = 0.0
-        while True:
-            now = time.time_ns()
-            changed = self.file.poll()
+        """Watch until cancelled: a halt is in force, and its orders asked back, within `POLL_S`."""
+        try:
+            while True:
+                self.look()
+                await asyncio.sleep(POLL_S)
+        finally:
+            self.sweep.stop()
+
+    def look(self) -> None:
+        """Take what has changed since the last look; a disk that refuses is said once and tried again."""
+        now = time.time_ns()
+        changed = self.file.poll()
+        try:
             if changed is not None:
                 self._resume = command.apply(self.gate, changed, now, self._resume)
-                await self._record()
-            if time.monotonic() - ticked >= TICK_S:
-                ticked = time.monotonic()
+            self._react()
+            if changed is not None:
+                self._record()
+            if time.monotonic() - self._ticked >= TICK_S:
+                self._ticked = time.monotonic()
                 self.gate.on_time(now)
+                self._react()
                 command.persist(self.gate, self.file, now)
                 headroom.keep(self.file.path.parent, self.gate, now)
-            await self._react()
-            await asyncio.sleep(POLL_S)
+        except (BetaError, OSError) as exc:
+            if str(exc) != self._failed:
+                self._say("risk.watch_failed", error=str(exc)[:300])
+            self._failed = str(exc)
+        else:
+            self._failed = ""
 
-    async def _record(self) -> None:
-        """Write waiting commands as rows; a ledger that refuses keeps them waiting."""
-        try:
-            await asyncio.to_thread(command.record, self.ledger, self.file)
-        except LedgerError:
+    def _record(self) -> None:
+        """Write waiting commands as rows, beside the loop; a ledger that refuses keeps them waiting."""
+        if self._recording is not None and not self._recording.done():
             return
 
-    async def _react(self) -> None:
+        def work() -> None:
+            try:
+                command.record(self.ledger, self.file)
+            except LedgerError as exc:
+                self._say("risk.command_not_recorded", error=str(exc)[:300])
+
+        self._recording = asyncio.get_running_loop().create_task(asyncio.to_thread(work))
+
+    def _react(self) -> None:
         """Do once what a new state of trading demands."""
-        state = self.gate.holds.state
-        if state is self._state:
-            return
-        try:
-            await self._at_the_venue(state)
-        except VenueError:
-            return  # tried again at the next look
-        self._state = state
-        if state is TradingState.LIQUIDATING:
+        state, why = self.gate.holds.state, self._halted()
+        stopped = (state if state in STOPPED else None, why)
+        if stopped != self._stopped:
+            self._stopped, self._liquidated = stopped, False
+            if stopped == (None, ""):
+                self.sweep.lift()
+                return
+            reason = why or self.gate.holds.reason
+            self._say("halt", state=str(state), reason=reason)
+            liquidates = state is TradingState.LIQUIDATING and not why
+            self.sweep.start(reason, kill_switch=not liquidates)
+        if state is TradingState.LIQUIDATING and self.sweep.clean and not self._liquidated:
+            self._liquidated = True
             self._liquidate()
-
-    async def _at_the_venue(self, state: TradingState) -> None:
-        """Bring the venue in line with a state; repeating it does no harm."""
-        if state is TradingState.HALTED:
-            self._engaged = True
-            await self._port.engage_kill_switch()
-            return
-        if self._engaged:
-            await self._port.release_kill_switch()
-            self._engaged = False
-        if state is TradingState.LIQUIDATING:
-            await self._port.cancel_everything()

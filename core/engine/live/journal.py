@@ -230,6 +230,18 @@ class OrderJournal:
             ),
         )
 
+    def resized(self, fill: VenueFill, client_order_id: str, quantity: Decimal) -> int:
+        """Write that an order for dollars can hold more shares than asked."""
+        return self._write(
+            client_order_id,
+            OrderModified(
+                client_order_id=client_order_id,
+                venue_order_id=fill.venue_order_id,
+                quantity=quantity,
+                price=None,
+            ),
+        )
+
     def filled(self, fill: VenueFill, client_order_id: str, strategy_id: str) -> int:
         """Write an execution."""
         return self._write(

@@ -29,10 +29,11 @@ from nautilus_trader.live import (
 from nautilus_trader.live.clients import DataClientFactory, ExecutionClientFactory
 from nautilus_trader.model import TraderId
 
-from core.domain.errors import BetaError, ConfigError, LedgerError, VenueError
+from core.domain.errors import BetaError, LedgerError
 from core.domain.market import Market
 from core.engine.backtest.strategies import StrategyPlan
 from core.engine.catalog.instruments import is_spot
+from core.engine.live.adoption import adopt
 from core.engine.live.assembly import live_gate, live_session, live_strategy
 from core.engine.live.client import VenueClient
 from core.engine.live.context import LiveContext
@@ -47,6 +48,7 @@ from core.engine.live.recording import About, parts_path, recording_path
 from core.engine.live.run_config import is_synthetic, run_config
 from core.engine.live.spot import SpotSource, spot_markets
 from core.engine.live.status import NodeStatus
+from core.engine.live.sweep import Sweep
 from core.engine.live.venue import LiveVenue, wire_venue
 from core.engine.paper.feed import PaperFeed
 from core.engine.paper.port import PaperPort
@@ -63,6 +65,8 @@ NO_THROTTLE = "1000000/00:00:01"
 CLAIMS_PER_STRATEGY = 2_000
 #: Quotes, trades and bars kept per instrument (the engine's default is 10,000, half a gigabyte for 100 markets).
 TICK_CAPACITY = 100
+#: How long a stopping node goes on cancelling.
+WITHDRAW_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +132,7 @@ class Node:
     ) -> None:
         self.spec, self.venue, self.on_status = spec, venue, on_status
         self.run_id = f"{spec.mode.value}-{uuid.uuid4().hex[:12]}"
-        self._halted_by, self._halt_reason = halted, ""
+        self._halted_by, self._halt_reason, self._stopping = halted, "", ""
         self.gate: Gate
         self.session: Session
         self.ledger: DurableLedger
@@ -148,7 +152,7 @@ class Node:
         """Return why nothing may leave, or an empty string."""
         held = self.gate.holds
         operator = held.reason if held.state is TradingState.HALTED else ""
-        return self._halt_reason or operator or self._halted_by()
+        return self._halt_reason or operator or self._halted_by() or self._stopping
 
     def halt(self, reason: str) -> None:
         """Stop trading until the operator resumes or the process restarts. Safe from any thread."""
@@ -190,12 +194,16 @@ class Node:
             self.log.close()
 
     async def _run(self, markets: list[Market], memory: LedgerMemory) -> RunOutcome:
+        port = self._port(markets, memory)
         limits = limits_in_force(self.spec.home / "risk", self.spec.limits, time.time_ns())
-        self.gate = live_gate([self.venue.code], markets, limits=limits)
+        self.gate = live_gate(
+            [self.venue.code], markets, buys_in_cash=port.buys_in_cash, limits=limits
+        )
         self.spot = spot_markets(self.spec.spot, markets)
         self._begin(markets)
-        port = self._port(markets, memory)
-        await self._adopt(port, markets, memory)
+        owner = f"{self.spec.plans[0].type.__name__}-001"
+        await adopt(port, self.gate, markets, memory, owner)
+        self.began_with = self.gate.equity()
         self._record(markets)
         context = self._context(port, memory)
         node = self._build(context, markets)
@@ -204,18 +212,16 @@ class Node:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self.stop)
-        watch = RiskWatch(self.gate, self.spec.home / "risk", self.ledger, port, self._liquidate)
+        watch = self._watch(port)
         status = asyncio.create_task(self._report(port))
         watching = asyncio.create_task(watch.run())
         reason = await self._until_stopped(run)
-        try:
-            if not self.spec.keep_orders:
-                await port.cancel_everything()
-        except VenueError as exc:
-            reason += f"; working orders could not be cancelled: {exc.what}"
+        watching.cancel()
+        self._stopping = "the node is stopping"
+        if not self.spec.keep_orders and not await self._withdraw(port):
+            reason += "; working orders could not be cancelled"
         handle.stop()
         status.cancel()
-        watching.cancel()
         try:
             await run
         except RuntimeError as exc:  # unknown orders at shutdown are reported, not lost
@@ -226,6 +232,36 @@ class Node:
         if failure.error is not None:
             raise failure.error
         return RunOutcome.ENDED
+
+    def _watch(self, port: VenuePort) -> RiskWatch:
+        """Return the watch over halts, the operator's and the node's own."""
+        return RiskWatch(
+            self.gate,
+            self.spec.home / "risk",
+            self.ledger,
+            self._sweep(port),
+            self._liquidate,
+            halted=lambda: self._halt_reason,
+            say=self._say,
+        )
+
+    def _say(self, event: str, **values: Any) -> None:
+        self.log.say(event, time.time_ns(), **values)
+
+    def _sweep(self, port: VenuePort) -> Sweep:
+        def in_flight() -> bool:
+            return self.client is not None and self.client.in_flight
+
+        return Sweep(port, in_flight, self._say)
+
+    async def _withdraw(self, port: VenuePort) -> bool:
+        """Cancel what works before the node goes; return whether nothing is left."""
+        sweep, end = self._sweep(port), time.monotonic() + WITHDRAW_S
+        sweep.start("stop", kill_switch=False)
+        while not sweep.clean and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+        sweep.stop()
+        return sweep.clean
 
     async def _until_stopped(self, run: asyncio.Future[Any]) -> str:
         """Wait for a stop, the end of the engine, a failed strategy or the time limit."""
@@ -336,34 +372,6 @@ class Node:
             port.on_market(market)
         return port
 
-    async def _adopt(self, port: VenuePort, markets: list[Market], memory: LedgerMemory) -> None:
-        """Cancel what works, then fill the gate with the venue's cash and holdings.
-
-        Raises
-        ------
-        ConfigError
-            If orders of an earlier run cannot be cancelled: trading on top of them would double them.
-        """
-        left = await port.cancel_everything()
-        if left:
-            raise ConfigError(
-                "working orders of an earlier run could not be cancelled",
-                left[:5],
-                "beta risk liquidate",
-            )
-        cash = await port.cash()
-        self.gate.on_cash(port.venue, cash.total)
-        known = {o.instrument_id for m in markets for o in m.outcomes}
-        default = f"{self.spec.plans[0].type.__name__}-001"
-        for position in await port.positions():
-            if position.instrument_id in known:
-                owner = memory.last_owner.get(position.instrument_id, default)
-                average = (
-                    position.average_price if position.average_price is not None else Decimal("0.5")
-                )
-                self.gate.on_position(owner, position.instrument_id, position.quantity, average)
-        self.began_with = self.gate.equity()
-
     def _context(self, port: VenuePort, memory: LedgerMemory) -> LiveContext:
         return LiveContext(
             port=port,
@@ -375,6 +383,8 @@ class Node:
             instrument_owners=memory.last_owner,
             known_trades=memory.trades,
             resolved=set(memory.settled),
+            leftovers=memory.leftovers,
+            resume_ns=memory.resume_ns,
             halted=self.halted,
             on_halt=self.halt,
             on_link=lambda venue, up: self.links.__setitem__(venue, up),
@@ -533,7 +543,7 @@ def engine_config() -> LiveExecutionEngineConfig:
     """Return the engine's own checks: unknown submits are kept, silent changes are found within seconds."""
     return LiveExecutionEngineConfig(
         reconciliation_startup_delay_secs=1.0,
-        allow_overfills=True,  # a market BUY in dollars can fill more shares than asked (ADR 0056)
+        allow_overfills=True,  # chain sizes have six decimals; whole orders for dollars: ADR 0078
         submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
         open_check_interval_secs=5.0,
         open_check_open_only=False,

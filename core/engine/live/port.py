@@ -7,7 +7,7 @@ clear no: nothing happened) or raises `VenueUncertain` (it may have happened). N
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -130,9 +130,22 @@ class VenuePort(Protocol):
     ----------
     venue : str
         Engine venue code.
+    buys_in_cash : bool
+        Whether a BUY that must not rest is sent for dollars, not for shares.
     """
 
     venue: str
+    buys_in_cash: bool
+
+    def most_shares(self, venue_order_id: str) -> Decimal | None:
+        """Return how many shares an order sent for dollars can have filled at its end; None = as asked.
+
+        Falls as dollars are spent; equal to what has filled once nothing more can.
+        """
+        ...
+
+    def before_order(self, check: Callable[[], None]) -> None:
+        """Call `check` when nothing is left to wait for before an order's bytes leave; what it raises keeps them."""
 
     async def connect(self, news: VenueNews) -> None:
         """Start private news; return when reads work."""

@@ -54,7 +54,7 @@ class ReportHooks:
         order = await client.port.find(cid, command.instrument_id.value, since)
         if order is None:
             return None
-        await client.deliver_fills_of(order, cid)
+        await client.take_report(order, cid)
         return self._order_report(order)
 
     async def _generate_order_status_reports(self, command: Any) -> list[Any]:
@@ -71,7 +71,7 @@ class ReportHooks:
                 continue
             cid = client.client_id_of(order)
             if cid:
-                await client.deliver_fills_of(order, cid)
+                await client.take_report(order, cid)
             report = self._order_report(order)
             if report is not None:
                 reports.append(report)
@@ -135,6 +135,8 @@ class ReportHooks:
                 client.seen[fill.trade_id] = None
                 self._write_recovered(fill, cid)
                 reports.append(report)
+        if not vid and command.instrument_id is None:
+            client.context.resume_ns = 0  # what happened while no node ran is known now
         return reports
 
     def _write_recovered(self, fill: VenueFill, cid: str) -> None:

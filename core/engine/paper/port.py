@@ -59,6 +59,8 @@ class PaperPort:
         Time an order takes to the venue, and its answer back.
     """
 
+    buys_in_cash = False
+
     def __init__(
         self,
         venue: str,
@@ -85,6 +87,10 @@ class PaperPort:
         self._timer: asyncio.Task[None] | None = None
         self._killed = False
         self._arrivals = ArrivalQueue(clock, round(latency_s * 1e9))
+
+    def most_shares(self, venue_order_id: str) -> Decimal | None:
+        """Return None: paper orders are for shares."""
+        return None
 
     # -- markets and their books --------------------------------------------------------------
     def on_market(self, market: Market) -> None:
@@ -179,6 +185,9 @@ class PaperPort:
                 self._news.on_cash(self._cash())
 
     # -- the contract -----------------------------------------------------------------------
+    def before_order(self, check: Callable[[], None]) -> None:
+        """Nothing is waited for: an order is on its way when it is submitted."""
+
     async def connect(self, news: VenueNews) -> None:
         """Begin to tell what happens."""
         self._news = news
