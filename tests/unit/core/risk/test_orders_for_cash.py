@@ -51,8 +51,8 @@ def test_more_shares_for_the_same_dollars_keep_trading_running(desk):
     assert anomalies(desk.gate) == []
     assert desk.gate.holds.state is TradingState.RUNNING
     assert desk.gate.position("S1", PYES) == D("8.18")
-    assert desk.gate.book.reserved.get("POLYMARKET", 0) == 0
-    assert desk.gate.book.buying.get(PYES, 0) == 0
+    assert desk.gate.free_cash("POLYMARKET") == desk.gate.cash("POLYMARKET")
+    assert not desk.gate.book.orders
 
 
 def test_more_dollars_than_approved_are_an_overfill(desk):
