@@ -33,10 +33,11 @@ Kinds = Annotated[
 SCHEMA = 1
 
 
-def ledger_directory(option: str) -> Path:
+def ledger_directory(option: str, *, backtests: bool = True) -> Path:
     """Return the ledger folder that a command means.
 
-    A folder may be the ledger itself or a run that holds one in ``ledger/``.
+    A folder may be the ledger itself or a run that holds one in ``ledger/``. Without a word about it the
+    newest of the runs here is meant, a backtest's only if `backtests`.
     """
     from core.domain.errors import MissingData
     from core.ledger.segment import segments
@@ -45,8 +46,12 @@ def ledger_directory(option: str) -> Path:
     if chosen:
         candidates = [Path(chosen), Path(chosen) / "ledger"]
     else:
-        runs = sorted(Path("runs").glob("*/ledger"), key=lambda p: p.stat().st_mtime, reverse=True)
-        candidates = [Path("ledger"), *runs]
+        runs = [
+            *Path("runs").glob("*/ledger"),
+            *(Path("runs").glob("backtest/*") if backtests else ()),
+        ]
+        newest = sorted(runs, key=lambda p: p.stat().st_mtime, reverse=True)
+        candidates = [Path("ledger"), *newest]
     for path in candidates:
         if path.is_dir() and segments(path):
             return path

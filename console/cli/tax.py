@@ -31,7 +31,7 @@ def tax(
     from core.ledger.projections import Projections
     from core.ledger.tax import tax_rows, write_csv
 
-    with Projections(ledger_directory(directory)) as projections:
+    with Projections(ledger_directory(directory, backtests=False)) as projections:
         projections.catch_up()
         try:
             rows = tax_rows(projections, year, book, zone)

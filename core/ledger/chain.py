@@ -24,6 +24,8 @@ class Move(NamedTuple):
     ----------
     seq : int
         Ledger row.
+    strategy_id : str
+        Empty: whatever every strategy holds (a venue settles an account).
     quantity : Decimal
         Shares added; negative: taken away.
     """
@@ -53,6 +55,10 @@ def closings(moves: Iterable[Move]) -> dict[int, tuple[int, ...]]:
     open_: dict[tuple[str, str], _Position] = {}
     added: dict[int, tuple[_Position, int]] = {}
     for move in moves:
+        if not move.strategy_id:
+            for key in [k for k in open_ if k[1] in move.instrument_ids]:
+                open_.pop(key).closing.append(move.seq)
+            continue
         for iid in move.instrument_ids:
             key = (move.strategy_id, iid)
             position = open_.get(key)

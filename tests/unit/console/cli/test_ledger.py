@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from console.cli.ledger import app, ledger_directory
 from console.cli.tax import app as tax_app
-from core.domain.errors import BetaError, ExitCode, MissingData
+from core.domain.errors import BetaError, ExitCode, MissingData, UsageError
 from core.ledger import DurableLedger
 from core.ledger.kinds import RunMode, Settled
 from core.ledger.reader import LedgerReader
@@ -121,6 +124,28 @@ def test_show_walks_from_a_fill_back_to_the_data_and_on_to_the_settlement(run_di
     assert "<- 3 data.snapshot@1" in text
 
 
+@pytest.mark.parametrize("name", ["5", "fill:1", "fill:-1"])
+def test_a_fill_is_shown_by_its_number_or_its_place(run_dir: Path, name: str) -> None:
+    text = ask("show", name, "--effects", "--dir", run_dir).stdout
+    assert text.startswith("5 order.filled@1")
+    assert text.count("settlement@1") == 1
+
+
+@pytest.mark.parametrize("name", ["fill:0", "fill:2", "fill:x", "order:1", "5.0", "99"])
+def test_what_names_no_row_is_refused_with_a_way_out(run_dir: Path, name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        ask("show", name, "--dir", run_dir)
+    assert len(caught.value.lines()) == 3
+
+
+def test_the_checks_of_a_verdict_are_shown_one_a_line(tmp_path: Path) -> None:
+    with DurableLedger(tmp_path / "ledger") as ledger:
+        ledger.begin_run(make.started("live-1", RunMode.LIVE), ts_event=make.T0)
+        seq = ledger.append(make.verdict(), ts_event=make.T0)
+    text = ask("show", seq, "--dir", tmp_path).stdout
+    assert "ok price_collar 0.43 (limit 0.45)" in text
+
+
 def test_runs_and_tables_are_listed(run_dir: Path) -> None:
     assert (
         json.loads(ask("runs", "--dir", run_dir, "--json").stdout)["runs"][0]["outcome"] == "ended"
@@ -182,6 +207,13 @@ def test_the_ledger_is_found_by_option_environment_or_newest_run(
     (tmp_path / "runs").mkdir()
     run_dir.rename(tmp_path / "runs" / "a")
     assert ledger_directory("") == Path("runs/a/ledger")
+    newer = tmp_path / "runs" / "backtest" / "b"
+    newer.parent.mkdir()
+    shutil.copytree(tmp_path / "runs" / "a" / "ledger", newer)
+    now = time.time() + 60
+    os.utime(newer, (now, now))
+    assert ledger_directory("") == Path("runs/backtest/b")
+    assert ledger_directory("", backtests=False) == Path("runs/a/ledger")
 
 
 def tax(*args: object) -> Result:

@@ -43,6 +43,11 @@ def test_a_later_position_of_the_same_instrument_is_not_mixed_in():
     assert closings(moves) == {1: (2,), 3: (5,), 4: ()}
 
 
+def test_a_settlement_of_the_account_closes_what_every_strategy_holds():
+    moves = [Move(1, "s", (A,), D(1)), Move(2, "t", (A,), D(2)), Move(3, "s", (B,), D(1))]
+    assert closings([*moves, Move(4, "", (A,), D(-3))]) == {1: (4,), 2: (4,), 3: ()}
+
+
 @given(st.lists(st.tuples(st.sampled_from("st"), st.sampled_from([A, B]), st.integers(-5, 5))))
 def test_what_closes_a_position_always_comes_later_and_takes_shares_away(steps):
     moves = [Move(n, s, (iid,), D(q)) for n, (s, iid, q) in enumerate(steps, 1)]
