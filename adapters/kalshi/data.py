@@ -27,6 +27,7 @@ from core.engine.live.books import mirrored
 from core.engine.live.instruments import engine_instrument
 
 SocketFactory = Callable[[OnFrame, OnGap, OnState], KalshiSocket]
+TICKERS_PER_CALL = 100
 CHECK_EVERY_S = 0.2
 POLL_RESULT_S = 5.0
 CHANNELS = ("orderbook_delta", "trade", "market_lifecycle_v2")
@@ -70,8 +71,9 @@ class KalshiProvider(InstrumentProvider):
     async def load_all_async(self, filters: dict[str, Any] | None = None) -> None:
         """Load the wanted tickers and the open markets of the wanted series."""
         rows: dict[str, schemas.MarketMsg] = {}
-        if self.wanted.tickers:
-            for row in await self.rest.markets(tickers=",".join(self.wanted.tickers)):
+        for start in range(0, len(self.wanted.tickers), TICKERS_PER_CALL):
+            part = self.wanted.tickers[start : start + TICKERS_PER_CALL]
+            for row in await self.rest.markets(tickers=",".join(part)):
                 rows[row.ticker] = row
         for series in self.wanted.series:
             for row in await self.rest.markets(series_ticker=series, status="open"):

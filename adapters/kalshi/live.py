@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal, Self
 
@@ -90,8 +91,8 @@ class KalshiLive:
             raise ConfigError("Kalshi is not open yet", self.settings.base_url)
         return self._rest
 
-    async def open(self) -> list[Market]:
-        """Open the session and load the markets.
+    async def open(self, also: Collection[str] = ()) -> list[Market]:
+        """Open the session and load the markets, those of the instruments in `also` too.
 
         Raises
         ------
@@ -105,6 +106,8 @@ class KalshiLive:
         if not self._filter.tickers and not self._filter.series:
             rows = await self.rest.markets(status="open")
             self._filter = MarketFilter(tuple(r.ticker for r in rows[:50]))
+        named = (*self._filter.tickers, *sorted(split_instrument(i)[0] for i in also))
+        self._filter = replace(self._filter, tickers=tuple(dict.fromkeys(named)))
         found: list[Market] = []
         loader = KalshiProvider(self.rest, self._filter, found.append, time.time_ns)
         await loader.load_all_async()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -117,8 +117,8 @@ class PolymarketLive:
             raise ConfigError("Polymarket is not open yet", self.settings.gamma_url)
         return self._catalogue
 
-    async def open(self) -> list[Market]:
-        """Open the session and load the markets.
+    async def open(self, also: Collection[str] = ()) -> list[Market]:
+        """Open the session and load the markets, those of the instruments in `also` too.
 
         Raises
         ------
@@ -133,6 +133,10 @@ class PolymarketLive:
         self._catalogue = Catalogue(self._session, s.gamma_url, s.data_url, s.geoblock_url)
         wanted = MarketFilter(s.conditions, s.slugs, s.events, s.tags, s.limit)
         found = await discover(self.catalogue, self.registry, wanted)
+        missing = sorted({i.partition("-")[0] for i in also} - set(self.registry.markets))
+        if missing:
+            held = MarketFilter(conditions=tuple(missing))
+            found += await discover(self.catalogue, self.registry, held)
         if not found:
             reasons = "; ".join(f"{slug}: {why}" for slug, why in self.registry.refused[:3])
             raise MissingData(

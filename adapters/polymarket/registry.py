@@ -9,7 +9,7 @@ from typing import Any
 
 from adapters.polymarket.eip712 import Exchange, exchange_of
 from adapters.polymarket.grid import grid_from_tick, tick_of
-from adapters.polymarket.markets import market_from_gamma
+from adapters.polymarket.markets import market_from_gamma, resolution_of
 from core.domain.errors import BetaError, MarketError
 from core.domain.market import Market, Outcome
 
@@ -58,6 +58,9 @@ class Registry:
         except BetaError as exc:
             self.refused.append((str(payload.get("slug") or payload.get("conditionId")), str(exc)))
             return None
+        result = resolution_of(payload)
+        if result is not None:
+            market = market.resolved_as(result.payouts)
         neg_risk = bool(payload.get("negRisk"))
         delay = float(payload.get("secondsDelay") or 0)
         market = replace(market, info=market.info | {"neg_risk": "1" if neg_risk else ""})

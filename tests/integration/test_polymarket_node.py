@@ -21,6 +21,7 @@ from tests.integration.polymarket_stand import (
     KEY,
     PUBLIC,
     SECRET,
+    YES2,
     eventually,
     exchange,
     infos,
@@ -182,3 +183,28 @@ async def test_an_answer_that_is_lost_neither_loses_nor_doubles_the_order(tmp_pa
         assert len(fake.exchange.orders) == 2
         assert await node.end() == 0, node.errors.decode()[-3000:]
         assert not fake.exchange.working()
+
+
+async def test_a_market_that_resolves_while_the_node_is_dead_is_paid_out_at_the_next_start(
+    tmp_path, repo_root
+):
+    async with venue(tmp_path) as (fake, told):
+        keyless = {k: v for k, v in told.items() if k != "private_key"}
+        node = NodeProcess(repo_root, tmp_path, keyless, mode="paper")
+        await node.start()
+        await eventually(lambda: node.held() or node.proc.returncode, 30)
+        assert node.held() == {IYES: 10.0}, node.errors.decode()[-3000:]
+        await node.end(signal.SIGKILL)
+        fake.exchange.settle(C1, 10_000, time.time_ns())
+        later = keyless | {"conditions": [C2]}  # what the operator follows today
+        again = NodeProcess(repo_root, tmp_path, later, mode="paper", run_s=4.0)
+        again.argument = again.argument.replace(
+            f'"iid": "{IYES}"', f'"iid": "{C2}-{YES2}.POLYMARKET"'
+        )
+        await again.start()
+        await eventually(lambda: again.proc.returncode is not None, 40)
+        assert again.proc.returncode == 0, again.errors.decode()[-3000:]
+        assert IYES not in again.held()
+        rows = LedgerReader(tmp_path / "home" / "ledger").rows(Selection(kinds=("settlement",)))
+        paid = [(r.decoded().instrument_id, float(r.decoded().quantity)) for r in rows]
+        assert paid == [(IYES, 10.0)]

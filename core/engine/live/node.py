@@ -35,6 +35,7 @@ from core.engine.backtest.strategies import StrategyPlan
 from core.engine.catalog.instruments import is_spot
 from core.engine.live.adoption import adopt
 from core.engine.live.assembly import live_gate, live_session, live_strategy
+from core.engine.live.away import holdings, settle_away
 from core.engine.live.client import VenueClient
 from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch, limits_in_force
@@ -183,8 +184,9 @@ class Node:
         )
         self.log.skip_to(self.ledger.head.seq)
         try:
-            markets = await self.venue.open()
-            return await self._run(markets, memory)
+            held = holdings(home / "ledger")
+            markets = await self.venue.open(held)
+            return await self._run(markets, memory, held)
         except BaseException as exc:
             self.log.say("node.failed", time.time_ns(), error=f"{type(exc).__name__}: {exc}")
             raise
@@ -193,7 +195,9 @@ class Node:
             self.ledger.close()
             self.log.close()
 
-    async def _run(self, markets: list[Market], memory: LedgerMemory) -> RunOutcome:
+    async def _run(
+        self, markets: list[Market], memory: LedgerMemory, held: Mapping[str, Decimal]
+    ) -> RunOutcome:
         port = self._port(markets, memory)
         limits = limits_in_force(self.spec.home / "risk", self.spec.limits, time.time_ns())
         self.gate = live_gate(
@@ -201,6 +205,9 @@ class Node:
         )
         self.spot = spot_markets(self.spec.spot, markets)
         self._begin(markets)
+        markets = settle_away(
+            markets, memory, held, port, self.ledger, self.venue.currency, time.time_ns()
+        )
         owner = f"{self.spec.plans[0].type.__name__}-001"
         await adopt(port, self.gate, markets, memory, owner)
         self.began_with = self.gate.equity()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -65,8 +65,12 @@ class LiveVenue(Protocol):
     code: str
     currency: str
 
-    async def open(self) -> list[Market]:
-        """Connect for reading and return the markets the settings ask for."""
+    async def open(self, also: Collection[str] = ()) -> list[Market]:
+        """Connect for reading and return the markets the settings ask for.
+
+        `also` are instruments that an earlier run traded: their markets are loaded too, whatever became of them,
+        resolved ones with their payouts.
+        """
         ...
 
     def data_client(
