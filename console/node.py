@@ -24,6 +24,8 @@ VENUES = {
     "fake-kalshi": "KALSHI",
     "fake-polymarket": "POLYMARKET",
 }
+#: Strategy that a fake venue is shown with when none is named.
+SHOWN_BY = {"fake-kalshi": "kalshi_event", "fake-polymarket": "polymarket_arb"}
 DEFAULT_HOME = Path("runs")
 SPOT = {"kraken": "KRAKEN", "binance": "BINANCE"}
 HOSTS = {

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+
 from adapters.fake.replay import ReplayStep, Step, Tape
 from core.domain.clock import NS_PER_SECOND
 from core.domain.market import Market
@@ -15,6 +17,8 @@ from core.engine.paper.exchange import Exchange, FakeMarket
 
 AHEAD_NS = 2_000_000
 HOUSEKEEPING_NS = 50_000_000
+#: Levels of one batch that are told one by one; more are told as a whole book.
+MOST_SINGLY = 5
 
 
 class MarketStreams(Protocol):
@@ -60,6 +64,25 @@ def fake_market(market: Market, shift: TimeShift) -> FakeMarket:
     )
 
 
+def bulky_steps(tape: Tape) -> set[int]:
+    """Return the steps that begin a batch of more than `MOST_SINGLY` levels.
+
+    A real feed changes a few levels at a time. A recording by the ten seconds changes all of them at one moment;
+    told one by one, the book in between would show prices that nobody ever quoted together.
+    """
+    found: set[int] = set()
+    for market in range(len(tape.markets)):
+        rows = np.flatnonzero((tape.market == market) & (tape.step == Step.LEVEL))
+        if not len(rows):
+            continue
+        ends = tape.last[rows] != 0
+        batch = np.concatenate([[0], np.cumsum(ends)[:-1]])
+        sizes = np.bincount(batch)
+        first = np.flatnonzero(np.concatenate([[True], ends[:-1]]))
+        found.update(rows[first[sizes[batch[first]] > MOST_SINGLY]].tolist())
+    return found
+
+
 class Player:
     """Plays one tape into one exchange.
 
@@ -93,6 +116,7 @@ class Player:
         self.behind_ns = self.replayed_ns = 0
         self.finished = asyncio.Event()
         self._fresh: set[str] = set()
+        self._bulky = bulky_steps(tape)
         for market in tape.markets:
             exchange.markets[market.market_id] = fake_market(market, self.shift)
 
@@ -129,6 +153,8 @@ class Player:
             market.book.clear()
             self._fresh.add(ticker)
         elif step.step is Step.LEVEL:
+            if self.played in self._bulky:
+                self._fresh.add(ticker)
             before = market.book.levels[step.side].get(step.price, 0)
             self.exchange.level(ticker, step.side, step.price, step.quantity, now_ns)
             if ticker not in self._fresh:

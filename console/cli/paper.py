@@ -16,7 +16,11 @@ app = typer.Typer(add_completion=False)
 )
 def paper(
     strategy: Annotated[
-        str | None, typer.Argument(help="Short name, import path or file, as for beta backtest.")
+        str | None,
+        typer.Argument(
+            help="Short name, import path or file, as for beta backtest. On a fake venue by default "
+            "kalshi_event or polymarket_arb."
+        ),
     ] = None,
     venue: Annotated[
         str, typer.Option(help="kalshi, polymarket, fake-kalshi or fake-polymarket (offline).")
@@ -68,8 +72,10 @@ def paper(
 ) -> None:
     """Trade a live market with paper money; fake-kalshi and fake-polymarket need no network and no key."""
     from console.backtest import BacktestRequest
-    from console.node import NodeRequest, run
+    from console.node import SHOWN_BY, NodeRequest, run
 
+    if strategy is None and config is None:
+        strategy = SHOWN_BY.get(venue)
     run(
         NodeRequest(
             base=BacktestRequest.build(

@@ -17,14 +17,14 @@ LINE_EVERY_S = 5.0
 STALE_S = 30.0
 
 
-def line(s: NodeStatus) -> str:
-    """Return a status as one line."""
+def line(s: NodeStatus, venue: str = "") -> str:
+    """Return a status as one line; `venue` is its name on the command line."""
     age = "no data yet" if s.feed_age_s is None else f"feed {s.feed_age_s:.1f} s"
     if s.spot:
         age += "  no spot yet" if s.spot_age_s is None else f"  spot {s.spot_age_s:.1f} s"
     halted = f"  HALTED: {s.halted}" if s.halted else ""
     return (
-        f"{s.mode.upper()} {s.venue} {s.uptime_s:5.0f} s  {age}  equity ${s.equity:.4f}  P&L {signed(s.pnl)}  cash ${s.cash:.4f}  "
+        f"{s.mode.upper()} {venue or s.venue} {s.uptime_s:5.0f} s  {age}  equity ${s.equity:.4f}  P&L {signed(s.pnl)}  cash ${s.cash:.4f}  "
         f"at risk ${s.committed:.2f} of ${s.budget:.2f}  fees ${s.fees:.4f}  fills {s.fills}  orders {s.orders}  refused {s.refused}  unknown {s.unknown}  "
         f"positions {len(s.positions)}  row {s.ledger_seq}{printable(halted)}"
     )
@@ -61,19 +61,19 @@ class Screen:
     def update(self, status: NodeStatus) -> None:
         """Show a new moment."""
         if self._live is not None:
-            self._live.update(panel(status))
+            self._live.update(panel(status, self.venue))
         elif time.monotonic() - self._printed >= LINE_EVERY_S:
             self._printed = time.monotonic()
-            print(line(status), file=sys.stderr, flush=True)
+            print(line(status, self.venue), file=sys.stderr, flush=True)
 
 
-def panel(s: NodeStatus) -> Any:
+def panel(s: NodeStatus, venue: str = "") -> Any:
     """Return a status as a panel: the mode is never to be overlooked."""
     from rich.panel import Panel
     from rich.table import Table
 
     table = Table(box=None, show_header=False, padding=(0, 2))
-    table.add_row("feed age", _age(s.feed_age_s), "markets", str(s.markets))
+    table.add_row("feed age", _age(s.feed_age_s), "markets", _markets(s))
     if s.spot:
         table.add_row("spot age", _age(s.spot_age_s), "", "")
     colour = "red" if s.pnl < 0 else "green"
@@ -92,8 +92,15 @@ def panel(s: NodeStatus) -> Any:
     if s.halted:
         table.add_row("[red]HALTED[/]", printable(s.halted).replace("[", "("))
     colour = "red" if s.mode == "live" else "cyan"
-    title = f"[bold {colour}]{s.mode.upper()}[/] {s.venue}  {s.run_id}  {s.uptime_s:.0f} s"
+    title = f"[bold {colour}]{s.mode.upper()}[/] {venue or s.venue}  {s.run_id}  {s.uptime_s:.0f} s"
     return Panel(table, title=title, border_style=colour)
+
+
+def _markets(s: NodeStatus) -> str:
+    """Return how many markets are followed, and how many are over."""
+    if s.settled and s.settled == s.markets:
+        return f"{s.markets}, all settled"
+    return f"{s.markets}, {s.settled} settled" if s.settled else str(s.markets)
 
 
 def _age(seconds: float | None) -> str:

@@ -45,6 +45,7 @@ class NodeStatus:
     run_id: str
     uptime_s: float
     markets: int
+    settled: int
     feed_age_s: float | None
     spot_age_s: float | None
     spot: bool
@@ -84,6 +85,11 @@ class NodeStatus:
             run_id=node.run_id,
             uptime_s=(now - node.started_ns) / 1e9,
             markets=len(node.session.references.by_market) - len(node.spot),
+            settled=sum(
+                1
+                for refs in node.session.references.by_market.values()
+                if refs[0].iid in node.session.payouts
+            ),
             feed_age_s=(now - last) / 1e9 if last else None,
             spot_age_s=_spot_age_s(node, now),
             spot=bool(node.spot),

@@ -11,7 +11,7 @@ from console.terminal.node import line, panel, signed
 from core.engine.live.status import Held, NodeStatus
 
 STATUS = NodeStatus(
-    mode="paper", venue="KALSHI", run_id="paper-1", uptime_s=12.0, markets=3, feed_age_s=0.4,
+    mode="paper", venue="KALSHI", run_id="paper-1", uptime_s=12.0, markets=3, settled=0, feed_age_s=0.4,
     spot_age_s=None, spot=False, link_up=True, cash=Decimal("90"), equity=Decimal("99.5"),
     pnl=Decimal("-0.5"), committed=Decimal("9.5"), budget=Decimal("99.5"), fees=Decimal("0.07"),
     fills=1, orders=2, refused=4, unknown=0, halted="", ledger_seq=17,
@@ -52,3 +52,9 @@ def test_many_positions_do_not_fill_the_screen():
 @pytest.mark.parametrize(("amount", "text"), [("0", "+$0.0000"), ("-1.5", "-$1.5000")])
 def test_a_result_has_its_sign(amount, text):
     assert signed(Decimal(amount)) == text
+
+
+def test_the_screen_says_when_the_markets_are_over_and_which_venue_it_is():
+    assert "3, 1 settled" in shown(replace(STATUS, settled=1))
+    assert "3, all settled" in shown(replace(STATUS, settled=3))
+    assert "PAPER fake-kalshi" in line(STATUS, "fake-kalshi")
