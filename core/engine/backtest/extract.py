@@ -209,8 +209,14 @@ def _about_data(universe: Universe, ordered: bool) -> list[str]:
         )
         out.append(
             f"THINNED: the data before {iso_from_ns(meta.full_from_ns)} was thinned by beta data clean to top of "
-            f"book by the minute and trades{bars}: fills there are coarser than the market was. Run with "
+            f"book by the minute and trades{bars}: markets with books since have none there, and fills are "
+            "coarser than the market was. Run with "
             f"--period {iso_from_ns(meta.full_from_ns)}: for the part that is whole."
+        )
+    if universe.left_out:
+        out.append(
+            f"{len(universe.left_out)} instrument(s) of which beta data clean left hourly bars only are not part "
+            f"of this run: {', '.join(universe.left_out[:3])}..."
         )
     sources = Counter(
         r.source.value

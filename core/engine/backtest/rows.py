@@ -91,6 +91,8 @@ class Source:
     rank: int
     ts: Int64
     make: Make
+    iid: str = ""
+    book: bool = False
 
 
 class MergedRows:
@@ -136,6 +138,10 @@ class MergedRows:
                 )
             )
 
+        for (_, kind, ref, _), made in zip(jobs, self._sources, strict=True):
+            quoted = kind is Kind.QUOTES and ref.source is PriceSource.BOOK
+            made.iid, made.book = ref.iid, kind is Kind.DELTAS or quoted
+
     def __len__(self) -> int:
         """Return the number of objects (a batch of book changes is one)."""
         return sum(len(s.ts) for s in self._sources)
@@ -152,13 +158,32 @@ class MergedRows:
         rank = np.array([s.rank for s in self._sources])[source]
         order = np.lexsort((source, rank, ts))  # sources are listed by kind, then by instrument
         ts, source, row = ts[order], source[order], row[order]
+        whole = self._until_books(source)
         start = 0
         while start < len(ts):
             stop = min(start + size, len(ts))
-            if stop < len(ts):
-                stop = int(np.searchsorted(ts, ts[stop - 1], side="right"))
+            reach = 0
+            while stop < len(ts) and stop != reach:
+                stop = reach = int(np.searchsorted(ts, ts[stop - 1], side="right"))
+                stop = max([stop, *(book + 1 for other, book in whole if other < stop <= book)])
             yield self._objects(source[start:stop], row[start:stop])
             start = stop
+
+    def _until_books(self, source: npt.NDArray[np.int32]) -> list[tuple[int, int]]:
+        """Return where a chunk must not end: between other data of a book's instrument and its first book row.
+
+        The engine refuses a chunk in which such an instrument has not had a book yet.
+        """
+        first: dict[tuple[str, bool], int] = {}
+        for number, place in zip(*np.unique(source, return_index=True), strict=True):
+            own = self._sources[int(number)]
+            key = (own.iid, own.book)
+            first[key] = min(first.get(key, len(source)), int(place))
+        return [
+            (place, first[iid, True])
+            for (iid, book), place in first.items()
+            if not book and place < first.get((iid, True), 0)
+        ]
 
     def _objects(self, source: npt.NDArray[np.int32], row: Int64) -> list[Any]:
         out: list[Any] = [None] * len(row)

@@ -49,6 +49,8 @@ class Universe:
     mixed : bool
         Whether a venue has books of some instruments and only quotes of others (these are then books of
         one level).
+    left_out : tuple of str
+        Instruments of which a clean-up left bars only, beside books of their venue.
     at_close : frozenset of str
         Spot pairs that are filled at the closes of their bars (see `closing`).
     records : int
@@ -70,6 +72,7 @@ class Universe:
     records: int
     mixed: bool = False
     at_close: frozenset[str] = frozenset()
+    left_out: tuple[str, ...] = ()
 
 
 def load_universe(
@@ -105,6 +108,7 @@ def load_universe(
     if spot_only:
         by_market, by_instrument = {}, dict(spot)
     ids = _chosen(catalog, spec, by_market, by_instrument)
+    ids, left_out = _without_thinned(catalog, ids)
     markets = {iid: by_instrument[iid] for iid in ids}
     kinds = {iid: catalog.kinds(iid) for iid in ids}
     refs = References(_reference(catalog, iid, markets[iid], kinds[iid]) for iid in ids)
@@ -131,7 +135,26 @@ def load_universe(
         records=_records(catalog, ids, start, end),
         mixed=mixed,
         at_close=filled_at_close(refs, quotes_in, trading),
+        left_out=left_out,
     )
+
+
+def _without_thinned(catalog: Catalog, ids: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Leave out what `beta data clean` has thinned to bars, where its venue still has books.
+
+    Such instruments ended before the books begin: they cannot be matched beside them, and must not stand in
+    the way of what is whole.
+    """
+    if not catalog.meta.full_from_ns:
+        return ids, ()
+    source = {iid: _source(catalog.kinds(iid)) for iid in ids}
+    deep = {iid.rsplit(".", 1)[1] for iid in ids if source[iid] is PriceSource.BOOK}
+    gone = {
+        iid
+        for iid in ids
+        if iid.rsplit(".", 1)[1] in deep and source[iid] in (PriceSource.BARS, PriceSource.NONE)
+    }
+    return [iid for iid in ids if iid not in gone], tuple(sorted(gone))
 
 
 def _mixed_venues(refs: References) -> bool:
