@@ -88,7 +88,7 @@ def assemble(
             venues, list(universe.references), _codes(universe), rows, engine_config()
         )
     else:
-        runner = StreamingRunner(venues, streams(universe), engine_config())
+        runner = StreamingRunner(venues, streams(universe), engine_config(), universe.records)
     runner.add_actor(_feed(universe, session, on_grid))
     strategies = [plan.type(plan.config) for plan in plans]
     for strategy in strategies:

@@ -7,6 +7,7 @@ contract test holds that both give the same decisions.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -43,6 +44,12 @@ from core.engine.references import InstrumentRef
 RUN_ID = "run"
 #: Rows in memory at once, of every file: the engine opens all files of a run and holds a chunk of each.
 CHUNK_ROWS = 20_000
+
+
+#: From this many rows on the files are read by one thread. The engine's part is one thread anyway, which is the
+#: slower one; the reader per processor that it would start holds tens of MB, on a large machine hundreds.
+MANY_ROWS = 2_000_000
+READERS = "TOKIO_WORKER_THREADS"
 
 
 @dataclass(frozen=True)
@@ -91,14 +98,23 @@ class Runner(Protocol):
 
 
 class StreamingRunner:
-    """The engine streams the files."""
+    """The engine streams the files.
+
+    Parameters
+    ----------
+    rows : int
+        Rows of data, about.
+    """
 
     def __init__(
         self,
         venues: Sequence[VenuePlan],
         data: list[BacktestDataConfig],
         config: BacktestEngineConfig,
+        rows: int = 0,
     ) -> None:
+        if rows >= MANY_ROWS:
+            os.environ.setdefault(READERS, "1")  # heard once, when the process first reads
         with without_unneeded():
             self._node = BacktestNode(
                 [

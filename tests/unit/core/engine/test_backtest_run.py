@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -303,6 +304,22 @@ def test_direct_reading_and_streaming_decide_the_same(
     assert one.fills == two.fills
     assert one.decision_hash == two.decision_hash
     assert one.header.records == two.header.records
+
+
+def test_a_large_run_reads_with_one_thread_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.engine.backtest import runners
+
+    path = catalog(tmp_path / "c")
+    monkeypatch.setenv(runners.READERS, "3")
+    small = run(path, Trader)
+    monkeypatch.setattr(runners, "MANY_ROWS", 1)
+    run(path, Trader)
+    assert os.environ[runners.READERS] == "3"
+    monkeypatch.delenv(runners.READERS)
+    assert run(path, Trader).decision_hash == small.decision_hash
+    assert os.environ[runners.READERS] == "1"
 
 
 BOOK = snapshot(1, [("0.39", "50")], [("0.41", "40")]) + level(2, BID, "0.38", "1")
