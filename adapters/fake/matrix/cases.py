@@ -36,6 +36,12 @@ class Plan:
         Durable ledger rows that are not acknowledged.
     halt_at : float
         When the operator halts; 0 = never.
+    stop_at : float
+        When the client side stops in order, as a node does on SIGTERM; 0 = at the end.
+    second_at : float
+        When a second client side tries to start on the same ledger; 0 = never.
+    environment : mapping
+        Variables of the process during the run.
     kills : tuple of int
         After how many passes of named points each life of the client side ends.
     kept : tuple of bool
@@ -53,6 +59,9 @@ class Plan:
     skew: tuple[tuple[float, float], ...] = ()
     refuse: range = range(0)
     halt_at: float = 0.0
+    stop_at: float = 0.0
+    second_at: float = 0.0
+    environment: Mapping[str, str] = field(default_factory=dict)
     kills: tuple[int, ...] = ()
     kept: tuple[bool, ...] = ()
     steps: int = 22
@@ -179,6 +188,22 @@ def _kill(venue: str, rng: random.Random) -> Plan:
     return Plan(kills=kills, kept=tuple(rng.random() < 0.5 for _ in kills), steps=30)
 
 
+def _second(venue: str, rng: random.Random) -> Plan:
+    return Plan(second_at=rng.uniform(0.2, 9.0))
+
+
+def _stop(venue: str, rng: random.Random) -> Plan:
+    kind = rng.choice((K.DELAY, K.DROP_RESPONSE, K.HTTP_503))
+    match = rng.choice((CREATE[venue], CANCEL[venue]))
+    return Plan(_some(rng, kind, match, seconds=1.0), stop_at=rng.uniform(0.5, 9.0))
+
+
+def _cache(venue: str, rng: random.Random) -> Plan:
+    return Plan(
+        environment={"REDIS_URL": rng.choice(("redis://127.0.0.1:1/0", "redis://192.0.2.1/0"))}
+    )
+
+
 def _halt(venue: str, rng: random.Random) -> Plan:
     return Plan(halt_at=rng.uniform(0.5, 9.0))
 
@@ -207,7 +232,10 @@ CASES: dict[str, Case] = {
         Case("F14", "clock skew and steps", BOTH, 60, _clock),
         Case("F15", "killed at any point, and back", BOTH, 200, _kill),
         Case("F16", "the disk refuses rows", BOTH, 60, _disk),
+        Case("F17", "a shared cache that is down", BOTH, 20, _cache),
+        Case("F25", "a second node on the same ledger", BOTH, 20, _second),
         Case("F26", "bursts", BOTH, 20, _burst),
+        Case("F27", "stopped in order at any moment", BOTH, 40, _stop),
         Case("HALT", "operator halts while orders fly", BOTH, 60, _halt),
     )
 }

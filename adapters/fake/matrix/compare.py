@@ -14,7 +14,7 @@ from adapters.fake.matrix.stand import CAPITAL, MICRO, Stand
 from core.domain.fees import Side
 from core.engine.live.memory import remember
 from core.engine.paper.book import PRICE_UNIT, QUANTITY_UNIT
-from core.ledger.kinds import OrderFilled, OrderIntended, VerdictGiven
+from core.ledger.kinds import OrderFilled, OrderIntended, RunEnded, RunOutcome, VerdictGiven
 from core.ledger.kinds.orders import FillVoided
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
@@ -42,6 +42,7 @@ class LedgerFacts:
     fills: list[OrderFilled] = field(default_factory=list)
     voided: set[str] = field(default_factory=set)
     reverted: set[str] = field(default_factory=set)
+    recovered: int = 0
     digest: str = ""
 
 
@@ -59,6 +60,8 @@ def read_ledger(stand: Stand) -> LedgerFacts:
         elif isinstance(payload, FillVoided):
             facts.voided.add(payload.trade_id)
             facts.reverted.add(payload.client_order_id)
+        elif isinstance(payload, RunEnded) and payload.outcome is RunOutcome.CRASHED_RECOVERED:
+            facts.recovered += 1
         if row.kind not in ("ledger.genesis", "genesis"):
             seal.update(f"{row.kind}|{payload!r}".encode())
     facts.digest = seal.hexdigest()
@@ -76,6 +79,9 @@ def compare(stand: Stand, trader: Trader, gone: frozenset[str] = frozenset()) ->
     _orders(stand, trader, facts, books)
     _fills(stand, facts, books, gone)
     _money(stand, facts, books)
+    cuts = len(stand.cut.cuts) if stand.cut is not None else 0
+    if facts.recovered > cuts or (cuts and not facts.recovered):
+        books.say("I9", f"{cuts} kills, {facts.recovered} runs sealed as crashed")
     report = verify(stand.root / "ledger", structure=False)
     if not report.ok:
         books.say("I6", f"ledger: {report.first_bad}")

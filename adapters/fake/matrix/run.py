@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import shutil
 import tempfile
@@ -16,14 +17,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from adapters.fake.faults import FaultKind
 from adapters.fake.matrix.cases import CASES, Plan
 from adapters.fake.matrix.compare import Books, compare
+from adapters.fake.matrix.judge import leaks
 from adapters.fake.matrix.lives import PowerCut
 from adapters.fake.matrix.script import Trader, play, quiesce
-from adapters.fake.matrix.stand import Stand
+from adapters.fake.matrix.stand import KEY, SECRET_BYTES, STOPPING, WALLET_BYTES, Stand
 from adapters.fake.matrix.virtual import VirtualLoop, run_virtual
 from core.domain import faultpoints
-from core.domain.errors import UsageError
+from core.domain.errors import LedgerLocked, UsageError
+from core.ledger import DurableLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ def run_one(fault: str, seed: int) -> RunReport:
     root = Path(tempfile.mkdtemp(prefix="beta-faults-", dir=shm if shm.is_dir() else None))
     logging.disable(logging.CRITICAL)  # the venue is made to fail; its tracebacks are not news
     started = time.perf_counter()
+    before = {name: os.environ.get(name) for name in plan.environment}
+    os.environ.update(plan.environment)
     try:
         stand, books = run_virtual(lambda loop: _run(loop, root, venue, plan, rng))
     except Exception as exc:
@@ -100,6 +106,10 @@ def run_one(fault: str, seed: int) -> RunReport:
         )
     finally:
         faultpoints.listen(None)
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
         logging.disable(logging.NOTSET)
         shutil.rmtree(root, ignore_errors=True)
     return RunReport(
@@ -147,14 +157,13 @@ async def _run(
     stand.client.refresh_cash()
     await asyncio.sleep(1.0)
     await _judge_feed(stand, extra)
-    halted_at = getattr(stand, "halted_at", None)
-    if halted_at is not None:
-        late = [o for o in stand.exchange.orders.values() if o.created_ns > halted_at]
-        if late:
-            extra.say("I8", f"{len(late)} orders reached the venue after the halt")
+    _judge(stand, plan)
     await stand.close()
+    secrets = (SECRET_BYTES, WALLET_BYTES, KEY.private_bytes_raw())
+    for name in leaks(stand.root, (stand.judge.said, stand.client.failures), secrets):
+        stand.judge.wrong("I7", f"a secret is in {name}")
     books = compare(stand, trader)
-    books.broken += extra.broken
+    books.broken += extra.broken + stand.judge.notes
     return stand, books
 
 
@@ -168,7 +177,11 @@ async def _happen(stand: Stand, plan: Plan, seed: int, extra: Books) -> None:
     if plan.settle_at:
         events.append((plan.settle_at, lambda: _settle(stand, plan.payout)))
     if plan.halt_at:
-        events.append((plan.halt_at, lambda: _halt(stand)))
+        events.append((plan.halt_at, lambda: stand.halt("operator")))
+    if plan.stop_at:
+        events.append((plan.stop_at, stand.stop))
+    if plan.second_at:
+        events.append((plan.second_at, lambda: _second(stand)))
     began = stand.loop.time()
     for at, act in sorted(events, key=lambda e: e[0]):
         await asyncio.sleep(max(0.0, began + at - stand.loop.time()))
@@ -206,12 +219,37 @@ def _settle(stand: Stand, payout: int) -> None:
     stand.client.refresh_cash()
 
 
-async def _halt(stand: Stand) -> None:
-    """Halt as the operator does: nothing new leaves, what works is cancelled."""
-    stand.halt("operator")
-    await asyncio.sleep(0.25)
-    stand.halted_at = stand.loop.time_ns()  # type: ignore[attr-defined]
-    await stand.port.cancel_everything()
+def _second(stand: Stand) -> None:
+    """Start another writer on the same ledger: it must be refused, and the first must not notice."""
+    try:
+        second = DurableLedger(stand.root / "ledger")
+    except LedgerLocked:
+        stand.judge.say("second.refused")
+        return
+    second.close()
+    stand.judge.wrong("F25", "a second writer was let in")
+
+
+def _judge(stand: Stand, plan: Plan) -> None:
+    """Judge halts, and whether what was done to the run can be seen in it (I9)."""
+    judge, fired = stand.judge, {kind for kind, _ in stand.faults.fired}
+    judge.orders_after_halt(o.created_ns for o in stand.exchange.orders.values())
+    if stand.halted and not stand.dead and stand.exchange.working() and not plan.kills:
+        judge.wrong("I8", f"{len(stand.exchange.working())} orders work although trading is halted")
+    if (
+        stand.halted
+        and stand.halted != STOPPING
+        and not any(e.startswith("halt") for e, _ in judge.said)
+    ):
+        judge.wrong("I9", "a halt that no log line tells")
+    if plan.drops and False not in judge.links:
+        judge.wrong("I9", "closed sockets that nobody was told of")
+    sockets = [getattr(stand.port, "_socket")]  # noqa: B009 - no part of the contract
+    if stand.feed is not None:
+        client = stand.feed.client
+        sockets += [client.socket] if hasattr(client, "socket") else client.sockets.sockets
+    if FaultKind.WS_GARBAGE in fired and not any(s.stats.bad_frames for s in sockets):
+        judge.wrong("I9", "unreadable frames that no counter shows")
 
 
 def plan_runs(faults: Sequence[str], runs: int, seed: int) -> list[tuple[str, int]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +20,7 @@ from adapters.fake.faults import Fault, FaultSchedule
 from adapters.fake.kalshi.server import FakeKalshi
 from adapters.fake.matrix.engine import EngineDouble, HarnessClient
 from adapters.fake.matrix.feed import MarketFeed
+from adapters.fake.matrix.judge import Judge
 from adapters.fake.matrix.lives import Killed, PowerCut, PowerLine, watch_requests
 from adapters.fake.matrix.virtual import VirtualLoop
 from adapters.fake.polymarket.server import FakePolymarket
@@ -36,6 +39,7 @@ from core.engine.live.context import LiveContext
 from core.engine.live.instruments import engine_instrument
 from core.engine.live.memory import remember
 from core.engine.live.port import VenuePort
+from core.engine.live.sweep import Sweep
 from core.engine.paper.account import NettedAccount, TokenAccount
 from core.engine.paper.exchange import Exchange, FakeMarket, FakeOrder
 from core.engine.paper.port import PaperPort
@@ -49,13 +53,16 @@ MICRO = 1_000_000
 TICKERS = ("KXF-A", "KXF-B")
 CONDITIONS = ("0x" + "c1" * 32, "0x" + "c2" * 32)
 TOKENS = (("1001", "1002"), ("2001", "2002"))
-KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+STOPPING = "the node is stopping"
+KEY = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"matrix kalshi").digest())
 PEM = KEY.private_bytes(
     serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
 ).decode()
-WALLET = "0x" + "01" * 32
-WALLET_PUBLIC = ec.derive_private_key(int("01" * 32, 16), ec.SECP256K1()).public_key()
-API_SECRET = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+WALLET_BYTES = hashlib.sha256(b"matrix wallet").digest()
+WALLET = "0x" + WALLET_BYTES.hex()
+WALLET_PUBLIC = ec.derive_private_key(int.from_bytes(WALLET_BYTES), ec.SECP256K1()).public_key()
+SECRET_BYTES = hashlib.sha256(b"matrix api secret").digest()
+API_SECRET = base64.urlsafe_b64encode(SECRET_BYTES).decode()
 DAY_NS = 86_400_000_000_000
 
 
@@ -137,6 +144,7 @@ class Stand:
         self.halted = ""
         self.lives = 0
         self.cut: PowerCut | None = None
+        self.judge = Judge()
         self.live: Any = None
         self.feed: MarketFeed | None = None
         self._runner: web.AppRunner | None = None
@@ -179,6 +187,8 @@ class Stand:
                 self.engine.instruments[outcome.instrument_id] = engine_instrument(
                     market, outcome, "USD", self.loop.time_ns()
                 )
+        self.judge.watch(self.gate)
+        self.sweep = Sweep(self.port, lambda: self.client.in_flight, self.judge.say)
         if self.lives > 1:
             await adopt(self.port, self.gate, self.markets, memory, "Matrix-001")
         self.context = LiveContext(
@@ -194,6 +204,7 @@ class Stand:
             resume_ns=memory.resume_ns,
             halted=lambda: self.halted,
             on_halt=self.halt,
+            on_link=lambda venue, up: self.judge.links.append(up),
         )
         self.client = HarnessClient(self.context, self.engine, self.clock)
         await self.client._connect()
@@ -226,11 +237,26 @@ class Stand:
             socket.clock_ms = lambda: self.clock.timestamp_ns() // MICRO
 
     def halt(self, reason: str) -> None:
-        """Stop trading."""
-        self.halted = self.halted or reason
+        """Stop trading as a node does: nothing new leaves, what works is taken off the book. From any thread."""
+        if not self.halted and not self.dead:
+            self.halted = reason
+            self.judge.halted_at = self.loop.time_ns()
+            self.loop.call_soon_threadsafe(lambda: self.sweep.start(reason, kill_switch=True))
+
+    async def stop(self) -> None:
+        """Stop in order: no new orders, nothing left working, the run sealed."""
+        self.halted = self.halted or STOPPING
+        self.sweep.start("stop", kill_switch=False)
+        end = self.loop.time() + 60.0
+        while not self.sweep.clean and self.loop.time() < end:
+            await asyncio.sleep(0.05)
+        if not self.sweep.clean or self.exchange.working():
+            self.judge.wrong("F27", f"working after the stop: {len(self.exchange.working())}")
+        self.sweep.stop()
 
     async def close(self) -> None:
         """Stop client, venue and ledger."""
+        self.sweep.stop()
         await self.client._disconnect()
         if self.feed is not None:
             await self.feed.close()
