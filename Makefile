@@ -29,9 +29,9 @@ bench: ## measure side by side; ONLY=ledger for one area
 	@scripts/setup.sh all
 	@$(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY),)
 
-soak: ## 40,000 seeded fault runs; report in reports/soak.json
+soak: ## 40,000 seeded fault runs; goes on where it was stopped; reports/soak.json and soak.txt
 	@scripts/setup.sh run
-	@.venv/bin/beta faults run --runs 40000 --report reports/soak.json
+	@.venv/bin/beta faults run --runs 40000 --report reports/soak.json --resume reports/soak.jsonl
 
 soak-paper: ## a paper node for MINUTES=60 on a replayed recording at 21x; reports/soak_paper/report.{json,svg}
 	@scripts/setup.sh dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,12 @@ Fault = Annotated[str, typer.Option("--fault", help="One or several (F8,F9); def
 Seed = Annotated[int | None, typer.Option(help="Repeat the one run with this seed.")]
 Runs = Annotated[int, typer.Option(min=1, help="Runs in all, shared out as the matrix says.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes.")]
-Report = Annotated[Path | None, typer.Option(help="Write the whole result as JSON here.")]
+Report = Annotated[
+    Path | None, typer.Option(help="Write the whole result as JSON here, and as text beside it.")
+]
+Resume = Annotated[
+    Path | None, typer.Option(help="File of finished runs: they count and are not run again.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")]
 
 
@@ -26,6 +32,7 @@ def run_command(
     runs: Runs = 2_000,
     jobs: Jobs = min(4, os.cpu_count() or 1),
     report: Report = None,
+    resume: Resume = None,
     as_json: AsJson = False,
 ) -> None:
     """Run seeded faults; exit 1 when a book differs from the venue's."""
@@ -44,20 +51,19 @@ def run_command(
         work, jobs = [(code, seed) for code in chosen], 1
     else:
         work = plan_runs(chosen, runs, 1)
-    result = _run(work, jobs, hidden=as_json or seed is not None)
+    result = _run(work, jobs, resume, hidden=as_json or seed is not None)
     body: dict[str, Any] = {"failed": result.failed, **asdict(result)}
+    text = "\n".join(_lines(body, {c.code: c.title for c in CASES.values()}))
     if report is not None:
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(json.dumps(body, indent=1) + "\n")
-    if as_json:
-        typer.echo(json.dumps(body))
-    else:
-        _show(body, {c.code: c.title for c in CASES.values()})
+        report.with_suffix(".txt").write_text(text + "\n")
+    typer.echo(json.dumps(body) if as_json else text)
     if result.failed:
         raise typer.Exit(1)
 
 
-def _run(work: list[tuple[str, int]], jobs: int, hidden: bool) -> Any:
+def _run(work: list[tuple[str, int]], jobs: int, resume: Path | None, hidden: bool) -> Any:
     """Run under a progress bar on stderr."""
     from rich.console import Console
     from rich.progress import Progress
@@ -70,7 +76,7 @@ def _run(work: list[tuple[str, int]], jobs: int, hidden: bool) -> Any:
         def tick(done: int, failed: int) -> None:
             bar.update(task, completed=done, description=f"faults, {failed} failed")
 
-        return run_matrix(work, jobs, tick)
+        return run_matrix(work, jobs, tick, resume)
 
 
 @app.command("list")
@@ -82,19 +88,23 @@ def list_command() -> None:
         typer.echo(f"{case.code:5} {case.title:40} {', '.join(case.venues):20} {case.share}")
 
 
-def _show(body: dict[str, Any], titles: dict[str, str]) -> None:
-    """Print one line a fault, then the failures with the command that repeats each."""
-    for code, row in body["by_fault"].items():
+def _lines(body: dict[str, Any], titles: dict[str, str]) -> Iterator[str]:
+    """Yield one line a fault, then the failures with the command that repeats each."""
+    for code, row in sorted(body["by_fault"].items(), key=lambda item: list(titles).index(item[0])):
         word = "ok" if not row["failed"] else f"{row['failed']} FAILED"
-        typer.echo(
-            f"{code:5} {titles[code]:40} {row['runs']:6} runs  {row['fired']:6} hits  {word}"
-        )
-    typer.echo(
+        yield f"{code:5} {titles[code]:40} {row['runs']:6} runs  {row['fired']:6} hits  {word}"
+    broken = body["by_invariant"]
+    yield (
+        f"lost {broken.get('I1', 0) + broken.get('RUN', 0)}, duplicates {broken.get('I2', 0)}, "
+        f"position and cash {broken.get('I3', 0)}, limits {broken.get('I5', 0)}, "
+        f"others {sum(n for i, n in broken.items() if i not in ('I1', 'I2', 'I3', 'I5', 'RUN'))}"
+    )
+    yield (
         f"{body['runs']} runs, {body['orders']} orders, {body['executions']} executions, "
-        f"{body['failed']} failed, {body['seconds']:.0f} s"
+        f"{body['failed']} failed, {body['seconds']:.0f} s, {body['cpu_s']:.0f} CPU s"
     )
     for failure in body["failures"][:20]:
-        typer.echo(f"\n{failure['fault']} seed {failure['seed']} on {failure['venue']}")
+        yield f"\n{failure['fault']} seed {failure['seed']} on {failure['venue']}"
         for invariant, text in failure["broken"][:5]:
-            typer.echo(f"  {invariant}: {text}")
-        typer.echo(f"  again: {failure['command']}")
+            yield f"  {invariant}: {text}"
+        yield f"  again: {failure['command']}"

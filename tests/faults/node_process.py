@@ -1,12 +1,19 @@
-"""A node that kills itself at the n-th pass of a named point: ``{"point", "nth"}`` beside the node's own argument."""
+"""A node that kills itself at the n-th pass of a named point: ``{"point", "nth"}`` (or ``{"disk_full_after_s"}``) beside the node's own argument."""
 
 import json
 import os
+import resource
 import signal
 import sys
+import threading
 
 from core.domain import faultpoints
 from tests.integration import polymarket_node
+
+
+def no_more_bytes():
+    """Let no file of this process grow: what a full disk does."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 
 
 def main():
@@ -20,6 +27,9 @@ def main():
             left[0] -= 1
 
     faultpoints.listen(listen if name else None)
+    if told.get("disk_full_after_s"):
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        threading.Timer(told["disk_full_after_s"], no_more_bytes).start()
     polymarket_node.main()
 
 

@@ -7,10 +7,11 @@ import time
 
 import pytest
 
-from core.ledger.kinds import OrderIntended, RunEnded
+from core.ledger.kinds import OrderFilled, OrderIntended, RunEnded
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
 from core.ledger.verify import verify
+from tests.faults.halting import halt, pressed
 from tests.integration.polymarket_stand import C1, IYES, eventually
 from tests.integration.test_polymarket_node import NodeProcess, venue
 
@@ -45,7 +46,14 @@ async def held_by_venue(fake):
 @pytest.mark.parametrize("mode", ["live", "paper"])
 @pytest.mark.parametrize(
     ("point", "nth"),
-    [("intent-on-disk", 0), ("intent-on-disk", 1), ("order-answered", 0), ("order-answered", 1)],
+    [
+        ("intent-on-disk", 0),
+        ("intent-on-disk", 1),
+        ("order-answered", 0),
+        ("order-answered", 1),
+        ("fill-heard", 0),
+        ("fill-row-queued", 0),
+    ],
 )
 async def test_a_node_killed_at_a_named_point_comes_back_without_loss_or_double(
     tmp_path, repo_root, mode, point, nth
@@ -96,3 +104,43 @@ async def test_a_sigterm_ends_in_order_and_seals_the_run(tmp_path, repo_root):
         assert not fake.exchange.working()
         ended = rows(tmp_path, RunEnded)
         assert [e.reason for e in ended] == ["signal"]
+
+
+def fills_in_ledger(tmp_path):
+    return sum(f.quantity for f in rows(tmp_path, OrderFilled))
+
+
+async def test_a_fill_whose_row_died_with_its_node_is_a_row_after_the_restart(tmp_path, repo_root):
+    async with venue(tmp_path) as (_, told):
+        node = Killed(repo_root, tmp_path, told, mode="live", point="fill-heard", nth=0)
+        await node.start()
+        assert await asyncio.wait_for(node.proc.wait(), 30) == -signal.SIGKILL
+        assert fills_in_ledger(tmp_path) == 0
+        again = Killed(repo_root, tmp_path, told, mode="live")
+        await again.start()
+        await eventually(lambda: again.held() == {IYES: 10.0} or again.proc.returncode, 25)
+        assert again.held() == {IYES: 10.0}, again.errors.decode()[-2000:]
+        assert await again.end() == 0, again.errors.decode()[-2000:]
+        assert fills_in_ledger(tmp_path) == 10
+        ids = [f.trade_id for f in rows(tmp_path, OrderFilled)]
+        assert len(ids) == len(set(ids))
+
+
+async def test_a_halt_lets_nothing_more_through_and_takes_what_works_off_the_book(tmp_path):
+    last, _ = await halt(tmp_path)
+    assert last < 5.0
+    log = (tmp_path / "home" / "node.log.jsonl").read_text()
+    assert "halt.nothing_works" in log
+
+
+async def test_a_full_disk_takes_working_orders_off_the_book_without_the_ledger(tmp_path):
+    async with pressed(tmp_path, Killed, disk_full_after_s=6.0) as (fake, node, _):
+        await eventually(
+            lambda: any(s.get("halted") for s in node.said) or node.proc.returncode, 40
+        )
+        await eventually(lambda: not fake.exchange.working() or node.proc.returncode, 20)
+        assert node.proc.returncode is None, node.errors.decode()[-2000:]
+        sent = len(fake.exchange.orders)
+        await asyncio.sleep(1.0)
+        assert len(fake.exchange.orders) == sent
+        assert not fake.exchange.working()

@@ -46,6 +46,22 @@ class BuyOnce(BetaStrategy):
         print(json.dumps({"refused": refusal.code}), flush=True)
 
 
+class Presses(BetaStrategy):
+    """Rests one more bid at each change of the book."""
+
+    config_type = Config
+
+    def on_start(self):
+        self.sent = 0
+        self.watch_book(self.config.iid)
+
+    def on_book(self, iid):
+        if self.best_ask(iid) is not None:
+            self.sent += 1
+            price = D(30 + self.sent % 8) / 100
+            self.buy(iid, D(5), price, tif=TimeInForce.GTC, reason="press")
+
+
 def say(node_status):
     print(
         json.dumps(
@@ -69,11 +85,14 @@ def main():
     spec = NodeSpec(
         mode=RunMode(told["mode"]),
         venue="POLYMARKET",
-        plans=tuple(plan_strategies("tests.integration.polymarket_node:BuyOnce", told["params"])),
+        plans=tuple(
+            plan_strategies(f"{__spec__.name}:{told.get('strategy', 'BuyOnce')}", told["params"])
+        ),
         home=Path(told["home"]),
         capital=D(1000),
         run_s=told.get("run_s", 0.0),
         keep_orders=told.get("keep_orders", False),
+        limits=told.get("limits", ""),
     )
     node = Node(spec, open_venue("POLYMARKET", settings), on_status=say)
     asyncio.run(node.run())

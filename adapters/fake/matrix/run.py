@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
 import logging
 import os
 import random
@@ -43,6 +45,7 @@ class RunReport:
     executions: int
     fired: int
     seconds: float
+    cpu_s: float = 0.0
 
     @property
     def command(self) -> str:
@@ -59,6 +62,7 @@ class MatrixReport:
     executions: int = 0
     fired: int = 0
     seconds: float = 0.0
+    cpu_s: float = 0.0
     by_invariant: dict[str, int] = field(default_factory=dict)
     by_fault: dict[str, dict[str, int]] = field(default_factory=dict)
     failures: list[dict[str, Any]] = field(default_factory=list)
@@ -69,6 +73,7 @@ class MatrixReport:
         self.orders += run.orders
         self.executions += run.executions
         self.fired += run.fired
+        self.cpu_s += run.cpu_s
         row = self.by_fault.setdefault(run.fault, {"runs": 0, "failed": 0, "fired": 0})
         row["runs"] += 1
         row["fired"] += run.fired
@@ -95,9 +100,13 @@ def run_one(fault: str, seed: int) -> RunReport:
     shm = Path("/dev/shm")
     root = Path(tempfile.mkdtemp(prefix="beta-faults-", dir=shm if shm.is_dir() else None))
     logging.disable(logging.CRITICAL)  # the venue is made to fail; its tracebacks are not news
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     before = {name: os.environ.get(name) for name in plan.environment}
     os.environ.update(plan.environment)
+    # objects of the engine may only be freed on the thread that made them, never on the ledger's
+    if not gc.get_freeze_count():
+        gc.freeze()
+    gc.disable()
     try:
         stand, books = run_virtual(lambda loop: _run(loop, root, venue, plan, rng))
     except Exception as exc:
@@ -106,6 +115,8 @@ def run_one(fault: str, seed: int) -> RunReport:
         )
     finally:
         faultpoints.listen(None)
+        gc.enable()
+        gc.collect()
         for name, value in before.items():
             os.environ.pop(name)
             if value is not None:
@@ -122,6 +133,7 @@ def run_one(fault: str, seed: int) -> RunReport:
         len(stand.exchange.executions),
         len(stand.faults.fired) + (len(stand.cut.cuts) if stand.cut is not None else 0),
         time.perf_counter() - started,
+        time.process_time() - cpu,
     )
 
 
@@ -262,6 +274,21 @@ def plan_runs(faults: Sequence[str], runs: int, seed: int) -> list[tuple[str, in
     return out
 
 
+def read_journal(path: Path) -> dict[tuple[str, int], RunReport]:
+    """Return finished runs by fault and seed; a torn last line is run again."""
+    runs: dict[tuple[str, int], RunReport] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            row = json.loads(line)
+            row["broken"] = tuple((i, t) for i, t in row["broken"])
+            run = RunReport(**row)
+        except (ValueError, TypeError, KeyError):
+            continue
+        runs[run.fault, run.seed] = run
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return runs
+
+
 def _chunk(work: Sequence[tuple[str, int]]) -> list[RunReport]:
     return [run_one(fault, seed) for fault, seed in work]
 
@@ -270,12 +297,34 @@ def run_matrix(
     work: Iterable[tuple[str, int]],
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    journal: Path | None = None,
 ) -> MatrixReport:
-    """Run everything in `work` and count; `progress` is told (runs done, runs failed)."""
+    """Run everything in `work` and count.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Is told (runs done, runs failed).
+    journal : Path, optional
+        File of finished runs: what is in it counts and is not run again; what finishes is added.
+    """
     todo, report, started = list(work), MatrixReport(), time.perf_counter()
+    if journal is not None:
+        done_before = read_journal(journal)
+        for key in todo:
+            if key in done_before:
+                report.add(done_before[key])
+        todo = [key for key in todo if key not in done_before]
+
+    def finished(run: RunReport) -> None:
+        report.add(run)
+        if journal is not None:
+            with journal.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(run)) + "\n")
+
     if processes <= 1:
         for fault, seed in todo:
-            report.add(run_one(fault, seed))
+            finished(run_one(fault, seed))
             if progress is not None:
                 progress(report.runs, report.failed)
     else:
@@ -284,8 +333,8 @@ def run_matrix(
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
             for done in as_completed([pool.submit(_chunk, c) for c in chunks]):
                 for run in done.result():
-                    report.add(run)
+                    finished(run)
                 if progress is not None:
                     progress(report.runs, report.failed)
-    report.seconds = time.perf_counter() - started
+    report.seconds += time.perf_counter() - started
     return report
