@@ -139,6 +139,18 @@ def test_the_command_prints_json_and_repeats_one_seed():
     assert "F12" in named.stdout
 
 
+def test_finished_runs_are_not_run_again(tmp_path, monkeypatch):
+    from adapters.fake.matrix import run
+
+    work, journal = plan_runs(["F2"], 3, 1), tmp_path / "runs.jsonl"
+    first = run_matrix(work, journal=journal)
+    with journal.open("a") as file:
+        file.write('{"fault": "F2", "se')  # torn by a kill
+    monkeypatch.setattr(run, "run_one", None)
+    again = run_matrix(work, journal=journal)
+    assert (again.runs, again.orders, again.failed) == (first.runs, first.orders, 0)
+
+
 def test_several_processes_count_the_same_runs():
     work = plan_runs(["F2"], 4, 1)
     report = run_matrix(work, processes=2)
@@ -171,6 +183,32 @@ class TestPlantedBugsOfARestart:
 
         monkeypatch.setattr(ReportHooks, "_write_recovered", again)
         assert caught(["F15"])
+
+
+class TestPlantedBugsOfAHalt:
+    def test_working_orders_left_on_the_book(self, monkeypatch):
+        from core.engine.live.sweep import Sweep
+
+        monkeypatch.setattr(Sweep, "start", lambda self, reason, *, kill_switch: None)
+        assert caught(["HALT", "F16"])
+
+    def test_a_secret_in_a_row(self, monkeypatch):
+        from adapters.fake.matrix.stand import API_SECRET
+        from core.engine.live.journal import OrderJournal
+
+        real = OrderJournal.rejected
+        monkeypatch.setattr(
+            OrderJournal, "rejected", lambda self, cid, why: real(self, cid, why + API_SECRET)
+        )
+        broken = [b for s in range(1, 20) for b in run_one("F26", s).broken]
+        assert any(invariant == "I7" for invariant, _ in broken)
+
+    def test_a_fill_that_costs_more_than_was_reserved(self, monkeypatch):
+        from core.risk.bounds import Bounds
+
+        monkeypatch.setattr(Bounds, "cash_bound", lambda self, rules, price, quantity, now: 0)
+        broken = [b for s in range(1, 8, 2) for b in run_one("F26", s).broken]
+        assert any(invariant == "I5" for invariant, _ in broken)
 
 
 class TestPlantedBugsOfAFeed:

@@ -57,11 +57,11 @@ class Judge:
 
         gate.on_fill = on_fill  # type: ignore[method-assign]
 
-    def orders_after_halt(self, created_ns: Iterable[int]) -> None:
-        """I8: nothing reaches the venue later than 250 ms after the halt."""
-        late = [t for t in created_ns if self.halted_at and t > self.halted_at + HALT_NS]
+    def orders_after_halt(self, sent_ns: Iterable[int]) -> None:
+        """I8: no order leaves later than 250 ms after the halt."""
+        late = [t for t in sent_ns if self.halted_at and t > self.halted_at + HALT_NS]
         if late:
-            self.wrong("I8", f"{len(late)} orders reached the venue after the halt")
+            self.wrong("I8", f"{len(late)} orders left after the halt")
 
 
 def leaks(root: Path, said: object, secrets: Iterable[bytes]) -> list[str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.fake.faults import FaultKind
-from adapters.fake.matrix.cases import CASES, Plan
+from adapters.fake.matrix.cases import CASES, CREATE, Plan
 from adapters.fake.matrix.compare import Books, compare
 from adapters.fake.matrix.judge import leaks
 from adapters.fake.matrix.lives import PowerCut
@@ -245,7 +245,8 @@ def _second(stand: Stand) -> None:
 def _judge(stand: Stand, plan: Plan) -> None:
     """Judge halts, and whether what was done to the run can be seen in it (I9)."""
     judge, fired = stand.judge, {kind for kind, _ in stand.faults.fired}
-    judge.orders_after_halt(o.created_ns for o in stand.exchange.orders.values())
+    sent = CREATE[stand.venue]  # when a request left, not when a slow network let it arrive
+    judge.orders_after_halt(at for at, what in stand.fake.requests if what.startswith(sent))
     if stand.halted and not stand.dead and stand.exchange.working() and not plan.kills:
         judge.wrong("I8", f"{len(stand.exchange.working())} orders work although trading is halted")
     if (

@@ -219,7 +219,7 @@ class Stand:
             self.fake.pace_s = 5.0
         await asyncio.sleep(after_s)
         self.fake.pace_s = 0.02
-        self.halted = ""
+        self.halted, self.judge.halted_at = "", 0
         memory = remember(self.root / "ledger")
         makers = {"KALSHI": self._kalshi_client, "POLYMARKET": self._polymarket_client}
         await makers[self.venue](memory.instruments)
