@@ -42,6 +42,12 @@ class BuyOnce(BetaStrategy):
             self.buy(iid, self.config.quantity, ask.price, reason="first")
         self.buy(iid, D(5), self.config.rest_at, tif=TimeInForce.GTC, reason="rest")
 
+    def on_fill_voided(self, iid, quantity, price):
+        print(json.dumps({"voided": [iid, str(quantity), str(price)]}), flush=True)
+        self.buy(
+            iid, D(1), price, reason="again"
+        )  # the gate bars the market until somebody has looked
+
     def on_refused(self, intent, refusal):
         print(json.dumps({"refused": refusal.code}), flush=True)
 

@@ -156,6 +156,10 @@ async def test_a_trade_that_fails_on_chain_leaves_no_position_in_the_node(tmp_pa
         await eventually(lambda: node.held() == {}, 15)
         assert fake.exchange.account.positions() == {}
         assert await node.end() == 0, node.errors.decode()[-3000:]
+        (told_of,) = [s["voided"] for s in node.said if "voided" in s]
+        assert told_of[0] == IYES and float(told_of[1]) == 10.0
+        assert {"refused": "MARKET_BARRED"} in node.said  # its purchase right afterwards
+        assert len([s for _, s in fake.requests if s == "POST /order"]) == 2
 
 
 async def test_a_resolution_pays_the_node_out(tmp_path, repo_root):
