@@ -1,4 +1,4 @@
-"""A live node on a fake Polymarket as a process: buys once, rests once, says what it holds each second."""
+"""A live node on a fake venue as a process: buys once, rests once, says what it holds each second."""
 
 import asyncio
 import json
@@ -87,10 +87,11 @@ def say(node_status):
 def main():
     """Run with ``{"mode", "home", "settings", "params", "run_s"}`` as the only argument."""
     told = json.loads(sys.argv[1])
-    settings = told["settings"] | {"conditions": tuple(told["settings"]["conditions"])}
+    venue = told.get("venue", "POLYMARKET")
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in told["settings"].items()}
     spec = NodeSpec(
         mode=RunMode(told["mode"]),
-        venue="POLYMARKET",
+        venue=venue,
         plans=tuple(
             plan_strategies(f"{__spec__.name}:{told.get('strategy', 'BuyOnce')}", told["params"])
         ),
@@ -100,7 +101,7 @@ def main():
         keep_orders=told.get("keep_orders", False),
         limits=told.get("limits", ""),
     )
-    node = Node(spec, open_venue("POLYMARKET", settings), on_status=say)
+    node = Node(spec, open_venue(venue, settings), on_status=say)
     asyncio.run(node.run())
     print(json.dumps({"ended": True}), flush=True)
 
