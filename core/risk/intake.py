@@ -408,10 +408,7 @@ class Intake(Bounds):
         self.book.confirm(trade_id)
 
     def on_fill_voided(self, trade_id: str, ts_ns: int = 0) -> bool:
-        """Undo a trade the venue voided; False when it is not known.
-
-        Its market takes no more purchases until the operator resumes: who failed once may fail again.
-        """
+        """Undo a trade the venue voided and bar its market to purchases until a resume; False when unknown."""
         self._advance(ts_ns)
         trade = self.book.void(trade_id)
         self._anomaly("VOIDED" if trade else "VOID_UNKNOWN", trade_id)
