@@ -240,6 +240,7 @@ def write_traded_catalog(path, steps=200, seed=1):
                     aggressor=aggressor.astype(np.uint8),
                 ),
             )
+            writer.closes(f"{ticker}-YES.KALSHI", close + 1, D(1))
     return path
 
 
