@@ -261,11 +261,13 @@ def _venue(code: str, universe: Universe, session: Session) -> VenuePlan:
 def _feed(universe: Universe, session: Session, on_grid: Callable[[int], None] | None) -> Feed:
     refs = list(universe.references)
     step = max((universe.end_ns - universe.start_ns) // GRID_POINTS, 1)
+    # Between two daily bars there is nothing to see: looking there would only call every bar a jump.
+    looks = max(min(LOOKS, universe.records), 1)
     return Feed(
         session,
         statuses=[r for r in refs if Kind.STATUSES in universe.kinds[r.iid]],
         closes=[r for r in refs if Kind.CLOSES in universe.kinds[r.iid]],
         grid=(universe.start_ns, step),
         on_grid=on_grid,
-        look_ns=max(STEP_NS, (universe.end_ns - universe.start_ns) // LOOKS),
+        look_ns=max(STEP_NS, (universe.end_ns - universe.start_ns) // looks),
     )
