@@ -266,13 +266,16 @@ def _judge(stand: Stand, plan: Plan) -> None:
 
 
 def plan_runs(faults: Sequence[str], runs: int, seed: int) -> list[tuple[str, int]]:
-    """Return (fault, seed) of every run: each fault by its share of the matrix, at least one."""
+    """Return (fault, seed) of every run: each fault by its share of the matrix, at least one.
+
+    They take turns, so that a pass that is stopped halfway has seen them all.
+    """
     total = sum(CASES[f].share for f in faults)
-    out: list[tuple[str, int]] = []
+    out: list[tuple[float, str, int]] = []
     for fault in faults:
         count = max(1, round(runs * CASES[fault].share / total))
-        out += [(fault, seed + n) for n in range(count)]
-    return out
+        out += [(n / count, fault, seed + n) for n in range(count)]
+    return [(fault, number) for _, fault, number in sorted(out)]
 
 
 def read_journal(path: Path) -> dict[tuple[str, int], RunReport]:
