@@ -185,6 +185,15 @@ class TestPlantedBugsOfARestart:
         assert caught(["F15"])
 
 
+def test_without_rows_for_ends_that_only_a_check_finds_the_matrix_notices(monkeypatch):
+    async def fills_only(self, order, cid):
+        await self.deliver_fills_of(order, cid)
+
+    monkeypatch.setattr(VenueClient, "take_report", fills_only)
+    broken = [text for s in range(1, 15) for i, text in run_one("F2", s).broken if i == "I1"]
+    assert any("whether it still works" in text for text in broken)
+
+
 class TestPlantedBugsOfAHalt:
     def test_working_orders_left_on_the_book(self, monkeypatch):
         from core.engine.live.sweep import Sweep
