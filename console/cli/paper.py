@@ -7,13 +7,25 @@ from typing import Annotated
 
 import typer
 
+from console.cli.node_options import (
+    EXIT_CODES,
+    AsJson,
+    Capital,
+    Config,
+    Data,
+    Environment,
+    ForSeconds,
+    Limits,
+    Market,
+    Param,
+    Series,
+    Spot,
+)
+
 app = typer.Typer(add_completion=False)
 
 
-@app.command(
-    epilog="Exit codes: 0 stopped in order, 1 strategy or venue error, 2 usage, 4 configuration, "
-    "6 not ready, 7 halted, 8 ledger or a second node, 130 interrupted."
-)
+@app.command(epilog=EXIT_CODES)
 def paper(
     strategy: Annotated[
         str | None,
@@ -25,32 +37,15 @@ def paper(
     venue: Annotated[
         str, typer.Option(help="kalshi, polymarket, fake-kalshi or fake-polymarket (offline).")
     ] = "fake-kalshi",
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of a backtest; options here win.")
-    ] = None,
-    data: Annotated[
-        str | None, typer.Option(help="Catalog that a fake venue replays. Default sample.")
-    ] = None,
-    market: Annotated[
-        list[str] | None, typer.Option("--market", "-m", help="Ticker, condition id or slug.")
-    ] = None,
-    series: Annotated[list[str] | None, typer.Option(help="Kalshi series, repeatable.")] = None,
-    param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="Strategy parameter, NAME=VALUE.")
-    ] = None,
-    capital: Annotated[str | None, typer.Option(help="Dollars of a new paper account.")] = None,
-    limits: Annotated[
-        str | None,
-        typer.Option(
-            help="Risk profile or TOML file to put in force; default: what is in force (usd100)."
-        ),
-    ] = None,
-    environment: Annotated[
-        str, typer.Option(help="Kalshi: production or demo (keys are made for one of them).")
-    ] = "",
-    spot: Annotated[
-        str, typer.Option(help="Spot prices behind crypto windows: auto, kraken, binance or off.")
-    ] = "auto",
+    config: Config = None,
+    data: Data = None,
+    market: Market = None,
+    series: Series = None,
+    param: Param = None,
+    capital: Capital = None,
+    limits: Limits = None,
+    environment: Environment = "",
+    spot: Spot = "auto",
     home: Annotated[
         Path | None, typer.Option(help="Folder of the node. Default runs/paper/VENUE.")
     ] = None,
@@ -62,13 +57,11 @@ def paper(
     repeat: Annotated[
         int, typer.Option(min=1, help="Play the replay this often, each time as new markets.")
     ] = 1,
-    for_s: Annotated[
-        float, typer.Option("--for", help="Stop after this many seconds; 0 = run on.")
-    ] = 0.0,
+    for_s: ForSeconds = 0.0,
     status_every: Annotated[
         float, typer.Option(min=1.0, help="Seconds between status lines of the node's log.")
     ] = 60.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the end as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Trade a live market with paper money; fake-kalshi and fake-polymarket need no network and no key."""
     from console.backtest import BacktestRequest
