@@ -286,7 +286,7 @@ class PolymarketArb(BetaStrategy):
             bid = self.best_bid(iid)
             if bid is None or bid.price <= 0:
                 return ZERO
-            rooms.append(self.room(iid) / self.worst_cost(iid, bid.price, ONE))
+            rooms.append(self.room(iid) / self.worst_cost(iid, bid.price, ONE, resting=True))
         return min(rooms, default=ZERO)
 
     def on_fill(self, fill: FillRow) -> None:

@@ -61,9 +61,14 @@ class ViewingStrategy(BoundStrategy):
         """Dollars, fees included, that one more purchase of `iid` may cost under the limits in force."""
         return self.session.gate.room(self._bt_sid, iid)
 
-    def worst_cost(self, iid: str, price: Decimal, quantity: Decimal) -> Decimal:
-        """Dollars that a buy at `price` or better can cost at most, as the gate counts them against `room`."""
-        return self.session.gate.worst_cost(iid, price, quantity, self.now_ns)
+    def worst_cost(
+        self, iid: str, price: Decimal, quantity: Decimal, *, resting: bool = False
+    ) -> Decimal:
+        """Dollars that a buy at `price` or better can cost at most, as the gate counts them against `room`.
+
+        `resting`: the order may stay in the book until fee rules change.
+        """
+        return self.session.gate.worst_cost(iid, price, quantity, self.now_ns, resting=resting)
 
     def equity(self) -> Decimal:
         """Dollars: cash of all venues plus all positions as the risk layer values them.

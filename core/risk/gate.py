@@ -342,15 +342,26 @@ class Gate(Intake):
         return shares(factor * self.phase.factor // NANO)
 
     def worst_cost(
-        self, instrument_id: str, price: Decimal, quantity: Decimal, now_ns: int
+        self,
+        instrument_id: str,
+        price: Decimal,
+        quantity: Decimal,
+        now_ns: int,
+        *,
+        resting: bool = False,
     ) -> Decimal:
-        """Return the dollars that a taking buy can cost at most, fees included, as `room` counts them."""
+        """Return the dollars that a buy can cost at most, fees included, as `room` counts them.
+
+        An order that rests may meet every fee rule that begins later: the worst of them counts.
+        """
         rules = self.rules[instrument_id]
         cash = rules.venue.cash_fees
         if cash is not None:
             fee = cash.worst_case_of_cash(rules.fees, price, quantity, now_ns)
         else:
-            fee = rules.venue.fees.worst_case(rules.fees, price, quantity, now_ns)
+            fees = rules.venue.fees
+            later = [t for t in fees.rule_starts_ns if t > now_ns] if resting else []
+            fee = max(fees.worst_case(rules.fees, price, quantity, t) for t in (now_ns, *later))
         return price * quantity + max(fee, Decimal(0))
 
     def room(self, strategy_id: str, instrument_id: str) -> Decimal:

@@ -185,3 +185,15 @@ def test_the_venues_name_when_their_rules_begin():
     assert CURVE_CHANGES in PolymarketFeeBook().rule_starts_ns
     for book in (KalshiFeeBook(), PolymarketFeeBook()):
         assert list(book.rule_starts_ns) == sorted(book.rule_starts_ns)
+
+
+def test_what_an_author_sizes_by_counts_the_rules_that_begin_while_an_order_rests() -> None:
+    gate, before = desk_at().gate, FEES_BEGIN - NS_PER_DAY
+    now = gate.worst_cost(IID, D("0.5"), D(100), before)
+    rests = gate.worst_cost(IID, D("0.5"), D(100), before, resting=True)
+    starts = [t for t in PolymarketFeeBook().rule_starts_ns if t > before]
+    assert now == D(50)
+    assert rests == D(50) + max(
+        PolymarketFeeBook().worst_case(CRYPTO, D("0.5"), D(100), t) for t in (before, *starts)
+    )
+    assert rests >= D(50) + fee_at(FEES_BEGIN)
