@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.domain.errors import UsageError, VenueError
+from core.domain.errors import MissingData, UsageError, VenueError
 
 MODULES = {
     "fake-kalshi": "adapters.fake.kalshi.process",
@@ -111,7 +111,10 @@ def ensure(
     if not line:
         tail = (home / "fake_venue.log").read_text(errors="replace").strip().splitlines()[-1:]
         raise VenueError(f"{name} did not start", tail, f"see {home / 'fake_venue.log'}")
-    told = json.loads(line) | {"folder": str(catalog.absolute())}
+    told = json.loads(line)
+    if "error" in told:
+        raise MissingData(told["error"], told["seen"], told["mend"])
+    told |= {"folder": str(catalog.absolute())}
     note.write_text(json.dumps({"name": name, "pid": process.pid, "told": told}))
     return FakeVenue(process.pid, told), False
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.backtest import BacktestRequest
-from core.domain.errors import ConfigError, GateClosed, UsageError
+from core.domain.errors import ConfigError, GateClosed, HaltedError, UsageError
 
 if TYPE_CHECKING:
     from core.engine.backtest.strategies import StrategyPlan
@@ -324,6 +324,12 @@ def _run_node(
     else:
         for name, value in summary.items():
             print(f"{name:>14}  {value}")
+    if last and last[-1].halted:
+        raise HaltedError(
+            "the node ended while trading was halted",
+            last[-1].halted,
+            f"beta risk resume --dir {request.folder / 'risk'}",
+        )
 
 
 def _summary(

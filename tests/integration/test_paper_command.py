@@ -109,3 +109,27 @@ def test_secrets_of_the_environment_are_never_shown(strategy, tmp_path):
     env = {"KALSHI_KEY_ID": canary, "KALSHI_PRIVATE_KEY": canary, "BETA_LIVE": "1"}
     done = beta("live", strategy, "--venue", "kalshi", "--live", home=tmp_path / "x", env=env)
     assert canary not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_replay_that_cannot_be_says_why_and_what_mends_it(strategy, tmp_path):
+    told = beta(*paper(strategy, "--market", "NOPE", "--for", "3"), home=tmp_path / "n")
+    assert told.returncode == ExitCode.ERROR
+    assert "no market to replay in this catalog" in told.stderr
+    assert "beta data ls" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+@pytest.mark.slow
+def test_a_node_that_ends_halted_says_so_and_exits_7(strategy, tmp_path):
+    home = tmp_path / "node"
+    node = beta(*paper(strategy, "--for", "12"), home=home, wait=False)
+    deadline = time.monotonic() + 30
+    while not (home / "node.log.jsonl").is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    halt = [sys.executable, "-m", "console.cli", "risk", "halt", "--dir", str(home / "risk")]
+    subprocess.run(halt, check=True, capture_output=True, timeout=60)
+    _, said = node.communicate(timeout=60)
+    assert node.returncode == ExitCode.HALTED, said
+    assert "beta risk resume" in said

@@ -17,7 +17,7 @@ from adapters.fake.replay import Tape, load_tape, repeated, squeezed
 from adapters.fake.spot import FakeKraken, base_of, load_spot, spot_rows
 from adapters.kalshi.fees import KalshiFeeBook
 from core.domain.clock import iso_from_ns
-from core.domain.errors import MissingData
+from core.domain.errors import BetaError, MissingData
 from core.engine.catalog import Catalog
 from core.engine.paper.account import NettedAccount
 from core.engine.paper.exchange import Exchange
@@ -176,3 +176,6 @@ if __name__ == "__main__":
         asyncio.run(serve(arguments()))
     except KeyboardInterrupt:
         sys.exit(0)
+    except BetaError as exc:  # told to whoever started the process, in its own words
+        print(json.dumps({"error": exc.what, "seen": str(exc.seen), "mend": exc.mend}), flush=True)
+        sys.exit(int(exc.exit_code))

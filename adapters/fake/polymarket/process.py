@@ -17,6 +17,7 @@ from adapters.fake.polymarket.server import FakePolymarket
 from adapters.fake.polymarket.wire import FakeInfo
 from adapters.fake.replay import load_tape, squeezed
 from adapters.polymarket.fees import PolymarketFeeBook
+from core.domain.errors import BetaError
 from core.engine.catalog import Catalog
 from core.engine.paper.account import TokenAccount
 from core.engine.paper.exchange import Exchange
@@ -124,3 +125,6 @@ if __name__ == "__main__":
         asyncio.run(serve(arguments()))
     except KeyboardInterrupt:
         sys.exit(0)
+    except BetaError as exc:  # told to whoever started the process, in its own words
+        print(json.dumps({"error": exc.what, "seen": str(exc.seen), "mend": exc.mend}), flush=True)
+        sys.exit(int(exc.exit_code))
