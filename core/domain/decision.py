@@ -123,8 +123,7 @@ class OrderIntent(msgspec.Struct, frozen=True, gc=False):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(msgspec.Struct, frozen=True, gc=False):
     """One check of a verdict: its name, the value seen, the limit, and whether it passed."""
 
     name: str
@@ -133,8 +132,7 @@ class CheckResult:
     passed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """The gate's answer to one intent."""
 
     client_order_id: str
