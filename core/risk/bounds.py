@@ -115,10 +115,7 @@ class Bounds:
         if bound is None:
             fees, at, size = rules.venue.fees, shares(price), shares(quantity)
             worst = max(fees.worst_case(rules.fees, at, size, t, side) for t in (now_ns, *begins))
-            bound = max(0, attos_up(worst))
-            if len(self._fee_bounds) >= REMEMBERED_FEES:
-                self._fee_bounds.clear()
-            self._fee_bounds[key] = bound
+            bound = self._remember(key, worst)
         return bound
 
     def cash_bound(self, rules: InstrumentRules, price: int, quantity: int, now_ns: int) -> int:
@@ -126,5 +123,16 @@ class Bounds:
         cash = rules.venue.cash_fees
         if cash is None:
             return self.fee_bound(rules, price, quantity, now_ns)
-        worst = cash.worst_case_of_cash(rules.fees, shares(price), shares(quantity), now_ns)
-        return max(0, attos_up(worst))
+        key = (rules.fee_terms, True, price, quantity, now_ns // NS_PER_HOUR, -1)
+        bound = self._fee_bounds.get(key)
+        if bound is None:
+            worst = cash.worst_case_of_cash(rules.fees, shares(price), shares(quantity), now_ns)
+            bound = self._remember(key, worst)
+        return bound
+
+    def _remember(self, key: tuple[int, bool, int, int, int, int], worst: Decimal) -> int:
+        """Keep a worst-case fee; return it in 1e-18 dollar."""
+        if len(self._fee_bounds) >= REMEMBERED_FEES:
+            self._fee_bounds.clear()
+        self._fee_bounds[key] = bound = max(0, attos_up(worst))
+        return bound

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import deque
 from decimal import Decimal
 
-from msgspec import Struct
-
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent, TimeInForce
 from core.domain.errors import FeeError
@@ -36,29 +34,39 @@ REDUCING_RATE = 2
 RESTING = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 
 
-class Draft(Struct, eq=False):
+class Draft:
     """One intent under review: what is known so far, and the checks made.
 
-    What is not known yet is None; the check that finds it out comes before those that read it.
+    An attribute that no check has found out yet is missing.
     """
 
-    intent: OrderIntent
-    view: MarketView
-    now_ns: int
-    buy: bool
-    order: WorkingOrder | None = None
-    raw: RawChecks = []
-    rules: InstrumentRules = None  # type: ignore[assignment]
-    family: str = ""
-    price: int = 0
-    quantity: int = 0
-    fee_bound: int = 0
-    cost: int = 0
-    recent: deque[int] = None  # type: ignore[assignment]
-    repeated: int = 0
-    same: Same = None  # type: ignore[assignment]
-    worst: Terms = None  # type: ignore[assignment]
-    until_ns: int = 0
+    __slots__ = (
+        "buy", "by_cash", "cost", "family", "fee_bound", "intent", "now_ns", "order", "price", "quantity", "raw",
+        "recent", "repeated", "rules", "same", "until_ns", "view", "worst",
+    )  # fmt: skip
+
+    rules: InstrumentRules
+    family: str
+    price: int
+    quantity: int
+    fee_bound: int
+    cost: int
+    recent: deque[int]
+    repeated: int
+    same: Same
+    worst: Terms
+
+    def __init__(
+        self, intent: OrderIntent, view: MarketView, buy: bool, order: WorkingOrder | None = None
+    ) -> None:
+        self.intent = intent
+        self.view = view
+        self.now_ns = view.now_ns
+        self.buy = buy
+        self.order = order
+        self.by_cash = False
+        self.until_ns = 0
+        self.raw: RawChecks = []
 
     def fail(
         self, name: str, value: object, limit: object, code: str, passed: tuple[object, ...] = ()
@@ -317,7 +325,8 @@ def money(gate: Intake, d: Draft) -> str:
             now_ns = d.now_ns
             if now_ns < rules.last_rule_ns:
                 d.until_ns = life_of(d.intent)
-            if by_cash(rules, d.intent):
+            if rules.venue.cash_fees is not None and by_cash(rules, d.intent):
+                d.by_cash = True
                 bound = gate.cash_bound(rules, d.price, d.quantity, now_ns)
             else:
                 bound = gate.fee_bound(rules, d.price, d.quantity, now_ns, d.until_ns)

@@ -68,24 +68,21 @@ class Gate(Intake):
         """Approve and reserve `intent`, or say why not. A refusal reserves nothing."""
         self._enter(view.now_ns)
         buy = intent.side is Side.BUY
-        draft = Draft(intent, view, view.now_ns, buy)
+        draft = Draft(intent, view, buy)
         if code := checks.first_refusal(self, draft):
             return Refusal(intent, code, tuple(draft.raw), view.now_ns)
         order = WorkingOrder(
-            intent.client_order_id,
-            intent.strategy_id,
+            intent,
             draft.rules,
             buy,
-            draft.price,
-            draft.quantity,
-            draft.fee_bound,
+            (draft.price, draft.quantity, draft.fee_bound),
             draft.cost,
-            not buy and intent.reason.startswith("stop"),
+            draft.until_ns,
+            draft.now_ns,
+            draft.by_cash,
         )
         approved = self._sign(draft, order)
         order.nonce = approved[1]
-        order.ts_ns, order.until_ns = draft.now_ns, draft.until_ns
-        order.by_cash = checks.by_cash(draft.rules, intent)
         self.book.reserve(order)
         if self.breaker.probing and self._arbitrages(order):
             self.breaker.approved(intent.client_order_id)
@@ -113,7 +110,7 @@ class Gate(Intake):
         self._enter(view.now_ns)
         intent = replace(base, quantity=quantity, price=price, ts_ns=view.now_ns)
         order = self.book.orders.get(client_order_id)
-        draft = Draft(intent, view, view.now_ns, intent.side is Side.BUY, order)
+        draft = Draft(intent, view, intent.side is Side.BUY, order)
         if order is None or order.state is not OrderState.WORKING or order.change is not None:
             state = "changing" if order is not None and order.change else order and order.state
             code = draft.fail("order", state or "not open", OrderState.WORKING, Code.NOT_WORKING)
@@ -256,18 +253,8 @@ class Gate(Intake):
             bound = self.cash_bound(rules, price, quantity, intent.ts_ns)
         else:
             bound = self.fee_bound(rules, price, quantity, intent.ts_ns, until_ns)
-        order = WorkingOrder(
-            intent.client_order_id,
-            intent.strategy_id,
-            rules,
-            buy,
-            price,
-            quantity,
-            bound,
-            need(buy, price, quantity, bound),
-            not buy and intent.reason.startswith("stop"),
-        )
-        order.ts_ns, order.until_ns, order.by_cash = intent.ts_ns, until_ns, by_cash
+        terms, reserved = (price, quantity, bound), need(buy, price, quantity, bound)
+        order = WorkingOrder(intent, rules, buy, terms, reserved, until_ns, intent.ts_ns, by_cash)
         self.book.reserve(order)
         self.book.set_state(order, OrderState.SENT)
 

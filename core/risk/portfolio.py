@@ -15,8 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from msgspec import Struct
-
+from core.domain.decision import OrderIntent
 from core.domain.errors import MarketError
 from core.risk.approval import ApprovedOrder
 from core.risk.instruments import InstrumentRules, Purse, Scope
@@ -58,7 +57,7 @@ class Change:
     nonce: int
 
 
-class WorkingOrder(Struct, eq=False):
+class WorkingOrder:
     """An approved order and what it still reserves.
 
     Attributes
@@ -71,26 +70,37 @@ class WorkingOrder(Struct, eq=False):
         Sent for ``price * quantity`` dollars, however many shares they buy; `spent` counts them.
     """
 
-    client_order_id: str
-    strategy_id: str
-    rules: InstrumentRules
-    buy: bool
-    price: int
-    quantity: int
-    fee_bound: int
-    reserved: int
-    stop: bool = False
-    fee_paid: int = 0
-    filled: int = 0
-    nonce: int = 0
-    change: Change | None = None
-    approval: ApprovedOrder | None = None
-    signed: tuple[object, ...] = ()
-    ts_ns: int = 0
-    until_ns: int = 0
-    state: OrderState = OrderState.APPROVED
-    by_cash: bool = False
-    spent: int = 0
+    __slots__ = (
+        "approval", "buy", "by_cash", "change", "client_order_id", "fee_bound", "fee_paid", "filled", "nonce",
+        "price", "quantity", "reserved", "rules", "signed", "spent", "state", "stop", "strategy_id", "ts_ns",
+        "until_ns",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        intent: OrderIntent,
+        rules: InstrumentRules,
+        buy: bool,
+        terms: tuple[int, int, int],
+        reserved: int,
+        until_ns: int,
+        ts_ns: int,
+        by_cash: bool,
+    ) -> None:
+        self.client_order_id = intent.client_order_id
+        self.strategy_id = intent.strategy_id
+        self.rules = rules
+        self.buy = buy
+        self.price, self.quantity, self.fee_bound = terms
+        self.reserved = reserved
+        self.stop = not buy and intent.reason.startswith("stop")
+        self.ts_ns, self.until_ns = ts_ns, until_ns
+        self.by_cash = by_cash
+        self.fee_paid = self.filled = self.spent = self.nonce = 0
+        self.change: Change | None = None
+        self.approval: ApprovedOrder | None = None
+        self.signed: tuple[object, ...] = ()
+        self.state = OrderState.APPROVED
 
     @property
     def leaves(self) -> int:
