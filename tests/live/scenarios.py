@@ -114,11 +114,11 @@ async def muted(r: Rig) -> AsyncIterator[None]:
         fake.exchange.listeners[:] = listeners
         return
     for connection in fake.streams.connections:
-        connection.silent = connection.private
+        connection.silent_until = float("inf") if connection.private else 0.0
     yield
     await asyncio.sleep(0.1)
     for connection in fake.streams.connections:
-        connection.silent = False
+        connection.silent_until = 0.0
 
 
 def venue_id(r: Rig, cid: str) -> str:

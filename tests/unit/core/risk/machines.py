@@ -473,6 +473,11 @@ class GateMachine(RuleBasedStateMachine):
             del self.approvals[cid], self.model.orders[cid]
         self.gate.on_time(self.now)
 
+    @precondition(lambda self: self.approvals)
+    @rule()
+    def approvals_run_out(self) -> None:
+        self._wait(6)
+
     @precondition(lambda self: self.halted is TradingState.RUNNING)
     @rule(state=st.sampled_from(list(TradingState)), really=seldom)
     def operator(self, state, really) -> None:
