@@ -218,6 +218,7 @@ TABLES: dict[str, Callable[[Row], str]] = {
     "etth1_families_96": _ett([]),
     "etth1_ot_24": _ett(ETTH1_OT_24),
     "m4_hourly": _m4(M4_HOURLY),
+    "m4_hourly_small": _m4([]),
     "m4_hourly_families": _m4([]),
     "kalshi_btc15m": _probability,
     "polymarket_bbo": _probability,
