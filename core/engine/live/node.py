@@ -150,10 +150,14 @@ class Node:
 
     # -- halts ------------------------------------------------------------------------------
     def halted(self) -> str:
-        """Return why nothing may leave, or an empty string."""
+        """Return why nothing may leave, or an empty string; stopping in order is a reason too."""
+        return self.trouble() or self._stopping
+
+    def trouble(self) -> str:
+        """Return what halts trading, or an empty string: an operator, the gate, the ledger."""
         held = self.gate.holds
         operator = held.reason if held.state is TradingState.HALTED else ""
-        return self._halt_reason or operator or self._halted_by() or self._stopping
+        return self._halt_reason or operator or self._halted_by()
 
     def halt(self, reason: str) -> None:
         """Stop trading until the operator resumes or the process restarts. Safe from any thread."""

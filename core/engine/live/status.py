@@ -104,7 +104,7 @@ class NodeStatus:
             orders=len(journal.orders),
             refused=sum(journal.refusals.values()),
             unknown=len(node.client.unknowns.ids) if node.client is not None else 0,
-            halted=node.halted(),
+            halted=node.trouble(),
             positions=tuple(held),
             ledger_seq=node.ledger.head.seq,
         )
