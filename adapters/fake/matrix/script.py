@@ -218,6 +218,7 @@ async def quiesce(stand: Stand, limit_s: float = 240.0) -> bool:
         await asyncio.sleep(5.0)
         if stand.dead:
             await _come_back(stand, random.Random(0))
+            end = stand.loop.time() + limit_s  # hours may have passed
         with contextlib.suppress(Killed):
             await stand.engine.check(stand.client)
         await asyncio.sleep(0.5)
