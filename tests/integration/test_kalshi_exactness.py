@@ -1,0 +1,27 @@
+"""The recorded Kalshi stream through the real WebSocket path: at every ticker row the recorded best bid and ask."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from adapters.history.sets import ingest
+from tests.live.exactness import replayed
+
+WINDOWS = 2
+
+
+@pytest.mark.slow
+def test_at_every_ticker_row_client_and_engine_hold_the_recorded_best_prices_and_sizes(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    recording = shared_data / "kalshi_btc15m_l2"
+    catalog = tmp_path / "k"
+    ingest("kalshi_btc15m_l2", recording, catalog)
+    found = asyncio.run(replayed(catalog, recording, tmp_path / "node", WINDOWS))
+    assert found["wrong"] == []
+    assert found["exact"] + found["within_one_exchange_time"] == found["compared"]
+    assert found["compared"] > 400, "whole windows were compared"
+    assert found["bad_frames"] == found["gaps"] == 0
