@@ -134,6 +134,11 @@ class KalshiData(OutcomeData):
         self.socket = socket_of(self._on_frame, self._on_gap, self._on_link)
         self.books: dict[str, KalshiBook] = {}
 
+    @property
+    def connections(self) -> dict[str, KalshiSocket]:
+        """The market data connection, by name."""
+        return {"KALSHI data": self.socket}
+
     # -- life -------------------------------------------------------------------------------
     async def _connect(self) -> None:
         await self._load()

@@ -114,6 +114,11 @@ class KalshiPort:
         """Return None: orders are for contracts."""
         return None
 
+    @property
+    def connections(self) -> dict[str, KalshiSocket]:
+        """The private connection, by name."""
+        return {} if self._socket is None else {"KALSHI private": self._socket}
+
     # -- life -------------------------------------------------------------------------------
     def before_order(self, check: Callable[[], None]) -> None:
         """Have every order and change checked once more after the wait for its rate limit."""

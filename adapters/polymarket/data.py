@@ -20,7 +20,7 @@ from adapters.polymarket.grid import tick_of
 from adapters.polymarket.markets import resolution_of
 from adapters.polymarket.provider import PolymarketProvider
 from adapters.polymarket.rest import ClobRest
-from adapters.polymarket.sockets import MarketSockets, OnEvent
+from adapters.polymarket.sockets import MarketSockets, OnEvent, Socket
 from core.domain.errors import CorruptData, VenueRefused, VenueUncertain
 from core.domain.market import Market, MarketStatus
 from core.domain.money import ONE, ZERO
@@ -85,6 +85,11 @@ class PolymarketData(OutcomeData):
         self.new_markets: list[schemas.NewMarketMsg] = []
         self.resyncs = self.mended = 0
         self._resyncing: set[str] = set()
+
+    @property
+    def connections(self) -> dict[str, Socket]:
+        """The market data connections, by name."""
+        return {f"POLYMARKET data {n}": s for n, s in enumerate(self.sockets.sockets)}
 
     # -- life -------------------------------------------------------------------------------
     async def _connect(self) -> None:

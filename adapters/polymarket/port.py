@@ -105,6 +105,11 @@ class PolymarketPort:
         self._final: set[str] = set()
         self._primed = False
 
+    @property
+    def connections(self) -> dict[str, Socket]:
+        """The private connection, by name."""
+        return {} if self._socket is None else {"POLYMARKET user": self._socket}
+
     # -- life -------------------------------------------------------------------------------
     def before_order(self, check: Callable[[], None]) -> None:
         """Have every order and change checked once more after the wait for its rate limit."""

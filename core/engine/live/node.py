@@ -40,6 +40,7 @@ from core.engine.live.client import VenueClient
 from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch, limits_in_force
 from core.engine.live.feed import LiveFeed
+from core.engine.live.feed_watch import FeedWatch, connections_of
 from core.engine.live.health import Health, keep_heap_small
 from core.engine.live.logs import STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
@@ -147,6 +148,8 @@ class Node:
         self._stop = asyncio.Event()
         self.started_ns = time.time_ns()
         self._loop_lag = 0.0
+        self._counters: dict[str, int] = {}
+        self._feed_watch: FeedWatch | None = None
 
     # -- halts ------------------------------------------------------------------------------
     def halted(self) -> str:
@@ -526,7 +529,15 @@ class Node:
                 self.on_status(NodeStatus.of(self, port))
             if self.session.failure.error is not None:
                 self.stop()
+            self._watch_feeds(port)
             await self._log(port)
+
+    def _watch_feeds(self, port: VenuePort) -> None:
+        """Write bad frames, gaps and breaks of the venue's connections as rows."""
+        if self._feed_watch is None:
+            self._feed_watch = FeedWatch(self.ledger)
+        connections = {**connections_of(self.data), **connections_of(port)}
+        self._counters = self._feed_watch.look(connections, time.time_ns())
 
     async def _log(self, port: VenuePort) -> None:
         """Let the log catch up with the ledger, and say how the node is when that is due."""
@@ -547,6 +558,7 @@ class Node:
                 threads=health.threads,
                 files=health.files,
                 loop_lag_s=round(lag, 4),
+                **self._counters,
             )
 
 

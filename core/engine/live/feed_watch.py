@@ -1,0 +1,82 @@
+"""What went wrong on a venue's connections, as rows: bad frames, gaps, breaks. The counters go into the status line.
+
+A venue that sends nonsense must be seen by whoever reads ledger or log, not only by a counter in memory. At most one
+row of a kind a second and connection, whatever comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.domain.errors import LedgerError
+from core.ledger import Ledger
+from core.ledger.kinds import Fault, FeedState
+
+MEND = (
+    "the frame was dropped and what it touched is read again; if it goes on the venue has changed its format: "
+    "stop the node (beta risk halt) and update"
+)
+#: Counters of a connection that the status line shows, summed over all.
+COUNTERS = ("frames", "bad_frames", "gaps", "repeats", "connects")
+
+
+def connections_of(owner: object) -> Mapping[str, Any]:
+    """Return the connections that a data client or port shows by name; none where it has no sockets."""
+    found: Mapping[str, Any] = getattr(owner, "connections", {})
+    return found
+
+
+@dataclass(slots=True)
+class _Seen:
+    bad_frames: int = 0
+    gaps: int = 0
+    connects: int = 0
+    state: str = ""
+
+
+@dataclass(slots=True)
+class FeedWatch:
+    """Compares the counters of all connections with the last look.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Gets `Fault` rows for bad frames and `FeedState` rows for gaps, breaks and returns.
+    """
+
+    ledger: Ledger
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+
+    def look(self, connections: Mapping[str, Any], now_ns: int) -> dict[str, int]:
+        """Write what is new since the last look; return the counters, summed."""
+        totals = dict.fromkeys(COUNTERS, 0)
+        for name, connection in connections.items():
+            stats = connection.stats
+            for counter in COUNTERS:
+                totals[counter] += getattr(stats, counter)
+            seen = self._seen.setdefault(name, _Seen())
+            for row in self._news(name, connection, seen):
+                try:
+                    self.ledger.append(row, ts_event=now_ns)
+                except LedgerError:
+                    return totals  # the ledger has halted the node by itself
+            seen.bad_frames, seen.gaps = stats.bad_frames, stats.gaps
+            seen.connects, seen.state = stats.connects, str(connection.state)
+        return totals
+
+    def _news(self, name: str, connection: Any, seen: _Seen) -> list[Any]:
+        stats, state = connection.stats, str(connection.state)
+        rows: list[Any] = []
+        last = stats.errors[-1] if stats.errors else ""
+        if bad := stats.bad_frames - seen.bad_frames:
+            error = next((e for e in reversed(stats.errors) if e.startswith("frame:")), last)
+            rows.append(Fault(where=name, error=error, action=MEND, detail=f"{bad} bad frames"))
+        if gaps := stats.gaps - seen.gaps:
+            detail = f"{gaps} gaps; books cleared until their snapshots come"
+            rows.append(FeedState(feed=name, state="gap", detail=detail))
+        if seen.state and (stats.connects > max(seen.connects, 1) or state != seen.state):
+            detail = f"{stats.connects} connects; {last}" if last else f"{stats.connects} connects"
+            rows.append(FeedState(feed=name, state=state, detail=detail))
+        return rows

@@ -1,0 +1,40 @@
+"""Bad frames, gaps and breaks of a venue's connections become rows, once each, with what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adapters.connection import SocketState, SocketStats
+from core.engine.live.feed_watch import FeedWatch, connections_of
+from core.ledger import DurableLedger
+from core.ledger.reader import LedgerReader
+from core.ledger.selection import Selection
+
+
+class Line:
+    def __init__(self) -> None:
+        self.state, self.stats = SocketState.UP, SocketStats(connects=1)
+
+
+def rows(folder: Path, kind: str) -> list:
+    return [r.decoded() for r in LedgerReader(folder).rows(Selection(kinds=(kind,)))]
+
+
+def test_what_goes_wrong_on_a_connection_is_a_row_and_a_counter(tmp_path: Path) -> None:
+    ledger, line = DurableLedger(tmp_path / "l"), Line()
+    watch = FeedWatch(ledger)
+    watch.look({"KALSHI data": line}, 1)
+    line.stats.frames, line.stats.bad_frames, line.stats.gaps = 10, 3, 1
+    line.stats.note("frame: DecodeError: JSON is malformed")
+    line.state = SocketState.DOWN
+    totals = watch.look({"KALSHI data": line}, 2)
+    watch.look({"KALSHI data": line}, 3)
+    ledger.close()
+    assert totals == {"frames": 10, "bad_frames": 3, "gaps": 1, "repeats": 0, "connects": 1}
+    (fault,) = rows(tmp_path / "l", "fault")
+    assert fault.where == "KALSHI data" and "malformed" in fault.error and "stop" in fault.action
+    assert [r.state for r in rows(tmp_path / "l", "feed.state")] == ["gap", "down"]
+
+
+def test_what_has_no_sockets_has_no_connections() -> None:
+    assert connections_of(object()) == {}
