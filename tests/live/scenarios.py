@@ -161,13 +161,26 @@ async def _ungated(r: Rig) -> dict[str, Any]:
     thread.start()
     await asyncio.to_thread(thread.join)
     facts["other_thread"] = caught
-    r.node.halt("a test halts")
-    halted = r.hands.buy(iid, D(5), D("0.39"), tif=TimeInForce.GTC, reason="no")
-    await asyncio.sleep(0.3)
-    facts["halted"] = r.status(halted) if halted else "REFUSED"
-    r.node._halt_reason = ""
     facts["left_meanwhile"] = [p for p in r.posts()[before:] if "heartbeat" not in p]
     return facts
+
+
+async def halted(code: str, home: Path) -> dict[str, Any]:
+    """A node with a resting order is halted; then its strategy wants another one."""
+    async with rig(code, home) as r:
+        resting = rest(r, 0)
+        assert await eventually(lambda: r.status(resting) == "ACCEPTED"), r.status(resting)
+        before = len(r.posts())
+        r.node.halt("a test halts")
+        refused = r.hands.buy(r.venue.instruments[1], D(5), D("0.39"), tif=TimeInForce.GTC)
+        cleared = await eventually(lambda: r.status(resting) == "CANCELED", 5)
+        await asyncio.sleep(0.3)
+        return {
+            "answer": r.status(refused) if refused else "REFUSED",
+            "cleared": cleared,
+            "working": len(r.venue.fake.exchange.working()),
+            "creates": [p for p in r.posts()[before:] if p == POST[code]],
+        }
 
 
 async def _unknown(r: Rig, faults: Any) -> dict[str, Any]:

@@ -113,9 +113,10 @@ def test_live_trap_05_no_cache_database_beside_a_client_in_python(bare: Facts) -
 @each_venue
 def test_live_trap_06_the_trading_state_cannot_be_set(bare: Facts, ours: Any, venue: str) -> None:
     assert bare["after_halt"] == "ACCEPTED", "a published HALTED stops nothing"
-    facts = ours("traps", venue)
-    assert facts["halted"] in ("DENIED", "REFUSED")
-    assert facts["left_meanwhile"] == [], "not one byte leaves"
+    facts = ours("halted", venue)
+    assert facts["answer"] in ("DENIED", "REFUSED")
+    assert facts["creates"] == [], "no order leaves"
+    assert facts["cleared"] and facts["working"] == 0, "and what rested is cancelled"
 
 
 @each_venue
@@ -123,6 +124,7 @@ def test_live_trap_07_prices_and_naked_sales_are_not_checked(bare: Facts, ours: 
     assert bare["price_above_one"] == bare["naked_sale"] == "ACCEPTED"
     facts = ours("traps", venue)
     assert facts["price_above_one"] is None and facts["naked_sale"] is None
+    assert facts["left_meanwhile"] == [], "not one byte leaves"
     assert facts["around_the_gate"], "an order that never met the gate is denied at the client"
     assert facts["rows"]["order.denied"] >= 1
 
