@@ -1,7 +1,8 @@
 """Keeps the market data a node saw, as it saw it: book changes, trades, trading states, results.
 
 Bounded memory: rows wait in machine integers until `FLUSH_ROWS` or `FLUSH_S`, then a thread writes them as one
-part. When the disk cannot keep up, rows are dropped and counted, never the node: recording is not worth a late order.
+part. While `MAX_WAITING` parts wait for the disk, rows stay in the buffer; only when that is full too are they
+dropped and counted, never the node stopped: recording is not worth a late order.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class PartWriter:
     Attributes
     ----------
     lost : int
-        Rows dropped because the disk was too slow or full.
+        Rows dropped because the disk was too slow or full. At most ``(MAX_WAITING + 1) * FLUSH_ROWS`` rows and
+        one batch are held before any is dropped.
     error : str
         First error of the disk.
     """
@@ -64,7 +66,7 @@ class PartWriter:
         self.rows, self.lost, self.error = 0, 0, ""
         self._number = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="recorder")
-        self._waiting: list[Future[None]] = []
+        self._waiting: list[tuple[Future[None], int]] = []
         self._fresh()
 
     def _fresh(self) -> None:
@@ -82,34 +84,37 @@ class PartWriter:
             self.flush()  # never between the changes of one batch
 
     def flush(self) -> None:
-        """Hand what waits to the writing thread."""
+        """Hand what waits to the writing thread; a slow disk leaves it in the buffer until that is full."""
         self._look()
+        if len(self._waiting) < MAX_WAITING:
+            self._hand_over()
+        elif len(self._texts) >= FLUSH_ROWS:
+            self.lost += len(self._texts)
+            self._fresh()
+
+    def _hand_over(self) -> None:
         if not self._texts:
             return
         columns, texts = self._columns, self._texts
         self._fresh()
-        if len(self._waiting) >= MAX_WAITING:
-            self.lost += len(texts)
-            return
         self._number += 1
-        self._waiting.append(
-            self._pool.submit(write_part, self.folder, self._number, columns, texts)
-        )
+        part = self._pool.submit(write_part, self.folder, self._number, columns, texts)
+        self._waiting.append((part, len(texts)))
 
     def _look(self) -> None:
         """Take note of parts that are written, and of those that could not be."""
         waiting = []
-        for future in self._waiting:
+        for future, rows in self._waiting:
             if not future.done():
-                waiting.append(future)
+                waiting.append((future, rows))
             elif (error := future.exception()) is not None:
                 self.error = self.error or f"{type(error).__name__}: {error}"
-                self.lost += 1
+                self.lost += rows
         self._waiting = waiting
 
     def close(self) -> None:
-        """Write what waits and end the thread."""
-        self.flush()
+        """Write what waits and end the thread; no order waits any more, so the disk may take its time."""
+        self._hand_over()
         self._pool.shutdown(wait=True)
         self._look()
         if self.lost:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.domain.errors import MissingData
@@ -107,6 +107,7 @@ def test_a_clock_that_is_set_back_does_not_reorder_what_was_seen(tmp_path):
     ),
     window=st.integers(1, 12),
 )
+@example(rows=[(1, 0, 3)] * 9, window=1)  # more flushes than parts may wait for the disk
 def test_sealing_in_windows_of_any_size_keeps_every_row_in_order(tmp_path_factory, rows, window):
     home = tmp_path_factory.mktemp("rec")
     writer, at = start(home), T
@@ -139,17 +140,63 @@ def test_a_batch_is_never_cut_and_a_full_buffer_is_flushed(tmp_path, monkeypatch
     assert len(list(writer.folder.glob("*.parquet"))) == 1
 
 
-def test_a_disk_that_does_not_keep_up_loses_rows_and_says_so(tmp_path, monkeypatch):
-    gate = threading.Event()
-    monkeypatch.setattr(recorder, "write_part", lambda *a: gate.wait(5))
+def blocked_disk(monkeypatch):
+    """Let no part be written before the returned event is set."""
+    gate, real = threading.Event(), recorder.write_part
+
+    def write(*args):
+        gate.wait(20)
+        real(*args)
+
+    monkeypatch.setattr(recorder, "write_part", write)
+    return gate
+
+
+def test_a_slow_disk_loses_nothing_while_the_buffer_has_room(tmp_path, monkeypatch):
+    gate = blocked_disk(monkeypatch)
     writer = start(tmp_path)
-    for n in range(recorder.MAX_WAITING + 3):
-        level(writer, T + n, 4500, 5)
+    flushes = 2 * recorder.MAX_WAITING
+    for n in range(flushes):  # as the clock does, whatever has arrived
+        level(writer, T, n + 1, 5)
         writer.flush()
-    assert writer.lost == 3
+    assert len(writer._waiting) == recorder.MAX_WAITING
     gate.set()
     writer.close()
-    assert json.loads((writer.folder / "lost.json").read_text())["rows"] == 3
+    assert writer.lost == 0
+    catalog = recording.open_recording(tmp_path, "paper-1")
+    assert catalog.deltas(YES).price.tolist() == list(range(1, flushes + 1))
+    assert not catalog.meta.notes
+
+
+def test_closing_writes_the_last_rows_although_every_place_in_the_line_is_taken(
+    tmp_path, monkeypatch
+):
+    gate = blocked_disk(monkeypatch)
+    writer = start(tmp_path)
+    for n in range(recorder.MAX_WAITING):
+        level(writer, T + n, n + 1, 5)
+        writer.flush()
+    level(writer, T + 100, 77, 5)
+    threading.Timer(0.05, gate.set).start()
+    writer.close()
+    assert (writer.lost, writer._waiting) == (0, [])
+    assert recording.open_recording(tmp_path, "paper-1").deltas(YES).price[-1] == 77
+
+
+def test_a_disk_that_does_not_keep_up_loses_rows_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder, "FLUSH_ROWS", 2)
+    gate = blocked_disk(monkeypatch)
+    writer = start(tmp_path)
+    for n in range(2 * recorder.MAX_WAITING + 5):
+        level(writer, T + n, n + 1, 5)
+    assert writer.lost == 4  # two buffers that were full; the last row still waits in a third
+    gate.set()
+    writer.close()
+    assert json.loads((writer.folder / "lost.json").read_text())["rows"] == 4
+    catalog = recording.open_recording(tmp_path, "paper-1")
+    kept = [*range(1, 2 * recorder.MAX_WAITING + 1), 2 * recorder.MAX_WAITING + 5]
+    assert catalog.deltas(YES).price.tolist() == kept
+    assert catalog.meta.notes == ("4 row(s) could not be written",)
 
 
 def test_a_disk_that_fails_stops_nothing_but_the_recording(tmp_path, monkeypatch):
@@ -158,10 +205,11 @@ def test_a_disk_that_fails_stops_nothing_but_the_recording(tmp_path, monkeypatch
 
     monkeypatch.setattr(recorder, "write_part", full)
     writer = start(tmp_path)
-    level(writer, T, 4500, 5)
+    for n in range(3):
+        level(writer, T + n, 4500, 5)
     writer.close()
     assert "No space left" in writer.error
-    assert writer.lost
+    assert writer.lost == 3
 
 
 def test_payouts_keep_their_exact_value(tmp_path):
