@@ -339,11 +339,12 @@ class Gate(Intake):
     ) -> Decimal:
         """Return the dollars that a buy can cost at most, fees included, as `room` counts them.
 
-        An order that rests may meet every fee rule that begins later: the worst of them counts.
+        An order that rests may meet every fee rule that begins later: the worst of them counts. One that must
+        not rest is sent for dollars where the venue takes it so: a better price buys more shares, and their fee.
         """
         rules = self.rules[instrument_id]
         cash = rules.venue.cash_fees
-        if cash is not None:
+        if cash is not None and not resting:
             fee = cash.worst_case_of_cash(rules.fees, price, quantity, now_ns)
         else:
             fees = rules.venue.fees

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.polymarket.fees import PolymarketFeeBook
+from core.domain.clock import ns_from_iso
 from core.domain.decision import TimeInForce
 from core.domain.fees import FeeFill, FeeSchedule, Role, Side
 from core.domain.market import MarketStatus
@@ -82,3 +83,16 @@ def test_the_fee_of_spent_dollars_is_bounded_at_every_better_price(limit, better
     got = asked * price / at
     paid = fees.charge(schedule, FeeFill("o", Side.BUY, Role.TAKER, at, got, NOW)).fee
     assert paid <= fees.worst_case_of_cash(schedule, price, asked, NOW)
+
+
+@pytest.mark.parametrize("tif", [TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTC])
+@pytest.mark.parametrize("fees_begin_later", [False, True])
+def test_what_an_author_sizes_by_is_what_the_gate_reserves(desk, tif, fees_begin_later):
+    from core.risk import MarketView
+
+    now = ns_from_iso("2026-03-05") if fees_begin_later else NOW
+    resting = tif is TimeInForce.GTC
+    intent = desk.intent(PYES, "BUY", "8", "0.43", tif=tif, ts_ns=now)
+    approved = desk.gate.review(intent, MarketView(now, D("0.41"), D("0.42")))
+    values = {c.name: c.value for c in approved.checks}
+    assert desk.gate.worst_cost(PYES, D("0.43"), D(8), now, resting=resting) == D(values["order"])
