@@ -14,7 +14,7 @@ from enum import StrEnum
 from core.domain.decision import TimeInForce
 from core.domain.fees import Role, Side
 from core.domain.market import Market
-from core.domain.money import ONE, ZERO
+from core.domain.money import ONE, ZERO, floor_to
 from core.engine.results import FillRow
 from core.engine.strategy import BetaStrategy, Level
 
@@ -156,7 +156,7 @@ def _leaving(desk: BetaStrategy, pair: Pair, rules: PairRules) -> bool:
 
 
 def _close_excess(desk: BetaStrategy, pair: Pair, rules: PairRules, now_ns: int) -> None:
-    """Complete the pair at the ask if cheap enough, else sell the lone leg at the bid."""
+    """Complete the pair at the ask if cheap enough and allowed, else sell the lone leg at the bid."""
     excess = pair.excess()
     assert excess is not None
     iid, quantity = excess
@@ -166,22 +166,51 @@ def _close_excess(desk: BetaStrategy, pair: Pair, rules: PairRules, now_ns: int)
             pair, now_ns, rules
         )  # less than the venue takes: held to resolution, worth what it is
         return
-    other = pair.market.opposite(iid).instrument_id
-    ask, bid = desk.best_ask(other), desk.best_bid(iid)
-    paid = (pair.price or {}).get(iid, ONE)
     pair.act_after_ns = now_ns + rules.wait_ns
+    if _complete(desk, pair, rules, iid, quantity):
+        return
+    bid = desk.best_bid(iid)
+    limit = pair.market.grid_of(iid).snap_down(bid.price) if bid is not None else None
+    if limit is not None:
+        desk.sell(iid, quantity, limit, tif=TimeInForce.IOC, reason="pair leg out")
+
+
+def _complete(
+    desk: BetaStrategy, pair: Pair, rules: PairRules, iid: str, quantity: Decimal
+) -> bool:
+    """Buy what `iid` lacks, as much at once as the limits allow; return whether an order left."""
+    other = pair.market.opposite(iid).instrument_id
+    ask = desk.best_ask(other)
+    limit = pair.market.grid_of(other).snap_up(ask.price) if ask is not None else None
+    if ask is None or limit is None:
+        return False
+    least = max(pair.market.min_size, pair.market.size_step)
+    part = _affordable(desk, other, quantity, limit, pair.market.size_step)
+    if 0 < quantity - part < least:  # the rest must be enough for an order of its own
+        part = quantity - least
+    paid = (pair.price or {}).get(iid, ONE)
     if (
-        ask is not None
-        and ask.size >= quantity
-        and _completion_cost(desk, other, ask, quantity, paid) <= rules.max_loss
+        part < least
+        or ask.size < part
+        or _completion_cost(desk, other, ask, part, paid) > rules.max_loss
     ):
-        limit = pair.market.grid_of(other).snap_up(ask.price)
-        if limit is not None:
-            desk.buy(other, quantity, limit, tif=TimeInForce.IOC, reason="complete pair")
-    elif bid is not None:
-        limit = pair.market.grid_of(iid).snap_down(bid.price)
-        if limit is not None:
-            desk.sell(iid, quantity, limit, tif=TimeInForce.IOC, reason="pair leg out")
+        return False
+    # Refused, the same order would be refused again while the lone leg loses: then it is sold.
+    sent = desk.buy(other, part, limit, tif=TimeInForce.IOC, reason="complete pair")
+    return sent is not None
+
+
+def _affordable(
+    desk: BetaStrategy, iid: str, quantity: Decimal, limit: Decimal, step: Decimal
+) -> Decimal:
+    """Return the shares up to `quantity` that the limits leave room for, counted as the gate counts."""
+    room = desk.room(iid)
+    if desk.worst_cost(iid, limit, quantity) <= room:
+        return quantity
+    part = floor_to(min(quantity, room / desk.worst_cost(iid, limit, ONE)), step)
+    while part > 0 and desk.worst_cost(iid, limit, part) > room:
+        part -= step  # fees round up: a part can cost a fraction of a cent more than its share
+    return part
 
 
 def _completion_cost(
