@@ -56,14 +56,16 @@ class AnsweringStrategy(SendingStrategy):
         self._bt_done(event, "EXPIRED", "")
 
     def on_order_updated(self, event: Any) -> None:
-        """Book a change that the venue confirms: the old reservation goes, the new one stays."""
+        """Book the terms that the venue holds after a change; they need not be those asked for."""
         record = self._bt_record(event)
         if record is None or record.pending is None:
             return
-        self.session.gate.on_modified(record.intent.client_order_id, event.ts_event)
         record.quantity = record.sent = exact(event.quantity)
-        record.limit = record.pending.price
+        record.limit = exact(event.price) if event.price is not None else record.pending.price
         record.pending = None
+        self.session.gate.adopt_change(
+            record.intent.client_order_id, record.quantity, record.limit, event.ts_event
+        )
         self.session.journal.modified(record, event.ts_event)
 
     def on_order_modify_rejected(self, event: Any) -> None:

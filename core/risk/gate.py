@@ -276,22 +276,25 @@ class Gate(Intake):
     def adopt_change(
         self, client_order_id: str, quantity: Decimal, price: Decimal | None, ts_ns: int
     ) -> None:
-        """Book a modification that the venue has confirmed (rebuilding, recovery).
+        """Book the terms that the venue holds after a change: by its answer, or by the row of it.
 
-        What the venue holds counts, also where it is not what was asked for.
+        They count also where they are not what was asked for (a fill can come before the change). Terms
+        beyond both the old and the new ones, which nobody approved, are an anomaly; what they can cost
+        is reserved.
         """
         order = self.book.orders.get(client_order_id)
-        if order is not None and order.by_cash:
-            return  # more shares for the same dollars
-        change = order.change if order is not None else None
-        if order is not None and change is not None:
-            at = change.new.price if price is None else nanos_of(price)
-            if (at, nanos_of(quantity)) != (change.new.price, change.new.quantity):
-                self._end_change(order, accepted=False)
+        if order is None or order.by_cash:
+            return  # ended, or more shares for the same dollars
+        order.approval, change = None, order.change
+        at, size = order.price if price is None else nanos_of(price), nanos_of(quantity)
+        if change is not None and at is not None and size is not None:
+            if order.widest(at, size) != (order.price, order.quantity):
+                self._anomaly("TERMS_UNAPPROVED", f"{client_order_id}: {quantity} at {price}")
+            if (at, size) != (change.new.price, change.new.quantity):
+                order.change = None  # what it reserves stays until the terms below replace it
         self.adopt_request(client_order_id, quantity, price, ts_ns)
-        if order is not None:
-            self._advance(ts_ns)
-            self._end_change(order, accepted=True)
+        self._advance(ts_ns)
+        self._end_change(order, accepted=True)
 
     # -- what others may read -----------------------------------------------------------------------
 

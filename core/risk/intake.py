@@ -29,7 +29,9 @@ from core.risk.volatility import VolatilityWatch
 #: Strategy that owns fills and positions no strategy of ours asked for.
 EXTERNAL = "EXTERNAL"
 #: Anomalies that stop buying until an operator has looked.
-GRAVE = frozenset({"OVERFILL", "WORSE_PRICE", "FEE_ABOVE_BOUND", "SHORT", "FILL_UNSENT"})
+GRAVE = frozenset(
+    {"OVERFILL", "WORSE_PRICE", "FEE_ABOVE_BOUND", "SHORT", "FILL_UNSENT", "TERMS_UNAPPROVED"}
+)
 
 
 class Intake(Bounds):

@@ -113,7 +113,10 @@ class EngineDouble:
         elif isinstance(event, (OrderCanceled, OrderExpired, OrderDenied, OrderRejected)):
             self.gate.on_done(cid, event.ts_event)
         elif isinstance(event, OrderUpdated):
-            self.gate.on_modified(cid, event.ts_event)
+            quantity, price = event.quantity.as_decimal(), event.price
+            self.gate.adopt_change(
+                cid, quantity, price.as_decimal() if price else None, event.ts_event
+            )
 
     def _fill(self, event: Any) -> None:
         trade, iid = event.trade_id.value, event.instrument_id.value

@@ -63,11 +63,11 @@ class ChangeHooks:
             return
         except VenueUncertain as exc:
             found = await client.unknowns.look_up(cid, order.instrument_id.value)
-            if found is None or (found.quantity, found.price) != (quantity, price):
+            if found is None or (found.quantity, found.price) == (known.quantity, known.price):
                 client.journal.modify_rejected(cid, exc.what)
                 client._modify_rejected(order, exc.what)
                 return
-            changed = found  # the answer was lost, the change was not
+            changed = found  # the answer was lost, the change (or a part of it) was not
         client._modified(order, changed, price)
 
     def _modified(self, order: Any, changed: VenueOrder, price: Decimal) -> None:

@@ -7,7 +7,7 @@ from copy import replace
 import pytest
 
 from core.domain.errors import ApprovalInvalid
-from core.risk import Code, MarketView
+from core.risk import Code, MarketView, TradingState
 from tests.unit.core.risk.test_gate import refused
 from tests.unit.core.risk.world import KYES, D, Desk
 
@@ -80,6 +80,38 @@ def test_fills_while_changing_count_for_either_terms(desk: Desk):
     desk.gate.on_modified("O-1")
     assert not desk.gate.book.orders, "6 of 5 are filled: nothing is left"
     assert desk.gate.exposure() == D("2.5")
+
+
+@pytest.mark.parametrize(("held", "left"), [("10", "4"), ("15", "9"), ("20", "14")])
+def test_what_the_venue_holds_stays_reserved_also_where_it_is_not_what_was_asked_for(
+    desk: Desk, held: str, left: str
+):
+    intent = working(desk)
+    desk.gate.redeem(change(desk, intent, "20", "0.40"), 11)
+    desk.fill("O-1", "6", "0.40", "0.1008")
+    desk.gate.adopt_change("O-1", D(held), D("0.40"), 12)
+    assert desk.gate.exposure() == D("2.5008") + cost("0.40", left)
+    assert desk.gate.holds.state is TradingState.RUNNING
+
+
+def test_a_decrease_that_the_venue_did_not_make_releases_nothing(desk: Desk):
+    intent = working(desk)
+    desk.gate.redeem(change(desk, intent, "5", "0.40"), 11)
+    desk.gate.adopt_change("O-1", D(10), D("0.40"), 12)
+    assert desk.gate.exposure() == cost("0.40", "10")
+    assert change(desk, intent, "4", "0.40").approved, "the change before it is over"
+
+
+@pytest.mark.parametrize(("quantity", "price"), [("21", "0.40"), ("10", "0.41")])
+def test_terms_that_nobody_approved_are_reserved_and_stop_buying(
+    desk: Desk, quantity: str, price: str
+):
+    intent = working(desk)
+    desk.gate.redeem(change(desk, intent, "20", "0.30"), 11)
+    desk.gate.adopt_change("O-1", D(quantity), D(price), 12)
+    assert desk.gate.exposure() == cost(price, quantity)
+    assert desk.gate.holds.state is TradingState.REDUCE_ONLY
+    assert "TERMS_UNAPPROVED" in desk.gate.holds.reason
 
 
 def test_only_an_accepted_order_that_is_not_changing_can_be_changed(desk: Desk):

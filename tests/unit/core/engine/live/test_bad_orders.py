@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from adapters.fake.faults import Fault, FaultKind
 from core.domain.decision import TimeInForce
 from core.domain.fees import Side
 from core.ledger.kinds import OrderDenied, OrderModified, OrderModifyRejected, OrderModifyRequested
@@ -103,3 +104,39 @@ def test_a_change_is_a_row_when_asked_for_and_another_when_answered(tmp_path, ve
     else:
         assert isinstance(answered, OrderModifyRejected)
         assert answered.reason == "no_amend"
+
+
+def test_a_decrease_that_comes_after_the_fills_leaves_the_terms_that_the_venue_holds(tmp_path):
+    async def script(stand, trader):
+        cid = await rest(trader, stand, quantity="6")
+        stand.trade(stand.markets[0].market_id, 3700, 593, "ask")  # 5.93; we do not hear of it
+        assert await trader.modify(cid, stand.markets[0], D(5), D("0.38"))
+        await asyncio.sleep(30.0)
+        assert stand.engine.orders[cid].quantity.as_decimal() == D(6)
+        assert stand.judge.notes == [], "no fill raises the money at risk"
+
+    events = play(tmp_path, "KALSHI", script, [Fault(FaultKind.WS_DROP, match="fill")])
+    assert "OrderUpdated" in events
+    asked, answered = ledger_rows(
+        tmp_path, OrderModifyRequested, OrderModified, OrderModifyRejected
+    )
+    assert asked.quantity == D(5)
+    assert isinstance(answered, OrderModified)
+    assert (answered.quantity, answered.price) == (D(6), D("0.38"))
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_change_whose_answer_is_lost_is_booked_as_the_venue_holds_it(tmp_path, arrived):
+    kind = FaultKind.DROP_RESPONSE if arrived else FaultKind.DROP_REQUEST
+
+    async def script(stand, trader):
+        cid = await rest(trader, stand)
+        assert await trader.modify(cid, stand.markets[0], D(3), D("0.38"))
+        await asyncio.sleep(30.0)
+        left = D(3) if arrived else D(5)
+        assert stand.gate.book.orders[cid].leaves == left * 10**9
+
+    play(tmp_path, "KALSHI", script, [Fault(kind, match="decrease")])
+    kinds = (OrderModified, OrderModifyRejected)
+    (answered,) = ledger_rows(tmp_path, *kinds)
+    assert isinstance(answered, OrderModified if arrived else OrderModifyRejected)
