@@ -16,6 +16,8 @@ from core.engine.parity.orders import ComparedOrder, RunOrders
 
 #: Less than this is rounding of a fee; a cent or more is another rule.
 ROUNDING_USD = Decimal("0.01")
+#: Detail of an order that was decided between the news of one fill in the two runs.
+HEARD = "a fill was news in one run and not yet in the other"
 #: What venues (and the paper venue) say of an order that met one of our own: the engine has no such rule.
 SELF_TRADE_CODES = frozenset({"SelfTradeCancel", "self_trade"})
 Pair = tuple[ComparedOrder | None, ComparedOrder | None]
@@ -191,8 +193,11 @@ def differences(pairs: list[Pair], recorded: RunOrders, known: Circumstances) ->
     out: list[Difference] = []
     differed: dict[str, int] = {}
     taken: set[tuple[str, str, Decimal]] = set()
+    heard: dict[str, list[tuple[int, int]]] = {}
     for ours, theirs in pairs:
-        found = _of_pair(ours, theirs, recorded, known, differed, taken)
+        found = _of_pair(ours, theirs, recorded, known, differed, taken, heard)
+        if ours is not None and theirs is not None:
+            heard.setdefault(ours.strategy, []).extend(_heard_apart(ours, theirs))
         for order in (ours, theirs):
             if order is not None:
                 taken |= {(order.instrument_id, order.side, p) for p in order.prices()}
@@ -210,6 +215,7 @@ def _of_pair(
     known: Circumstances,
     differed: Mapping[str, int],
     taken: Set[tuple[str, str, Decimal]],
+    heard: Mapping[str, list[tuple[int, int]]],
 ) -> list[Difference]:
     def make(what: str, reason: Reason, detail: str = "") -> Difference:
         one = ours or theirs
@@ -222,14 +228,17 @@ def _of_pair(
     if ours is None or theirs is None:
         one = ours or theirs
         assert one is not None
-        return [make("order", _why_alone(one, ours is None, recorded, known, differed))]
+        reason = _why_alone(one, ours is None, recorded, known, differed)
+        if reason is Reason.UNEXPLAINED and _one_knew(heard, one):
+            return [make("order", Reason.LATENCY, HEARD)]
+        return [make("order", reason)]
     terms = [n for n in ("quantity", "price", "tif") if getattr(ours, n) != getattr(theirs, n)]
     if terms:
         reason = _circumstance(ours, known) or (
             Reason.CONSEQUENCE if ours.strategy in differed else Reason.TIMING
         )
         if reason is Reason.TIMING and not _moved_between(ours, theirs, known):
-            reason = Reason.UNEXPLAINED
+            reason = Reason.LATENCY if _one_knew(heard, ours, theirs) else Reason.UNEXPLAINED
         return [make("order", reason, ", ".join(terms))]
     if ours.prices() != theirs.prices():
         return [make("fill", *_why_fills(ours, theirs, known, taken))]
@@ -238,6 +247,23 @@ def _of_pair(
         detail = f"{ours.fee} against {theirs.fee}"
         return [make("fee", Reason.ROUNDING if small else Reason.UNEXPLAINED, detail)]
     return []
+
+
+def _heard_apart(ours: ComparedOrder, theirs: ComparedOrder) -> list[tuple[int, int]]:
+    """Return the spans in which one run knew of a fill of the pair and the other did not."""
+    fills = zip(
+        ours.fills, theirs.fills, strict=False
+    )  # one more on a side is a difference by itself
+    return [(min(a.ts_ns, b.ts_ns), max(a.ts_ns, b.ts_ns)) for a, b in fills if a.ts_ns != b.ts_ns]
+
+
+def _one_knew(heard: Mapping[str, list[tuple[int, int]]], *orders: ComparedOrder) -> bool:
+    """Return whether an order was decided when only one run knew of an earlier fill of its strategy."""
+    return any(
+        start <= order.ts_ns <= end
+        for order in orders
+        for start, end in heard.get(order.strategy, ())
+    )
 
 
 def _circumstance(order: ComparedOrder, known: Circumstances) -> Reason | None:

@@ -56,6 +56,14 @@ def test_what_follows_a_difference_is_its_consequence():
     ]
 
 
+def test_an_order_decided_while_one_run_had_not_heard_of_a_fill_differs_by_latency():
+    late = order(1, FULL, arrival_ms=900)
+    sold = order(500, FULL, side="SELL")
+    assert reasons([order(1, FULL), sold], [late]) == [Reason.LATENCY]
+    assert reasons([order(1, FULL), order(950, FULL, side="SELL")], [late]) == [Reason.UNEXPLAINED]
+    assert reasons([order(1, FULL), sold], [order(1, FULL)]) == [Reason.UNEXPLAINED]
+
+
 def test_a_fee_difference_does_not_explain_later_orders():
     left = [order(1, FULL, fee="0.02"), order(900, FULL)]
     assert reasons(left, [order(1, FULL, fee="0.05")]) == [Reason.UNEXPLAINED, Reason.UNEXPLAINED]
