@@ -21,17 +21,13 @@ from core.risk.instruments import InstrumentRules, MarketState, VenueRules, rule
 from core.risk.limits import Limits
 from core.risk.phases import FundPhase
 from core.risk.portfolio import OrderState, Terms, Trade, WorkingOrder
-from core.risk.states import Holds, RiskEvent, TradingState
+from core.risk.states import GRAVE, Holds, RiskEvent, TradingState
 from core.risk.throttle import Throttle
 from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of, shares
 from core.risk.volatility import VolatilityWatch
 
 #: Strategy that owns fills and positions no strategy of ours asked for.
 EXTERNAL = "EXTERNAL"
-#: Anomalies that stop buying until an operator has looked.
-GRAVE = frozenset(
-    {"OVERFILL", "WORSE_PRICE", "FEE_ABOVE_BOUND", "SHORT", "FILL_UNSENT", "TERMS_UNAPPROVED"}
-)
 
 
 class Intake(Bounds):

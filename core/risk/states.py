@@ -9,6 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+#: Anomalies that stop buying until an operator has looked.
+GRAVE = frozenset(
+    {"OVERFILL", "WORSE_PRICE", "FEE_ABOVE_BOUND", "SHORT", "FILL_UNSENT", "TERMS_UNAPPROVED"}
+)
+
 
 class TradingState(StrEnum):
     """What may leave the gate, from everything to nothing."""
