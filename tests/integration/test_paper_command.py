@@ -124,8 +124,9 @@ def test_a_replay_that_cannot_be_says_why_and_what_mends_it(strategy, tmp_path):
 def test_a_node_that_ends_halted_says_so_and_exits_7(strategy, tmp_path):
     home = tmp_path / "node"
     node = beta(*paper(strategy, "--for", "12"), home=home, wait=False)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (home / "node.log.jsonl").is_file():
+        assert node.poll() is None, node.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.2)
     halt = [sys.executable, "-m", "console.cli", "risk", "halt", "--dir", str(home / "risk")]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from core.domain.errors import MissingData
+from core.domain.errors import MissingData, UsageError
 from core.engine.catalog.layout import CATALOG_JSON
 from core.engine.catalog.reader import Catalog
-from core.engine.catalog.staging import sweep
+from core.engine.catalog.staging import CatalogBusy, await_writer, sweep
 from core.engine.venues import load_object
 
 #: Name of the embedded synthetic catalog, and the function ``(Path) -> None`` that makes it.
@@ -44,11 +44,24 @@ def find_catalog(name_or_path: str | Path) -> Catalog:
     path = catalog_path(name_or_path)
     if not (path / CATALOG_JSON).is_file():
         if str(name_or_path) == SAMPLE:
-            load_object(SAMPLE_BUILDER, "sample builder")(path)
+            _make_sample(path)
         else:
             known = ", ".join([SAMPLE, *(n for n in catalog_names() if n != SAMPLE)])
             raise MissingData("no such catalog", name_or_path, f"known catalogs: {known}")
     return Catalog.open(path)
+
+
+def _make_sample(path: Path) -> None:
+    """Make the sample at `path`, or wait for the process that is making it."""
+    build = load_object(SAMPLE_BUILDER, "sample builder")
+    while not (path / CATALOG_JSON).is_file():
+        try:
+            build(path)
+        except CatalogBusy:
+            await_writer(path)
+        except UsageError:  # a process that came before us finished between the look and the lock
+            if not (path / CATALOG_JSON).is_file():
+                raise
 
 
 def sweep_catalogs() -> list[Path]:

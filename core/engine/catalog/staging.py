@@ -17,6 +17,10 @@ from pathlib import Path
 from core.domain.errors import UsageError
 
 
+class CatalogBusy(UsageError):
+    """Another live process writes this catalog."""
+
+
 class Staging:
     """A temporary sibling of `target` that becomes `target` on `commit`.
 
@@ -38,7 +42,7 @@ class Staging:
 
         Raises
         ------
-        UsageError
+        CatalogBusy
             If another writer of the same target is alive.
         """
         target = self.target
@@ -88,6 +92,17 @@ class Staging:
             self._lock = None
 
 
+def await_writer(target: Path) -> None:
+    """Return once no process writes `target`; the lock of a killed one is free at once."""
+    handle = os.open(
+        target.with_name(f".{target.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644
+    )
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    finally:
+        os.close(handle)
+
+
 def sweep(target: Path) -> list[Path]:
     """Recover `target` and remove what dead writers left, unless a writer is at work now."""
     if not any(target.parent.glob(f".{target.name}.*-*")):
@@ -124,7 +139,7 @@ def _lock(target: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as exc:
         os.close(handle)
-        raise UsageError(
+        raise CatalogBusy(
             "another process is writing this catalog", target, "wait until it is done"
         ) from exc
     return handle
