@@ -294,7 +294,10 @@ class KalshiPort:
         else:
             wire = to_book(outcome, order.side, price)
             await self.rest.amend(order.venue_order_id, ticker, wire.side, wire.price, quantity)
-        return self.order(await self.rest.order(order.venue_order_id))
+        try:
+            return self.order(await self.rest.order(order.venue_order_id))
+        except VenueRefused as exc:  # the change is made; only its reading back is refused
+            raise VenueUncertain("a change could not be read back", exc.code) from exc
 
     async def cancel_everything(self) -> list[str]:
         """Cancel all working orders in batches, then read back what still works."""

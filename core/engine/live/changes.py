@@ -1,7 +1,21 @@
-"""Changes of working orders: approved by the gate, on disk before they are asked for, booked as the venue holds them."""
+"""Changes of working orders: approved by the gate, on disk before they are asked for, booked as the venue holds them.
+
+A change whose answer was lost stays open, with the worse of both terms reserved, until the venue was asked:
+
+==================  ==================================================================================
+heard               done
+==================  ==================================================================================
+the new terms       booked, by look-up or by news
+the order's end     booked; the change went with it
+the old terms       counted; after `absent_proofs` in a row and `absent_after_s` the change never arrived
+not asked           counted as nothing
+==================  ==================================================================================
+"""
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +28,123 @@ from core.domain.errors import (
     VenueRefused,
     VenueUncertain,
 )
-from core.engine.live.port import VenueOrder
+from core.engine.live.port import VenueOrder, VenueOrderStatus
+from core.engine.live.unknowns import FIRST_PAUSE_S, LONGEST_PAUSE_S, NoOrder
 from core.engine.units import price_of, quantity_of
 
 if TYPE_CHECKING:
     from core.engine.live.client import VenueClient
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that was asked for: the order as it stood, and the terms wanted."""
+
+    known: VenueOrder
+    quantity: Decimal
+    price: Decimal
+
+    def made(self, order: VenueOrder) -> bool:
+        """Return whether `order` is as wanted."""
+        return (order.quantity, order.price) == (self.quantity, self.price)
+
+    def moved(self, order: VenueOrder) -> bool:
+        """Return whether `order` is no longer as it stood; of an ended one the shares show it."""
+        if order.price != self.known.price or order.filled > self.known.quantity:
+            return True
+        works = order.status is VenueOrderStatus.WORKING
+        return works and order.quantity != self.known.quantity
+
+
+class Changes:
+    """Changes that the venue has not answered, and those that it surely has not made."""
+
+    def __init__(self, client: VenueClient) -> None:
+        self._client = client
+        self.open: dict[str, Change] = {}
+        self._lost: dict[str, Change] = {}
+
+    def heard(self, order: VenueOrder, cid: str, ours: Any) -> None:
+        """Take news of an order, before anything else is made of it: it may answer a change."""
+        change = self.open.get(cid)
+        if change is not None and change.made(order):
+            self.booked(ours, order, change)
+        lost = self._lost.get(cid)
+        if lost is not None and lost.made(order) and order.status is VenueOrderStatus.WORKING:
+            del self._lost[cid]
+            self._client.context.halt(
+                f"a change of order {cid} was proven lost and was made; restart the node"
+            )
+            self._client.gate.adopt_change(cid, order.quantity, order.price, order.ts_last_ns)
+            self.booked(ours, order, lost)
+
+    def booked(self, ours: Any, changed: VenueOrder, change: Change) -> None:
+        """Book the terms that the venue now holds."""
+        client, cid = self._client, ours.client_order_id.value
+        self.open.pop(cid, None)
+        if cid in client._ended:
+            return
+        quantity = max(changed.quantity, changed.filled)
+        client.venue_orders[cid] = changed
+        client.sizes.modified(cid, quantity)
+        client.journal.modified(changed, cid)
+        instrument = client.instrument(ours.instrument_id.value)
+        client.generate_order_updated(
+            ours,
+            VenueOrderId(changed.venue_order_id),
+            quantity_of(quantity, instrument.size_precision),
+            price_of(changed.price or change.price, instrument.price_precision),
+            None,
+            None,
+            client.clock.timestamp_ns(),
+        )
+
+    def rejected(self, ours: Any, reason: str) -> None:
+        """Book that the old terms hold."""
+        client, cid = self._client, ours.client_order_id.value
+        self.open.pop(cid, None)
+        client.journal.modify_rejected(cid, reason)
+        if cid not in client._ended and not ours.is_closed:
+            client.generate_order_modify_rejected(
+                ours, ours.venue_order_id, reason, client.clock.timestamp_ns()
+            )
+
+    async def find_out(self, ours: Any, why: str) -> None:
+        """Ask until the venue has said what became of a change."""
+        client, cid = self._client, ours.client_order_id.value
+        client.journal.modify_unknown(cid, why)
+        clock, pause, proofs = asyncio.get_running_loop().time, FIRST_PAUSE_S, 0
+        began = clock()
+        while not client.unknowns.stopped and (change := self.open.get(cid)) is not None:
+            found = await client.unknowns.look_up(cid, ours.instrument_id.value, tries=1)
+            if isinstance(found, NoOrder):
+                proofs = 0  # it works: "absent" is no answer either
+            elif cid in self.open and self._settled(ours, found, change):
+                await client.unknowns.settle(cid, ours.instrument_id.value)
+                return
+            else:
+                proofs += 1
+            old_enough = clock() - began >= client.context.absent_after_s
+            if proofs >= client.context.absent_proofs and old_enough and cid in self.open:
+                self._lost[cid] = change
+                self.rejected(ours, f"it never arrived: {why}")
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _settled(self, ours: Any, found: VenueOrder, change: Change) -> bool:
+        """Book what a look-up says of a change; False when it says nothing certain."""
+        if change.moved(found):
+            self.booked(ours, found, change)
+            return True
+        if found.status is VenueOrderStatus.WORKING:
+            return False
+        self.rejected(ours, "the order ended under its old terms")
+        return True
+
+
 class ChangeHooks:
-    """The half of `VenueClient` that modifies orders."""
+    """The part of `VenueClient` that modifies orders."""
 
     def _client(self) -> VenueClient:
         return self  # type: ignore[return-value]
@@ -35,7 +157,7 @@ class ChangeHooks:
     async def _modify(self, command: Any) -> None:
         """Amend at the venue. The gate reviews the change before the strategy may ask for it."""
         client = self._client()
-        cid = command.client_order_id.value
+        cid, changes = command.client_order_id.value, client.changes
         order, known = client.cache.order(command.client_order_id), client.venue_orders.get(cid)
         if order is None:
             return
@@ -51,44 +173,23 @@ class ChangeHooks:
             client.context.halt(f"ledger: {exc.what}")
             client._modify_rejected(order, "the change could not be recorded")
             return
+        change = changes.open[cid] = Change(known, quantity, price)
         try:
             changed = await client.port.modify(known, quantity, price)
         except HaltedError:
-            client.journal.modify_rejected(cid, "HALTED")
-            client._modify_rejected(order, "HALTED")
-            return
+            changes.rejected(order, "HALTED")
         except VenueRefused as exc:
-            client.journal.modify_rejected(cid, exc.code)
-            client._modify_rejected(order, exc.code)
-            return
+            changes.rejected(order, exc.code)
         except VenueUncertain as exc:
-            found = await client.unknowns.look_up(cid, order.instrument_id.value)
-            if found is None or (found.quantity, found.price) == (known.quantity, known.price):
-                client.journal.modify_rejected(cid, exc.what)
-                client._modify_rejected(order, exc.what)
-                return
-            changed = found  # the answer was lost, the change (or a part of it) was not
-        client._modified(order, changed, price)
-
-    def _modified(self, order: Any, changed: VenueOrder, price: Decimal) -> None:
-        """Book the terms that the venue now holds."""
-        client = self._client()
-        cid = order.client_order_id.value
-        if cid in client._ended:
-            return
-        client.venue_orders[cid] = changed
-        client.sizes.modified(cid, changed.quantity)
-        client.journal.modified(changed, cid)
-        instrument = client.instrument(order.instrument_id.value)
-        client.generate_order_updated(
-            order,
-            VenueOrderId(changed.venue_order_id),
-            quantity_of(changed.quantity, instrument.size_precision),
-            price_of(changed.price or price, instrument.price_precision),
-            None,
-            None,
-            client.clock.timestamp_ns(),
-        )
+            await changes.find_out(order, exc.what[:300])
+        except (
+            Exception
+        ) as exc:  # a bug in a port after the bytes may have left: as unclear as a time-out
+            await changes.find_out(order, f"{type(exc).__name__}: {exc}"[:300])
+        else:
+            if changes.open.get(cid) is change:  # else news of it came first
+                changes.booked(order, changed, change)
+            client.on_order(changed)
 
     def _change_approved(self, cid: str) -> bool:
         """Use up the gate's approval of a change; without one nothing is asked of the venue."""

@@ -44,14 +44,15 @@ from core.domain.errors import (
 )
 from core.domain.fees import Role
 from core.engine.currency import currency, money
-from core.engine.live.changes import ChangeHooks
+from core.engine.live.cancels import CancelHooks
+from core.engine.live.changes import ChangeHooks, Changes
 from core.engine.live.context import LiveContext
 from core.engine.live.intents import intent_of
 from core.engine.live.leftovers import Leftovers
 from core.engine.live.port import VenueCash, VenueFill, VenueOrder, VenueOrderStatus, VenueVoid
 from core.engine.live.reports import ReportHooks
 from core.engine.live.sizes import Sizes
-from core.engine.live.unknowns import UnknownOrders
+from core.engine.live.unknowns import NoOrder, UnknownOrders
 from core.engine.live.voids import void_event
 from core.engine.units import price_of, quantity_of
 
@@ -61,7 +62,7 @@ CASH_PAUSE_S = 0.2
 ENDED = frozenset({VenueOrderStatus.CANCELED, VenueOrderStatus.EXPIRED, VenueOrderStatus.REJECTED})
 
 
-class VenueClient(ChangeHooks, ReportHooks, ExecutionClient):
+class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
     """One venue behind one `VenuePort`.
 
     Parameters
@@ -96,6 +97,7 @@ class VenueClient(ChangeHooks, ReportHooks, ExecutionClient):
         self.context, self.port, self.gate = context, context.port, context.gate
         self.journal = context.journal(clock.timestamp_ns)
         self.unknowns = UnknownOrders(self)
+        self.changes = Changes(self)
         self.seen: OrderedDict[str, None] = OrderedDict()
         self.acks: dict[str, asyncio.Event] = {}
         self.venue_orders: dict[str, VenueOrder] = {}
@@ -253,92 +255,14 @@ class VenueClient(ChangeHooks, ReportHooks, ExecutionClient):
         if event is not None:
             event.set()
 
-    async def _cancel_order(self, command: Any) -> None:
-        self._assert_thread()
-        self.create_task(
-            self._cancel(command.client_order_id), f"cancel-{command.client_order_id.value}"
-        )
-
-    async def _cancel_all_orders(self, command: Any) -> None:
-        for order in self.cache.orders_open(instrument_id=command.instrument_id):
-            self.create_task(
-                self._cancel(order.client_order_id), f"cancel-{order.client_order_id.value}"
-            )
-
-    async def _batch_cancel_orders(self, command: Any) -> None:
-        self._assert_thread()
-        ids = [c.client_order_id for c in command.cancels]
-        self.create_task(self._cancel_many(ids), f"cancel-{len(ids)}")
-
-    async def _cancel_many(self, ids: Sequence[ClientOrderId]) -> None:
-        """Cancel what works in as few requests as the venue allows; what is unclear goes one by one."""
-        known = {i.value: o for i in ids if (o := self.venue_orders.get(i.value)) is not None}
-        ready = {c: o for c, o in known.items() if c not in self._ended and c not in self.acks}
-        left: dict[str, VenueRefused | VenueUncertain] = {}
-        if ready:
-            left = await self.port.cancel_many(
-                [(o.venue_order_id, o.instrument_id) for o in ready.values()]
-            )
-        for client_order_id in ids:
-            cid = client_order_id.value
-            if cid not in ready:
-                self.create_task(self._cancel(client_order_id), f"cancel-{cid}")
-                continue
-            await self.unknowns.settle(cid, ready[cid].instrument_id, lost_cancel=True)
-            refused = left.get(ready[cid].venue_order_id)
-            if isinstance(refused, VenueRefused):
-                self._cancel_rejected(client_order_id, refused.code)
-
-    async def _cancel(self, client_order_id: ClientOrderId) -> None:
-        """Cancel once the venue id is known; a refusal that means "not working" is looked up, not believed."""
-        cid = client_order_id.value
-        order = self.cache.order(client_order_id)
-        if order is None:
-            return
-        event = self.acks.get(cid)
-        if event is not None:
-            try:
-                await asyncio.wait_for(event.wait(), self.context.ack_wait_s)
-            except TimeoutError:
-                self._cancel_rejected(client_order_id, "the venue has not answered the order yet")
-                return
-        order = self.cache.order(client_order_id) or order
-        vid = self._venue_id(cid, order)
-        if cid in self._ended or vid is None:
-            self._cancel_rejected(client_order_id, "the order is not working")
-            return
-        self.context.reached("cancel-wanted")
-        try:
-            await self.port.cancel(vid, order.instrument_id.value)
-        except VenueRefused as exc:
-            if exc.status == 404 or "not_found" in exc.code:
-                await self.unknowns.settle(cid, order.instrument_id.value, lost_cancel=True)
-            self._cancel_rejected(client_order_id, exc.code)
-            return
-        except VenueUncertain:
-            await self.unknowns.settle(cid, order.instrument_id.value, lost_cancel=True)
-            return
-        await self.unknowns.settle(cid, order.instrument_id.value, lost_cancel=True)
-
-    def _cancel_rejected(self, client_order_id: ClientOrderId, reason: str) -> None:
-        order = self.cache.order(client_order_id)
-        if order is not None and not order.is_closed and client_order_id.value not in self._ended:
-            self.generate_order_cancel_rejected(
-                order, order.venue_order_id, reason, self.clock.timestamp_ns()
-            )
-
-    def _venue_id(self, cid: str, order: Any) -> str | None:
-        known = self.venue_orders.get(cid)
-        if known is not None:
-            return known.venue_order_id
-        return order.venue_order_id.value if order.venue_order_id is not None else None
-
     async def _query_account(self, command: Any) -> None:
         self.refresh_cash()
 
     async def _query_order(self, command: Any) -> None:
         """Look the order up; uncertainty raises, so that the engine keeps what it knows."""
-        await self.unknowns.settle(command.client_order_id.value, command.instrument_id.value)
+        cid = command.client_order_id.value
+        if await self.unknowns.settle(cid, command.instrument_id.value) is NoOrder.UNASKED:
+            raise VenueUncertain("the order could not be looked up", cid)
 
     # -- news -------------------------------------------------------------------------------
     def instrument(self, instrument_id: str) -> Any:
@@ -351,6 +275,14 @@ class VenueClient(ChangeHooks, ReportHooks, ExecutionClient):
     def order_of(self, client_order_id: str) -> Any:
         """Return the engine's order, or None."""
         return self.cache.order(ClientOrderId(client_order_id)) if client_order_id else None
+
+    def since_of(self, client_order_id: str) -> int:
+        """Return the time from which a read surely meets an order: an old one is older than the look-back."""
+        since = self.context.since_ns(self.clock.timestamp_ns())
+        ours = self.order_of(client_order_id)
+        if ours is not None:
+            since = min(since, ours.ts_init - self.context.lookback_ns)
+        return max(since, 0)
 
     def client_id_of(self, order: VenueOrder | VenueFill) -> str:
         """Return our id for a venue order: the venue's word, else what the engine remembers."""
@@ -369,6 +301,7 @@ class VenueClient(ChangeHooks, ReportHooks, ExecutionClient):
         before = self.venue_orders.get(cid)
         if before is not None and order.filled < before.filled:
             return  # an older message; counts never go back
+        self.changes.heard(order, cid, ours)
         self.venue_orders[cid] = order
         if cid not in self._accepted:
             self._accepted.add(cid)

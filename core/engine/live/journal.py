@@ -26,6 +26,7 @@ from core.ledger.kinds.orders import (
     OrderModified,
     OrderModifyRejected,
     OrderModifyRequested,
+    OrderModifyUnknown,
     OrderRejected,
     OrderUnknown,
 )
@@ -217,6 +218,10 @@ class OrderJournal:
     def modify_rejected(self, client_order_id: str, reason: str) -> int:
         """Write that the old terms hold."""
         return self.event(OrderModifyRejected, client_order_id, reason=reason)
+
+    def modify_unknown(self, client_order_id: str, reason: str) -> int:
+        """Write that the fate of a change is unknown: either terms may hold."""
+        return self.event(OrderModifyUnknown, client_order_id, reason=reason)
 
     def modified(self, order: VenueOrder, client_order_id: str) -> int:
         """Write a change of price or size."""

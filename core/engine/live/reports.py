@@ -50,8 +50,7 @@ class ReportHooks:
         cid = command.client_order_id.value if command.client_order_id is not None else ""
         if not cid or command.instrument_id is None:
             return None
-        since = client.context.since_ns(client.clock.timestamp_ns())
-        order = await client.port.find(cid, command.instrument_id.value, since)
+        order = await client.port.find(cid, command.instrument_id.value, client.since_of(cid))
         if order is None:
             return None
         await client.take_report(order, cid)

@@ -7,25 +7,39 @@ news of it        resolved: accepted, filled or ended like any other order
 found             the same, from the look-up
 not found, sure   counted; after `absent_proofs` in a row and `absent_after_s` it never existed: rejected
                   with NOT_FOUND_CONFIRMED, and only then its reservation is released
-uncertain         counted as nothing, and the row of "not found" starts again
+not asked         counted as nothing, and the row of "not found" starts again
 ================  ====================================================================================
+
+A look-up has three results, and only one of them is proof: the order, ABSENT, or UNASKED.
 """
 
 from __future__ import annotations
 
 import asyncio
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from nautilus_trader.model import ClientOrderId
 
 from core.domain.decision import OrderIntent
 from core.domain.errors import LedgerError, VenueRefused, VenueUncertain
+from core.engine.live.port import VenueOrder
 
 if TYPE_CHECKING:
     from core.engine.live.client import VenueClient
-    from core.engine.live.port import VenueOrder
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+
+
+class NoOrder(Enum):
+    """Why a look-up has no order: the venue surely does not have it, or the venue could not be asked."""
+
+    ABSENT = "absent"
+    UNASKED = "could not be asked"
+
+
+#: What a look-up of one order comes to.
+LookUp = VenueOrder | NoOrder
 
 
 class UnknownOrders:
@@ -93,6 +107,11 @@ class UnknownOrders:
         """End every chase; reservations stay."""
         self._stopped = True
 
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing is to be chased any more."""
+        return self._stopped
+
     async def _chase(self, intent: OrderIntent) -> None:
         cid, pause, proofs = intent.client_order_id, FIRST_PAUSE_S, 0
         clock = asyncio.get_running_loop().time
@@ -100,12 +119,11 @@ class UnknownOrders:
         while cid in self._intents and not self._stopped:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
-            try:
-                found = await self.settle(cid, intent.instrument_id, since_ns=intent.ts_ns)
-            except (VenueUncertain, VenueRefused):
+            found = await self.settle(cid, intent.instrument_id, tries=1)
+            if found is NoOrder.UNASKED:
                 proofs = 0
                 continue
-            if found or cid not in self._intents:
+            if found is not NoOrder.ABSENT or cid not in self._intents:
                 return
             proofs += 1
             old_enough = clock() - started >= self._client.context.absent_after_s
@@ -128,47 +146,28 @@ class UnknownOrders:
                 order, "NOT_FOUND_CONFIRMED", client.clock.timestamp_ns(), False
             )
 
-    async def settle(
-        self, cid: str, instrument_id: str, *, since_ns: int = 0, lost_cancel: bool = False
-    ) -> bool:
-        """Look one order up now and deliver what is found; return whether the venue has it.
+    async def settle(self, cid: str, instrument_id: str, *, tries: int = 5) -> LookUp:
+        """Look one order up now and deliver what is found, its fills too; UNASKED when not all of it was told."""
+        found = await self.look_up(cid, instrument_id, tries=tries)
+        if isinstance(found, NoOrder):
+            return found
+        try:
+            self._client.on_order(found)
+            await self._client.deliver_fills_of(found, cid)
+        except (VenueUncertain, VenueRefused):
+            return NoOrder.UNASKED
+        return found
 
-        Raises
-        ------
-        VenueUncertain
-            When the venue could not be asked, unless `lost_cancel`: then the chase goes on by itself.
-        """
+    async def look_up(self, cid: str, instrument_id: str, *, tries: int = 5) -> LookUp:
+        """Return what the venue holds under an id now, ABSENT when surely nothing, UNASKED when nobody can say."""
         client = self._client
-        since = (
-            since_ns - client.context.lookback_ns
-            if since_ns
-            else client.context.since_ns(client.clock.timestamp_ns())
-        )
-        tries = 5 if lost_cancel else 1
+        since_ns = client.since_of(cid)
         for attempt in range(tries):
             try:
-                found = await client.port.find(cid, instrument_id, max(since, 0))
+                found = await client.port.find(cid, instrument_id, since_ns)
             except (VenueUncertain, VenueRefused):
-                if attempt == tries - 1:
-                    if lost_cancel:
-                        return False  # the open-order check of the engine goes on asking
-                    raise
-                await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
+                if attempt < tries - 1:
+                    await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
                 continue
-            if found is None:
-                return False
-            client.on_order(found)
-            await client.deliver_fills_of(found, cid)
-            return True
-        return False
-
-    async def look_up(self, cid: str, instrument_id: str, tries: int = 5) -> VenueOrder | None:
-        """Return what the venue holds under an id now; None when it has nothing or cannot be asked."""
-        client = self._client
-        since = max(client.context.since_ns(client.clock.timestamp_ns()), 0)
-        for attempt in range(tries):
-            try:
-                return await client.port.find(cid, instrument_id, since)
-            except (VenueUncertain, VenueRefused):
-                await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
-        return None
+            return NoOrder.ABSENT if found is None else found
+        return NoOrder.UNASKED

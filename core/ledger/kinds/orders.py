@@ -115,6 +115,11 @@ class OrderModifyRejected(OrderEvent, frozen=True, kw_only=True):
     """The venue refused a change, or was found to hold the old terms; `reason` says which."""
 
 
+@kind("order.modify_unknown")
+class OrderModifyUnknown(OrderEvent, frozen=True, kw_only=True):
+    """The venue did not answer a change: either terms may hold, and the worse stay reserved."""
+
+
 @kind("order.modified")
 class OrderModified(OrderEvent, frozen=True, kw_only=True):
     """The venue has changed price or quantity.
