@@ -109,6 +109,7 @@ class KalshiPort:
         self._task: asyncio.Task[None] | None = None
         self._news: VenueNews | None = None
         self._client_ids: dict[str, str] = {}
+        self._totals: dict[str, Decimal] = {}
 
     def most_shares(self, venue_order_id: str) -> Decimal | None:
         """Return None: orders are for contracts."""
@@ -416,11 +417,9 @@ class KalshiPort:
         self._client_ids[row.order_id] = cid
         outcome = self.sides.outcome(cid, row.book_side)
         side, price = from_book(outcome, row.book_side, dollars(row.yes_price_dollars, "price"))
-        filled, quantity = (
-            dollars(row.fill_count_fp, "fill count"),
-            dollars(row.initial_count_fp, "count"),
-        )
+        filled = dollars(row.fill_count_fp, "fill count")
         status = STATUS_WORDS.get(row.status, VenueOrderStatus.WORKING)
+        quantity = self._total(row, filled)
         if row.status == "executed":
             status = VenueOrderStatus.FILLED if filled >= quantity else VenueOrderStatus.CANCELED
         if status is VenueOrderStatus.CANCELED and row.last_update_reason == "ExpiryCancel":
@@ -443,6 +442,14 @@ class KalshiPort:
             reason=row.last_update_reason,
             expire_ns=venue_time_ns(row.expiration_time),
         )
+
+    def _total(self, row: schemas.OrderMsg, filled: Decimal) -> Decimal:
+        """Return an order's size: the count at first is no longer it after a change, and nothing is left at the end."""
+        if row.status == "resting":
+            left = dollars(row.remaining_count_fp, "remaining count")
+            self._totals[row.order_id] = filled + left
+        known = self._totals.get(row.order_id)
+        return max(known if known is not None else dollars(row.initial_count_fp, "count"), filled)
 
     def fill(self, row: schemas.FillMsg) -> VenueFill:
         """Return an execution from REST or WebSocket."""

@@ -75,7 +75,7 @@ async def test_create_find_cancel_and_read_back():
         ack = await rest.create(order())
         assert (await rest.orders(status="resting"))[0].client_order_id == "c-1"
         await rest.amend(ack.order_id, "KXT-1", "bid", D("0.31"), D(8))
-        assert (await rest.order(ack.order_id)).initial_count_fp == "8.00"
+        assert (await rest.order(ack.order_id)).remaining_count_fp == "8.00"
         await rest.cancel(ack.order_id, "KXT-1")
         assert not fake.exchange.working()
         with pytest.raises(VenueRefused) as caught:

@@ -216,3 +216,32 @@ async def test_the_account_says_what_calls_cost():
         assert port.rest.costs.of("DELETE", "/portfolio/events/orders/{order_id}") == 2.0
         assert port.rest.costs.of("POST", "/portfolio/events/orders") == 10.0
         assert port.rest.read.rate == 800.0
+
+
+async def test_a_changed_order_is_as_large_as_its_fills_and_what_is_left_not_as_at_first():
+    async with stand() as (fake, port):
+        known = await port.submit(intent("grown", price="0.41"), D("0.41"))
+        grown = await port.modify(known, D(14), D("0.41"))
+        assert (grown.quantity, grown.status) == (D(14), VenueOrderStatus.WORKING)
+        fake.exchange.trade("KXT-1", 4100, 1_100, "ask", time.time_ns())
+        found = await port.find("grown", known.instrument_id, 0)
+        assert (found.quantity, found.filled) == (D(14), D(11))
+        assert found.status is VenueOrderStatus.WORKING, "eleven are more than the first ten"
+        less = await port.modify(found, D(12), D("0.41"))
+        assert (less.quantity, less.filled) == (D(12), D(11))
+        fake.exchange.trade("KXT-1", 4100, 100, "ask", time.time_ns())
+        (ended,) = await port.orders(working_only=False, since_ns=0)
+        assert (ended.quantity, ended.filled, ended.status) == (
+            D(12),
+            D(12),
+            VenueOrderStatus.FILLED,
+        )
+
+
+async def test_a_smaller_order_that_is_filled_is_filled_and_not_cancelled():
+    async with stand() as (fake, port):
+        known = await port.submit(intent("less", price="0.41"), D("0.41"))
+        await port.modify(known, D(3), D("0.41"))
+        fake.exchange.trade("KXT-1", 4100, 300, "ask", time.time_ns())
+        ended = await port.find("less", known.instrument_id, 0)
+        assert (ended.quantity, ended.filled, ended.status) == (D(3), D(3), VenueOrderStatus.FILLED)

@@ -48,7 +48,7 @@ def order_body(o: FakeOrder) -> dict[str, Any]:
         "no_price_dollars": price(PRICE_UNIT - o.price),
         "fill_count_fp": count(o.filled),
         "remaining_count_fp": count(o.left if o.status == "resting" else 0),
-        "initial_count_fp": count(o.quantity),
+        "initial_count_fp": count(o.initial or o.quantity),
         "taker_fees_dollars": money(o.fees - o.maker_fees),
         maker: money(o.maker_fees),
         "expiration_time": iso_from_ns(o.expire_ns) if o.expire_ns else None,

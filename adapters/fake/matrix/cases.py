@@ -46,6 +46,8 @@ class Plan:
         After how many passes of named points each life of the client side ends.
     kept : tuple of bool
         Whether rows that nobody waited for survive it.
+    changes : bool
+        Working orders are changed often, in price and size.
     options : mapping
         Options of the fake venue.
     """
@@ -65,6 +67,7 @@ class Plan:
     kills: tuple[int, ...] = ()
     kept: tuple[bool, ...] = ()
     steps: int = 22
+    changes: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -147,6 +150,20 @@ def _late(venue: str, rng: random.Random) -> Plan:
 def _cancel_race(venue: str, rng: random.Random) -> Plan:
     kind = rng.choice((K.DELAY, K.DELAY, K.DROP_RESPONSE, K.DROP_REQUEST))
     return Plan(_some(rng, kind, CANCEL[venue], seconds=rng.choice((0.3, 1.0, 3.0))), steps=30)
+
+
+def _change(venue: str, rng: random.Random) -> Plan:
+    """Changes that are lost on the way, or answered late or never; at times nothing can be read either."""
+    kinds = (K.DELAY, K.DROP_RESPONSE, K.DROP_RESPONSE, K.DROP_REQUEST)
+    faults: tuple[Fault, ...] = ()
+    for match in ("amend", "decrease"):
+        faults += _some(rng, rng.choice(kinds), match, seconds=rng.choice((1.0, 4.9, 5.5, 12.0)))
+    if rng.random() < 0.5:
+        at, count = rng.randrange(20), rng.randint(1, 60)
+        faults += (Fault(K.HTTP_503, at=at, count=count, match="GET"),)
+    if rng.random() < 0.5:
+        faults += _some(rng, K.WS_DROP, rng.choice(PRIVATE[venue]))
+    return Plan(faults, steps=30, changes=True)
 
 
 def _sockets(venue: str, rng: random.Random) -> Plan:
@@ -236,6 +253,7 @@ CASES: dict[str, Case] = {
         Case("F25", "a second node on the same ledger", BOTH, 20, _second),
         Case("F26", "bursts", BOTH, 20, _burst),
         Case("F27", "stopped in order at any moment", BOTH, 40, _stop),
+        Case("CHANGE", "change: lost, or answered late or never", ("KALSHI",), 60, _change),
         Case("HALT", "operator halts while orders fly", BOTH, 60, _halt),
     )
 }

@@ -14,6 +14,7 @@ from adapters.fake.matrix.stand import CAPITAL, MICRO, Stand
 from core.domain.fees import Side
 from core.engine.live.memory import remember
 from core.engine.paper.book import PRICE_UNIT, QUANTITY_UNIT
+from core.engine.paper.exchange import FakeOrder
 from core.ledger.kinds import OrderFilled, OrderIntended, RunEnded, RunOutcome, VerdictGiven
 from core.ledger.kinds.orders import FillVoided
 from core.ledger.reader import LedgerReader
@@ -116,6 +117,8 @@ def _orders(stand: Stand, trader: Trader, facts: LedgerFacts, books: Books) -> N
                 "I3",
                 f"{stand.cid(order)} filled {filled} at the venue, {ours.filled_qty} here",
             )
+    for order in stand.exchange.working():
+        _terms(stand, order, books)
     for cid, ours in stand.engine.orders.items():
         if cid not in counts and not ours.is_closed:
             books.say("I1", f"{cid} is {ours.status} here and unknown to the venue")
@@ -124,6 +127,24 @@ def _orders(stand: Stand, trader: Trader, facts: LedgerFacts, books: Books) -> N
     late = set(stand.client.unknowns.late)
     for cid in sorted(set(remember(stand.root / "ledger").leftovers) ^ working - late):
         books.say("I1", f"{cid}: ledger and venue differ on whether it still works")
+
+
+def _terms(stand: Stand, order: FakeOrder, books: Books) -> None:
+    """Compare size and price of a working order with the venue's, and see that no change of it is left open."""
+    cid, yes = stand.cid(order), Decimal(order.price) / PRICE_UNIT
+    ours = stand.engine.orders.get(cid)
+    if ours is None:
+        return
+    price = yes if order.outcome == "YES" else 1 - yes
+    size = Decimal(order.quantity) / QUANTITY_UNIT
+    if ours.quantity.as_decimal() != size:
+        books.say("I3", f"{cid} is for {size} at the venue, for {ours.quantity} here")
+    first = next(m for m in stand.markets if m.market_id == order.market).outcomes[0].instrument_id
+    if ours.instrument_id.value == first and ours.price.as_decimal() != price:
+        books.say("I3", f"{cid} is at {price} at the venue, at {ours.price} here")
+    known = stand.gate.book.orders.get(cid)
+    if known is not None and known.change is not None:
+        books.say("I5", f"the gate still reserves for a change of {cid}")
 
 
 def _reservations(stand: Stand, trader: Trader, books: Books) -> None:

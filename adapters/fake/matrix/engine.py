@@ -241,16 +241,17 @@ class EngineDouble:
         self.positions = {r.instrument_id.value: r.quantity.as_decimal() for r in held}
 
     # -- periodic checks of the engine ---------------------------------------------------------
-    async def check(self, client: VenueClient) -> None:
-        """Do once what the live engine does every few seconds: ask for reports and act on them."""
+    async def check(self, client: VenueClient) -> bool:
+        """Do once what the live engine does every few seconds: ask for reports and act on them, if there are any."""
         command = SimpleNamespace(open_only=False, instrument_id=None)
         try:
             reports = await client._generate_order_status_reports(command)
         except VenueError:
-            return
+            return False
         for report in reports:
             if report.client_order_id is not None:
                 self._reconcile(report)
+        return True
 
     def _reconcile(self, report: Any) -> None:
         order = self.order(report.client_order_id)

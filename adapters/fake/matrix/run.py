@@ -154,7 +154,7 @@ async def _run(
         stand.cut.install()
     trader, extra = Trader(stand), Books()
     side = asyncio.create_task(_happen(stand, plan, rng.randrange(1 << 30), extra))
-    await play(stand, trader, rng, plan.steps)
+    await play(stand, trader, rng, plan.steps, plan.changes)
     await side
     if not await quiesce(stand):
         extra.say("I1", f"not at rest; unknown: {stand.client.unknowns.ids}")

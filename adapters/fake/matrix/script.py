@@ -142,16 +142,20 @@ class Trader:
         return [c for c, o in self.stand.engine.orders.items() if o.is_open]
 
 
-async def play(stand: Stand, trader: Trader, rng: random.Random, steps: int) -> None:
-    """Trade for `steps` seeded moves; a client side that was killed comes back first."""
+async def play(
+    stand: Stand, trader: Trader, rng: random.Random, steps: int, changes: bool = False
+) -> None:
+    """Trade for `steps` seeded moves, many `changes` or few; a client side that was killed comes back first."""
     for _ in range(steps):
         if stand.dead:
             await _come_back(stand, rng)
         market = rng.choice(stand.markets)
         move = rng.choices(
             ("buy", "rest", "sell", "cancel", "modify", "flow", "level", "gtd", "wait"),
-            (4, 5, 3, 4, 1, 5, 2, 1, 2),
+            (2, 6, 2, 2, 8, 4, 2, 1, 2) if changes else (4, 5, 3, 4, 1, 5, 2, 1, 2),
         )[0]
+        if changes and move == "modify":
+            move = "amend"
         try:
             await _move(stand, trader, rng, market, move)
         except Killed:
@@ -202,6 +206,13 @@ async def _move(
         owner = next(m for m in stand.markets if m.market_id == base.market_id)
         assert base.price is not None
         await trader.modify(cid, owner, max(base.quantity - 1, Decimal(1)), base.price)
+    elif move == "amend" and (open_ids := trader.working()):
+        cid = rng.choice(open_ids)
+        base = trader.intents[cid]
+        owner = next(m for m in stand.markets if m.market_id == base.market_id)
+        total = max(base.quantity + rng.randint(-2, 4), Decimal(1))
+        near = (36, 37, 38, 39) if base.side is Side.BUY else (44, 45, 46)
+        await trader.modify(cid, owner, total, Decimal(rng.choice(near)) / 100)
     elif move == "flow":
         side, at_price = rng.choice((("ask", 3800), ("ask", 3700), ("bid", 4500), ("ask", 3900)))
         stand.trade(market.market_id, at_price, rng.randint(100, 4_000), side)
@@ -219,9 +230,12 @@ async def quiesce(stand: Stand, limit_s: float = 240.0) -> bool:
         if stand.dead:
             await _come_back(stand, random.Random(0))
             end = stand.loop.time() + limit_s  # hours may have passed
+        told = stand.clock.skew_ns != 0  # then the venue refuses every signature
         with contextlib.suppress(Killed):
-            await stand.engine.check(stand.client)
+            told = await stand.engine.check(stand.client) or told
         await asyncio.sleep(0.5)
-        calm = not stand.client.unknowns.ids and not stand.client.running and not stand.dead
+        calm = (
+            told and not stand.client.unknowns.ids and not stand.client.running and not stand.dead
+        )
         quiet = quiet + 1 if calm else 0
     return quiet >= 2

@@ -10,7 +10,7 @@ from nautilus_trader.model import ClientOrderId
 
 from core.domain.errors import VenueRefused, VenueUncertain
 from core.engine.live.port import VenueOrder, VenueOrderStatus
-from core.engine.live.unknowns import FIRST_PAUSE_S, LONGEST_PAUSE_S, NoOrder
+from core.engine.live.unknowns import FIRST_PAUSE_S, LONGEST_PAUSE_S, not_working
 
 if TYPE_CHECKING:
     from core.engine.live.client import VenueClient
@@ -102,13 +102,9 @@ class CancelHooks:
         self, client_order_id: ClientOrderId, instrument_id: str, refused: VenueRefused | None
     ) -> None:
         """Find out how the order ended; a refusal that means "not working" is looked up, not believed."""
-        client, cid, pause = self._client(), client_order_id.value, FIRST_PAUSE_S
-        if refused is None or refused.status == 404 or "not_found" in refused.code:
-            while await client.unknowns.settle(cid, instrument_id) is NoOrder.UNASKED:
-                if client.unknowns.stopped or cid in client._ended:
-                    return
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_S)
+        client, cid = self._client(), client_order_id.value
+        if refused is None or not_working(refused):
+            await client.unknowns.follow(cid, instrument_id)
         if refused is not None:
             self._cancel_rejected(client_order_id, refused.code)
 

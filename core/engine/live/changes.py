@@ -29,7 +29,7 @@ from core.domain.errors import (
     VenueUncertain,
 )
 from core.engine.live.port import VenueOrder, VenueOrderStatus
-from core.engine.live.unknowns import FIRST_PAUSE_S, LONGEST_PAUSE_S, NoOrder
+from core.engine.live.unknowns import FIRST_PAUSE_S, LONGEST_PAUSE_S, NoOrder, not_working
 from core.engine.units import price_of, quantity_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class Changes:
     def heard(self, order: VenueOrder, cid: str, ours: Any) -> None:
         """Take news of an order, before anything else is made of it: it may answer a change."""
         change = self.open.get(cid)
-        if change is not None and change.made(order):
+        told = order.filled <= ours.filled_qty.as_decimal()  # else its fills come first
+        if change is not None and change.made(order) and told:
             self.booked(ours, order, change)
         lost = self._lost.get(cid)
         if lost is not None and lost.made(order) and order.status is VenueOrderStatus.WORKING:
@@ -119,7 +120,7 @@ class Changes:
             found = await client.unknowns.look_up(cid, ours.instrument_id.value, tries=1)
             if isinstance(found, NoOrder):
                 proofs = 0  # it works: "absent" is no answer either
-            elif cid in self.open and self._settled(ours, found, change):
+            elif cid in self.open and await self._settled(ours, found, change):
                 await client.unknowns.settle(cid, ours.instrument_id.value)
                 return
             else:
@@ -132,14 +133,23 @@ class Changes:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
-    def _settled(self, ours: Any, found: VenueOrder, change: Change) -> bool:
+    async def _settled(self, ours: Any, found: VenueOrder, change: Change) -> bool:
         """Book what a look-up says of a change; False when it says nothing certain."""
         if change.moved(found):
-            self.booked(ours, found, change)
-            return True
+            return await self.take(ours, found, change)
         if found.status is VenueOrderStatus.WORKING:
             return False
         self.rejected(ours, "the order ended under its old terms")
+        return True
+
+    async def take(self, ours: Any, found: VenueOrder, change: Change) -> bool:
+        """Book new terms after every fill the venue counts: some may be of the old ones. False when unread."""
+        try:
+            await self._client.deliver_fills_of(found, ours.client_order_id.value)
+        except (VenueRefused, VenueUncertain):
+            return False
+        if self.open.get(ours.client_order_id.value) is change:  # else news of it came first
+            self.booked(ours, found, change)
         return True
 
 
@@ -180,6 +190,8 @@ class ChangeHooks:
             changes.rejected(order, "HALTED")
         except VenueRefused as exc:
             changes.rejected(order, exc.code)
+            if not_working(exc):
+                await client.unknowns.follow(cid, order.instrument_id.value)
         except VenueUncertain as exc:
             await changes.find_out(order, exc.what[:300])
         except (
@@ -187,9 +199,10 @@ class ChangeHooks:
         ) as exc:  # a bug in a port after the bytes may have left: as unclear as a time-out
             await changes.find_out(order, f"{type(exc).__name__}: {exc}"[:300])
         else:
-            if changes.open.get(cid) is change:  # else news of it came first
-                changes.booked(order, changed, change)
-            client.on_order(changed)
+            if await changes.take(order, changed, change):
+                client.on_order(changed)
+            else:
+                await changes.find_out(order, "the fills before it could not be read")
 
     def _change_approved(self, cid: str) -> bool:
         """Use up the gate's approval of a change; without one nothing is asked of the venue."""

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
 
+def not_working(refused: VenueRefused) -> bool:
+    """Return whether a refusal means that the order does not work: how it ended is to be looked up."""
+    return refused.status == 404 or "not_found" in refused.code
+
+
 class NoOrder(Enum):
     """Why a look-up has no order: the venue surely does not have it, or the venue could not be asked."""
 
@@ -157,6 +162,15 @@ class UnknownOrders:
         except (VenueUncertain, VenueRefused):
             return NoOrder.UNASKED
         return found
+
+    async def follow(self, cid: str, instrument_id: str) -> None:
+        """Settle an order that may have ended, for as long as the venue cannot be asked."""
+        pause = FIRST_PAUSE_S
+        while await self.settle(cid, instrument_id) is NoOrder.UNASKED:
+            if self._stopped or cid in self._client._ended:
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
 
     async def look_up(self, cid: str, instrument_id: str, *, tries: int = 5) -> LookUp:
         """Return what the venue holds under an id now, ABSENT when surely nothing, UNASKED when nobody can say."""

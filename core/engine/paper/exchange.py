@@ -49,7 +49,10 @@ class FakeMarket:
 
 @dataclass(slots=True)
 class FakeOrder:
-    """One order as the venue keeps it. `price` is the YES price, `outcome` the token it was placed on."""
+    """One order as the venue keeps it.
+
+    `price` is the YES price, `outcome` the token it was placed on, `initial` the quantity before any change.
+    """
 
     order_id: str
     client_order_id: str
@@ -69,6 +72,7 @@ class FakeOrder:
     status: str = "resting"
     reason: str = ""
     updated_ns: int = 0
+    initial: int = 0
 
     @property
     def left(self) -> int:
@@ -133,7 +137,7 @@ class Exchange:
             raise VenueRefusal("post_only_cross", "post only order crosses the book")
         if order.tif == "FOK" and takeable < order.quantity:
             raise VenueRefusal("fok_unfilled", "order couldn't be fully filled")
-        order.updated_ns = now_ns
+        order.updated_ns, order.initial = now_ns, order.quantity
         self.orders[order.order_id] = order
         self.by_client_id[order.client_order_id] = order.order_id
         self._log(
