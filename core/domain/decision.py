@@ -133,13 +133,25 @@ class CheckResult(msgspec.Struct, frozen=True, gc=False):
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """The gate's answer to one intent."""
+    """The gate's answer to one intent.
+
+    Attributes
+    ----------
+    reserved : Decimal
+        Dollars that the approval took from the free cash: the worst-case cost and fee, of a change what
+        it may cost more. 0 of a refusal.
+    nonce, expires_ns : int
+        Number of the approval, and from when on it is void. 0 of a refusal.
+    """
 
     client_order_id: str
     approved: bool
     code: str
     checks: tuple[CheckResult, ...]
     ts_ns: int
+    reserved: Decimal = ZERO
+    nonce: int = 0
+    expires_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any, Final, Never
 from core.domain.decision import CheckResult, OrderIntent, Verdict
 from core.domain.errors import ApprovalInvalid
 from core.domain.fees import Side
-from core.risk.units import nanos_of, shares
+from core.risk.units import dollars, nanos_of, shares
 from core.risk.verdict import results
 
 _SEAL: Final = object()
@@ -135,9 +135,23 @@ class ApprovedOrder(tuple[Any, ...]):
         """Every check that was passed, with its value and limit."""
         return results(self[6])
 
+    @property
+    def reserved(self) -> Decimal:
+        """Dollars that this approval took from the free cash: the value of its last check."""
+        return dollars(self[6][-3])
+
     def verdict(self) -> Verdict:
         """Return the ledger's form of this answer."""
-        return Verdict(self.intent.client_order_id, True, "APPROVED", self.checks, self.ts_ns)
+        return Verdict(
+            self.intent.client_order_id,
+            True,
+            "APPROVED",
+            self.checks,
+            self.ts_ns,
+            self.reserved,
+            self.nonce,
+            self.expires_ns,
+        )
 
 
 class Signer:

@@ -130,6 +130,20 @@ class Bounds:
             bound = self._remember(key, worst)
         return bound
 
+    def bound_of(
+        self,
+        rules: InstrumentRules,
+        price: int,
+        quantity: int,
+        now_ns: int,
+        until_ns: int,
+        by_cash: bool,
+    ) -> int:
+        """Return the worst-case fee of a BUY of shares, or `by_cash` of one for dollars."""
+        if by_cash:
+            return self.cash_bound(rules, price, quantity, now_ns)
+        return self.fee_bound(rules, price, quantity, now_ns, until_ns)
+
     def _remember(self, key: tuple[int, bool, int, int, int, int], worst: Decimal) -> int:
         """Keep a worst-case fee; return it in 1e-18 dollar."""
         if len(self._fee_bounds) >= REMEMBERED_FEES:

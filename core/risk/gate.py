@@ -249,10 +249,7 @@ class Gate(Intake):
         buy = intent.side is Side.BUY
         until_ns = checks.life_of(intent)
         by_cash = checks.by_cash(rules, intent)
-        if by_cash:
-            bound = self.cash_bound(rules, price, quantity, intent.ts_ns)
-        else:
-            bound = self.fee_bound(rules, price, quantity, intent.ts_ns, until_ns)
+        bound = self.bound_of(rules, price, quantity, intent.ts_ns, until_ns, by_cash)
         terms, reserved = (price, quantity, bound), need(buy, price, quantity, bound)
         order = WorkingOrder(intent, rules, buy, terms, reserved, until_ns, intent.ts_ns, by_cash)
         self.book.reserve(order)

@@ -482,9 +482,10 @@ class Intake(Bounds):
             if order.rules.instrument_id != rules.instrument_id:
                 continue
 
-            def bound(terms: Terms, until_ns: int = order.until_ns) -> Terms:
-                fee = self.fee_bound(rules, terms.price, terms.quantity, self.now_ns, until_ns)
-                return Terms(terms.price, terms.quantity, max(terms.fee_bound, fee))
+            def bound(terms: Terms, of: WorkingOrder = order) -> Terms:
+                at, size = terms.price, terms.quantity
+                fee = self.bound_of(rules, at, size, self.now_ns, of.until_ns, of.by_cash)
+                return Terms(at, size, max(terms.fee_bound, fee))
 
             self.book.rebound(order, rules, bound)
 

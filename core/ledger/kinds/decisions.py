@@ -100,16 +100,14 @@ class VerdictGiven(Payload, frozen=True, kw_only=True):
     expires_ns: int = 0
 
     @classmethod
-    def of(
-        cls, verdict: Verdict, reserved: Decimal = ZERO, nonce: str = "", expires_ns: int = 0
-    ) -> VerdictGiven:
+    def of(cls, verdict: Verdict) -> VerdictGiven:
         """Return the row of a domain verdict."""
         return cls(
             client_order_id=verdict.client_order_id,
             approved=verdict.approved,
             code=verdict.code,
             checks=tuple(Check(c.name, c.value, c.limit, c.passed) for c in verdict.checks),
-            reserved=reserved,
-            nonce=nonce,
-            expires_ns=expires_ns,
+            reserved=verdict.reserved,
+            nonce=str(verdict.nonce) if verdict.nonce else "",
+            expires_ns=verdict.expires_ns,
         )

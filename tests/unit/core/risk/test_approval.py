@@ -196,3 +196,21 @@ def test_the_key_is_never_shown(desk: Desk):
 def test_a_gate_without_a_key_draws_its_own():
     assert Signer(None, 1)._mac(b"order") != Signer(None, 1)._mac(b"order")
     assert Signer(b"k", 1)._mac(b"order") == Signer(b"k", 1)._mac(b"order")
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_the_verdict_says_what_the_approval_took_from_the_cash(desk: Desk, side: str):
+    if side == "SELL":
+        desk.hold(KYES, "1000")
+    before = desk.gate.free_cash("KALSHI")
+    answer = desk.send(KYES, side, "100", "0.40").verdict()
+    assert answer.approved
+    assert answer.reserved == before - desk.gate.free_cash("KALSHI")
+    assert (answer.reserved > 0) is (side == "BUY")
+    assert answer.nonce > 0
+    assert answer.expires_ns > 0
+
+
+def test_a_refusal_reserves_nothing_and_has_no_number(desk: Desk):
+    answer = desk.send(KYES, "SELL", "5", "0.40").verdict()
+    assert (answer.approved, answer.reserved, answer.nonce, answer.expires_ns) == (False, 0, 0, 0)

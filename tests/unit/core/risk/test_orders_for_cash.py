@@ -96,3 +96,19 @@ def test_what_an_author_sizes_by_is_what_the_gate_reserves(desk, tif, fees_begin
     approved = desk.gate.review(intent, MarketView(now, D("0.41"), D("0.42")))
     values = {c.name: c.value for c in approved.checks}
     assert desk.gate.worst_cost(PYES, D("0.43"), D(8), now, resting=resting) == D(values["order"])
+
+
+def test_after_a_change_of_fees_an_order_for_dollars_is_reserved_by_its_dollars(desk):
+    from core.risk import MarketView
+
+    # At 0.9 a dollar pays little per share asked for, and up to ten times as much where it buys more.
+    intent = desk.intent(PYES, "BUY", "10", "0.90", tif=TimeInForce.IOC, ts_ns=NOW)
+    approved = desk.gate.review(intent, MarketView(NOW, D("0.88"), D("0.89")))
+    desk.gate.redeem(approved, NOW)
+    dearer = FeeSchedule("POLYMARKET", rate=D("0.07"), exponent=D(1), kind="curve")
+    desk.gate.on_market(market("POLYMARKET", "P1", "E2", fees=dearer, status=MarketStatus.ACTIVE))
+    fees = PolymarketFeeBook()
+    worst = fees.worst_case_of_cash(dearer, D("0.90"), D(10), NOW)
+    assert worst > fees.worst_case(dearer, D("0.90"), D(10), NOW), "shares alone would be too little"
+    spent = desk.gate.cash("POLYMARKET") - desk.gate.free_cash("POLYMARKET")
+    assert spent == D("9.00") + worst
