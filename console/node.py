@@ -285,6 +285,7 @@ def _run_node(
     from core.engine.live.venue import open_venue
     from core.engine.venues import load_venue
     from core.ledger.kinds import RunMode
+    from core.risk.volatility import STEP_NS
 
     venue = open_venue(VENUES[request.venue], settings)
     latency_ms = request.base.latency_ms
@@ -302,6 +303,7 @@ def _run_node(
         status_every_s=request.status_every_s,
         limits=request.base.limits,
         spot=spot,
+        look_ns=max(1, round(STEP_NS / speed)),  # a minute of the market
     )
     screen = Screen(request.mode, request.venue)
     last: list[NodeStatus] = []

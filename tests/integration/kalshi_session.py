@@ -14,6 +14,7 @@ from core.domain.grid import Band, TickGrid
 from core.domain.market import Market, Outcome
 from core.engine.catalog import F_LAST, CatalogWriter, DeltaColumns, TradeColumns
 from core.engine.strategy import BetaStrategy, StrategyConfig, TimeInForce
+from core.risk.volatility import STEP_NS as LOOK_NS
 
 D = Decimal
 TICKERS = ("KXTEST-26NOV21-A", "KXTEST-26NOV21-B")
@@ -175,6 +176,35 @@ def write_catalog(path, steps=60, seed=1):
     return path
 
 
+def write_burst_catalog(path, calm=100, burst=30, after=60):
+    """One market whose touch moves by a cent, then by ten, then by a cent again, every `STEP_NS`; ends unresolved."""
+    moves = [1, -1] * (calm // 2) + [10, -10] * (burst // 2) + [1, -1] * (after // 2)
+    rows, cents, ticker = [(0, 3, 0, 0, 0)], 50, TICKERS[0]
+    for n, move in enumerate([0, *moves]):
+        at = n * STEP_NS
+        if move:
+            rows += [(at, 2, 1, (cents - 1) * 100, 0), (at, 2, 2, (cents + 1) * 100, 0)]
+        cents += move
+        rows += [(at, 0, 1, (cents - 1) * 100, 9000), (at, 0, 2, (cents + 1) * 100, 9000)]
+    cols = [np.array(c, dtype=np.int64) for c in zip(*rows, strict=True)]
+    ts = cols[0] + START_NS
+    with CatalogWriter(path, name="burst", synthetic=True) as writer:
+        writer.markets([market(ticker, START_NS + 3600 * 10**9)])
+        writer.deltas(
+            f"{ticker}-YES.KALSHI",
+            DeltaColumns(
+                ts_event=ts,
+                action=cols[1].astype(np.uint8),
+                side=cols[2].astype(np.uint8),
+                price=cols[3],
+                size=cols[4],
+                flags=np.where(np.append(ts[1:] != ts[:-1], True), F_LAST, 0).astype(np.uint8),
+                sequence=np.zeros(len(ts), dtype=np.uint64),
+            ),
+        )
+    return path
+
+
 def traded_book(rng, steps, offset):
     """Book changes and trades of a market in which trades eat the levels: resting orders fill in parts."""
     book = {1: {44 - k: 20 + 10 * k for k in range(4)}, 2: {47 + k: 20 + 10 * k for k in range(4)}}
@@ -269,6 +299,7 @@ async def session(told):
             run_s=told["run_s"],
             latency_s=told.get("latency_s", 0.02),
             limits=told.get("limits", ""),
+            look_ns=told.get("look_ns", LOOK_NS),
         )
         settings = {
             "tickers": tuple(where["markets"]),

@@ -89,7 +89,7 @@ def assemble(
         )
     else:
         runner = StreamingRunner(venues, streams(universe), engine_config(), universe.records)
-    runner.add_actor(_feed(universe, session, on_grid))
+    runner.add_actor(_feed(universe, session, on_grid, spec.look_ns))
     strategies = [plan.type(plan.config) for plan in plans]
     for strategy in strategies:
         strategy.bind(session)
@@ -258,7 +258,9 @@ def _venue(code: str, universe: Universe, session: Session) -> VenuePlan:
     )
 
 
-def _feed(universe: Universe, session: Session, on_grid: Callable[[int], None] | None) -> Feed:
+def _feed(
+    universe: Universe, session: Session, on_grid: Callable[[int], None] | None, look_ns: int
+) -> Feed:
     refs = list(universe.references)
     step = max((universe.end_ns - universe.start_ns) // GRID_POINTS, 1)
     # Between two daily bars there is nothing to see: looking there would only call every bar a jump.
@@ -269,5 +271,5 @@ def _feed(universe: Universe, session: Session, on_grid: Callable[[int], None] |
         closes=[r for r in refs if Kind.CLOSES in universe.kinds[r.iid]],
         grid=(universe.start_ns, step),
         on_grid=on_grid,
-        look_ns=max(STEP_NS, (universe.end_ns - universe.start_ns) // looks),
+        look_ns=look_ns or max(STEP_NS, (universe.end_ns - universe.start_ns) // looks),
     )

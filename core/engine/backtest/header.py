@@ -150,6 +150,8 @@ def open_run(spec: BacktestSpec, universe: Universe, plans: list[StrategyPlan]) 
         "engine": version("nautilus_trader"),
         "platform": version("beta-trader"),
     }
+    if spec.look_ns:
+        config["look_ns"] = spec.look_ns
     if spec.venue_paths:
         config["venue_paths"] = dict(spec.venue_paths)
     text = json.dumps(config, sort_keys=True, default=_plain)

@@ -46,6 +46,8 @@ class BacktestSpec:
         Seed of every random source of the run.
     arrivals : Arrivals, optional
         When the orders of a recorded run reached the venue; `latency_ms` is then only what is reported.
+    look_ns : int
+        Step on which the volatility governor sees prices; 0 = a minute, wider over a long period.
     """
 
     strategy: str
@@ -62,4 +64,5 @@ class BacktestSpec:
     limits: str | Path | Limits = DEFAULT_PROFILE
     seed: int = 0
     arrivals: Arrivals | None = None
+    look_ns: int = 0
     venue_paths: Mapping[str, str] | None = None

@@ -62,6 +62,7 @@ from core.ledger import DurableLedger
 from core.ledger.kinds import RunEnded, RunMode, RunOutcome, RunStarted, StrategyVersion
 from core.risk.gate import Gate
 from core.risk.states import TradingState
+from core.risk.volatility import STEP_NS
 
 NO_THROTTLE = "1000000/00:00:01"
 CLAIMS_PER_STRATEGY = 2_000
@@ -95,6 +96,8 @@ class NodeSpec:
         Risk profile to put in force; empty = what is in force in ``risk/``.
     spot : SpotSource, optional
         Where spot prices behind the markets come from.
+    look_ns : int
+        Step on which the volatility governor sees prices: a minute of the market's time.
     """
 
     mode: RunMode
@@ -110,6 +113,7 @@ class NodeSpec:
     status_every_s: float = STATUS_EVERY_S
     limits: str = ""
     spot: SpotSource | None = None
+    look_ns: int = STEP_NS
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -485,7 +489,7 @@ class Node:
         refs = [r for r in self.session.references if not is_spot(r.market)]
         if self.recording is not None:
             node.add_actor(self.recording.actor())
-        node.add_actor(LiveFeed(self.session, statuses=refs, closes=refs))
+        node.add_actor(LiveFeed(self.session, refs, refs, look_ns=self.spec.look_ns))
         if isinstance(context.port, PaperPort):
             feed = PaperFeed()
             feed.port = context.port

@@ -34,6 +34,7 @@ def run_config(
         "instruments": sorted(o.instrument_id for m in markets for o in m.outcomes),
         "capital": str(spec.capital),
         "latency_ms": spec.latency_s * 1000,
+        "look_ns": spec.look_ns,
         "limits": limits.model_dump(mode="json"),
         "seed": spec.seed,
         "record": spec.record,

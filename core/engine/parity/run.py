@@ -76,6 +76,7 @@ def check_parity(
             limits=limits_from(config["limits"]),
             seed=config["seed"],
             arrivals=arrivals,
+            look_ns=config.get("look_ns", 0),
         ),
         progress,
     )

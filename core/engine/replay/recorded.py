@@ -143,6 +143,7 @@ def spec_of(run: RecordedRun, catalog: Path, ledger: Path) -> BacktestSpec:
             + 1,  # recorded is the last moment, a spec's end is not included
             capital=Decimal(config["capital"]),
             latency_ms=config["latency_ms"],
+            look_ns=config.get("look_ns", 0),
             queue_position=config["queue_position"],
             instruments=tuple(config["instruments"]),
             ledger=ledger,
