@@ -243,7 +243,7 @@ class BasePredictor(BetaStrategy):
             return
         rough = self.fee(iid, Side.BUY, Role.TAKER, ask.price, ONE).fee
         edge = forecast.probability - ask.price - rough
-        if edge < cfg.min_edge:
+        if edge < cfg.min_edge or self.barred(iid) is not None:
             return
         quantity = self._size(iid, ask, forecast.probability)
         if quantity <= 0:

@@ -11,6 +11,7 @@ from core.domain.fees import Role, Side
 from core.domain.money import ZERO
 from core.engine.strategy import BetaStrategy
 from strategies.baskets import Basket, LegQuote
+from strategies.parts import part_of
 
 
 class Stage(StrEnum):
@@ -26,7 +27,7 @@ class Stage(StrEnum):
 #: Allowed moves; anything else is a bug and raises.
 MOVES: dict[Stage, frozenset[Stage]] = {
     Stage.ENTERING: frozenset({Stage.COMPLETING, Stage.UNWINDING, Stage.HELD, Stage.FLAT}),
-    Stage.COMPLETING: frozenset({Stage.UNWINDING, Stage.HELD, Stage.FLAT}),
+    Stage.COMPLETING: frozenset({Stage.COMPLETING, Stage.UNWINDING, Stage.HELD, Stage.FLAT}),
     Stage.UNWINDING: frozenset({Stage.FLAT, Stage.UNWINDING}),
     Stage.HELD: frozenset(),
     Stage.FLAT: frozenset(),
@@ -44,6 +45,8 @@ class BasketAttempt:
         that merges with an earlier NO is a filled leg although neither is held any more.
     spent : Decimal
         Dollars paid for legs since the start, fees included, less what unwinding returned.
+    missing : Decimal
+        Shares that all legs together lacked at the last round of completing.
     tries : int
         Unwinding rounds so far.
     """
@@ -52,6 +55,7 @@ class BasketAttempt:
     filled: dict[str, Decimal]
     stage: Stage = Stage.ENTERING
     spent: Decimal = ZERO
+    missing: Decimal = ZERO
     tries: int = 0
     orders: set[str] = field(default_factory=set)
 
@@ -115,13 +119,17 @@ def advance(
     if all(quantity <= 0 for quantity in added.values()):
         attempt.move(Stage.FLAT)
         return
-    if attempt.stage is Stage.ENTERING:
-        if _locked_without_the_rest(attempt, added, full):
-            attempt.move(Stage.HELD)
-            return
-        if _complete(desk, attempt, added, asks, max_completion_loss):
-            attempt.move(Stage.COMPLETING)
-            return
+    if attempt.stage is Stage.ENTERING and _locked_without_the_rest(attempt, added, full):
+        attempt.move(Stage.HELD)
+        return
+    missing = sum((shares - quantity for quantity in added.values()), ZERO)
+    first, further = attempt.stage is Stage.ENTERING, attempt.stage is Stage.COMPLETING
+    if (first or (further and missing < attempt.missing)) and _complete(
+        desk, attempt, asks, max_completion_loss
+    ):
+        attempt.missing = missing
+        attempt.move(Stage.COMPLETING)
+        return
     _unwind(desk, attempt, added, max_tries)
 
 
@@ -139,16 +147,16 @@ def _locked_without_the_rest(
 
 
 def _complete(
-    desk: BetaStrategy,
-    attempt: BasketAttempt,
-    added: dict[str, Decimal],
-    asks: dict[str, LegQuote],
-    max_loss: Decimal,
+    desk: BetaStrategy, attempt: BasketAttempt, asks: dict[str, LegQuote], max_loss: Decimal
 ) -> bool:
-    """Buy what is missing if the whole still pays; return whether orders were sent."""
-    missing: list[tuple[str, Decimal, Decimal]] = []
-    extra = ZERO
-    for iid, quantity in added.items():
+    """Buy what is missing if the whole still pays and the limits have room for it; return whether orders were sent.
+
+    What is above the limit of one order is bought in parts, a part of each leg a round. A completion that
+    the limits would stop half-way is not begun: the legs bought for it would be sold again.
+    """
+    orders: list[tuple[str, Decimal, Decimal]] = []
+    extra = worst = ZERO
+    for iid, quantity in attempt.filled.items():
         need = attempt.basket.shares - quantity
         if need <= 0:
             continue
@@ -157,12 +165,19 @@ def _complete(
             return False
         for price, size in pieces:
             extra += price * size + desk.fee(iid, Side.BUY, Role.TAKER, price, size).fee
-        missing.append((iid, need, pieces[-1][0]))
+        limit = pieces[-1][0]
+        part, cost = part_of(desk, iid, need, limit), desk.worst_cost(iid, limit, need)
+        if part <= 0 or cost > desk.room(iid, over="market"):
+            return False
+        worst += cost
+        orders.append((iid, part, limit))
+    if worst > desk.room(orders[0][0], over="event"):
+        return False
     if attempt.spent + extra > attempt.basket.payout * (1 + max_loss):
         return False
     sent = [
-        desk.buy(iid, need, limit, tif=TimeInForce.FOK, reason="complete basket")
-        for iid, need, limit in missing
+        desk.buy(iid, part, limit, tif=TimeInForce.FOK, reason="complete basket")
+        for iid, part, limit in orders
     ]
     return any(s is not None for s in sent)
 

@@ -107,7 +107,7 @@ def best_basket(
     fee_of: FeeOf,
     *,
     budget: Decimal,
-    room_for: Callable[[BasketLeg, Decimal], Decimal],
+    room_for: Callable[[Basket], Decimal],
     size_step: Decimal,
     min_shares: Decimal,
     min_edge: Decimal,
@@ -123,7 +123,7 @@ def best_basket(
     budget : Decimal
         Dollars that may be spent, fees included.
     room_for : callable
-        ``(leg, shares) -> part`` of the leg's order that the gate's limits leave room for (1 or more: all).
+        Part of a basket that the gate's limits leave room for (1 or more: all).
     min_shares : Decimal
         Smallest order the venue accepts on any leg.
     min_edge : Decimal
@@ -154,13 +154,9 @@ def best_basket(
     return best
 
 
-def _affordable(
-    basket: Basket, budget: Decimal, room_for: Callable[[BasketLeg, Decimal], Decimal]
-) -> Decimal:
-    """Return the part of the basket that budget and the room of each leg allow (1 or more: all of it)."""
-    parts = [budget / (basket.cost + basket.fees)]
-    parts += [room_for(leg, basket.shares) for leg in basket.legs]
-    return max(min(parts), ZERO)
+def _affordable(basket: Basket, budget: Decimal, room_for: Callable[[Basket], Decimal]) -> Decimal:
+    """Return the part of the basket that budget and limits allow (1 or more: all of it)."""
+    return max(min(budget / (basket.cost + basket.fees), room_for(basket)), ZERO)
 
 
 def _candidate_sizes(

@@ -122,7 +122,7 @@ class CryptoMomentum(BetaStrategy):
         market, cfg = self.markets[iid], self.config
         limit = market.grid.snap_up(decimal_of(trend.close) * (ONE + cfg.slippage))
         stop_distance = decimal_of(round(cfg.stop_atr * trend.atr, 8))
-        if limit is None or stop_distance <= 0:
+        if limit is None or stop_distance <= 0 or self.barred(iid) is not None:
             return
         equity = self.equity()
         fee = self.fee(iid, Side.BUY, Role.TAKER, limit, ONE).fee

@@ -14,9 +14,10 @@ from enum import StrEnum
 from core.domain.decision import TimeInForce
 from core.domain.fees import Role, Side
 from core.domain.market import Market
-from core.domain.money import ONE, ZERO, floor_to
+from core.domain.money import ONE, ZERO
 from core.engine.results import FillRow
 from core.engine.strategy import BetaStrategy, Level
+from strategies.parts import part_of
 
 
 class PairStage(StrEnum):
@@ -184,33 +185,16 @@ def _complete(
     limit = pair.market.grid_of(other).snap_up(ask.price) if ask is not None else None
     if ask is None or limit is None:
         return False
-    least = max(pair.market.min_size, pair.market.size_step)
-    part = _affordable(desk, other, quantity, limit, pair.market.size_step)
-    if 0 < quantity - part < least:  # the rest must be enough for an order of its own
-        part = quantity - least
+    part = part_of(desk, other, quantity, limit)
     paid = (pair.price or {}).get(iid, ONE)
     if (
-        part < least
+        part <= 0
         or ask.size < part
         or _completion_cost(desk, other, ask, part, paid) > rules.max_loss
     ):
         return False
-    # Refused, the same order would be refused again while the lone leg loses: then it is sold.
     sent = desk.buy(other, part, limit, tif=TimeInForce.IOC, reason="complete pair")
     return sent is not None
-
-
-def _affordable(
-    desk: BetaStrategy, iid: str, quantity: Decimal, limit: Decimal, step: Decimal
-) -> Decimal:
-    """Return the shares up to `quantity` that the limits leave room for, counted as the gate counts."""
-    room = desk.room(iid)
-    if desk.worst_cost(iid, limit, quantity) <= room:
-        return quantity
-    part = floor_to(min(quantity, room / desk.worst_cost(iid, limit, ONE)), step)
-    while part > 0 and desk.worst_cost(iid, limit, part) > room:
-        part -= step  # fees round up: a part can cost a fraction of a cent more than its share
-    return part
 
 
 def _completion_cost(

@@ -30,7 +30,7 @@ from core.engine.results import FillRow
 from core.engine.strategy import BetaStrategy, StrategyConfig
 from strategies import basket_runner, pair_runner
 from strategies.basket_runner import BasketAttempt
-from strategies.baskets import BasketLeg, LegQuote, Shape, best_basket, equal_age
+from strategies.baskets import Basket, LegQuote, Shape, best_basket, equal_age
 from strategies.pair_runner import Pair, PairRules, PairStage
 
 #: Pause after a close look at an event that led to nothing.
@@ -191,14 +191,16 @@ class PolymarketArb(BetaStrategy):
         cfg = self.config
         markets = [self.markets[q.instrument_id] for q in quotes]
         budget = min(self.equity() * cfg.event_fraction - self._committed(event_id), self.cash())
-        if budget <= 0:
+        whole = len(quotes)
+        quotes = [q for q in quotes if self.barred(q.instrument_id) is None]
+        if budget <= 0 or (shape == "YES" and len(quotes) < whole):
             return False
         basket = best_basket(
             shape,
             quotes,
             lambda iid, price, size: self.fee(iid, Side.BUY, Role.TAKER, price, size).fee,
             budget=budget,
-            room_for=self._leg_room,
+            room_for=self._basket_room,
             size_step=max(m.size_step for m in markets),
             min_shares=max(m.min_size for m in markets),
             min_edge=cfg.min_edge,
@@ -269,25 +271,35 @@ class PolymarketArb(BetaStrategy):
             return
         if any(self.book_age_ns(i) > cfg.max_book_age_s * NS_PER_SECOND for i in ids):
             return
+        if any(self.barred(i) for i in ids):
+            return
         budget = min(self.equity() * cfg.pair_fraction, self.cash())
         shares = floor_to(min(budget, self._pair_room(ids)), market.size_step)
         if shares > 0 and shares >= market.min_size:
             pair_runner.quote(self, pair, self._rules, shares, now)
 
-    def _leg_room(self, leg: BasketLeg, shares: Decimal) -> Decimal:
-        """Return the part of a leg's order that the limits leave room for, counted as the gate counts."""
-        iid = leg.instrument_id
-        return self.room(iid) / self.worst_cost(iid, leg.limit, shares)
+    def _basket_room(self, basket: Basket) -> Decimal:
+        """Return the part of a basket that the limits leave room for, counted as the gate counts."""
+        parts, whole = [], ZERO
+        for leg in basket.legs:
+            iid = leg.instrument_id
+            cost = self.worst_cost(iid, leg.limit, basket.shares)
+            whole += cost
+            parts.append(self.room(iid) / cost)
+        together = self.room(basket.legs[0].instrument_id, over="event")
+        return min(*parts, together / whole)
 
     def _pair_room(self, ids: list[str]) -> Decimal:
-        """Return the shares that the limits let both bids have."""
-        rooms = []
+        """Return the shares that the limits let both bids have: each as an order, together in the market."""
+        rooms, both = [], ZERO
         for iid in ids:
             bid = self.best_bid(iid)
             if bid is None or bid.price <= 0:
                 return ZERO
-            rooms.append(self.room(iid) / self.worst_cost(iid, bid.price, ONE, resting=True))
-        return min(rooms, default=ZERO)
+            share = self.worst_cost(iid, bid.price, ONE, resting=True)
+            rooms.append(self.room(iid) / share)
+            both += share
+        return min(*rooms, self.room(ids[0], over="market") / both)
 
     def on_fill(self, fill: FillRow) -> None:
         """Tell the basket or the pair that owns the fill."""

@@ -13,6 +13,8 @@ from core.engine.bound import BoundStrategy
 from core.engine.references import PriceSource
 from core.engine.session import Level, Session
 from core.engine.units import exact
+from core.risk.barred import Barred
+from core.risk.checks import Reach
 
 Top = tuple[Level | None, Level | None]
 
@@ -57,9 +59,15 @@ class ViewingStrategy(BoundStrategy):
             return gate.free_cash(venue)
         return sum((gate.free_cash(code) for code in self.session.fee_books), ZERO)
 
-    def room(self, iid: str) -> Decimal:
-        """Dollars, fees included, that one more purchase of `iid` may cost under the limits in force."""
-        return self.session.gate.room(self._bt_sid, iid)
+    def room(self, iid: str, over: Reach = "order") -> Decimal:
+        """Dollars, fees included, that one more purchase of `iid` may cost under the limits in force.
+
+        Parameters
+        ----------
+        over : {"order", "market", "event"}
+            What several orders in its market, or in markets of its event, may cost together.
+        """
+        return self.session.gate.room(self._bt_sid, iid, over)
 
     def worst_cost(
         self, iid: str, price: Decimal, quantity: Decimal, *, resting: bool = False
@@ -69,6 +77,14 @@ class ViewingStrategy(BoundStrategy):
         `resting`: the order may stay in the book until fee rules change.
         """
         return self.session.gate.worst_cost(iid, price, quantity, self.now_ns, resting=resting)
+
+    def barred(self, iid: str) -> Barred | None:
+        """Why no purchase of `iid` can pass the gate now: its code, what was seen, and until when; None if one can.
+
+        A halt, a cool-down, the breaker, the phase of the fund, a market that is not open. An order sent
+        nevertheless is refused; a strategy that asks first writes no row for nothing.
+        """
+        return self.session.gate.why_barred(self._bt_sid, iid, self.now_ns)
 
     def equity(self) -> Decimal:
         """Dollars: cash of all venues plus all positions as the risk layer values them.

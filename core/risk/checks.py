@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
+from typing import Literal
 
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent, TimeInForce
@@ -32,6 +33,10 @@ FOREVER_NS = 2**63 - 1
 #: Room for orders that only reduce: a throttle must not keep anybody from getting out.
 REDUCING_RATE = 2
 RESTING = frozenset({TimeInForce.GTC, TimeInForce.GTD})
+#: What purchases that are sized together share.
+Reach = Literal["order", "market", "event"]
+#: Checks of limits that hold for one market.
+OF_A_MARKET = frozenset({"market_exposure", "breaker_market"})
 
 
 class Draft:
@@ -411,12 +416,20 @@ def ceilings(
     return out
 
 
-def room(gate: Intake, rules: InstrumentRules, strategy_id: str) -> int:
-    """Return the most that one more purchase may cost, fees included, under every limit and the cash."""
+def room(gate: Intake, rules: InstrumentRules, strategy_id: str, over: Reach = "order") -> int:
+    """Return the most that purchases may cost, fees included, under the limits that hold for them and the cash.
+
+    `over` says what they share: one ``order``, several orders in the ``market``, or in several markets of
+    the ``event``; narrower limits are not counted.
+    """
     kept = gate.ceilings(rules)
-    bounds = [most - used for _, _, used, most in ceilings(gate, rules, strategy_id, kept)]
-    free = gate.book.free_cash(rules.venue_code)
-    return max(0, min(*bounds, free, kept.order))
+    bounds = [gate.book.free_cash(rules.venue_code)]
+    for name, _, used, most in ceilings(gate, rules, strategy_id, kept):
+        if over != "event" or name not in OF_A_MARKET:
+            bounds.append(most - used)
+    if over == "order":
+        bounds.append(kept.order)
+    return max(0, min(bounds))
 
 
 def first_refusal(gate: Intake, d: Draft) -> str:

@@ -19,6 +19,7 @@ from core.domain.errors import ApprovalInvalid, HaltedError, MarketError
 from core.domain.fees import Side
 from core.risk import checks
 from core.risk.approval import ApprovedOrder, Signer, order_fields
+from core.risk.barred import Barred, barred
 from core.risk.checks import Draft
 from core.risk.instruments import VenueRules
 from core.risk.intake import Intake
@@ -141,6 +142,11 @@ class Gate(Intake):
         self._expiring.append((approved[3], approved[1], order))
         self.throttle.count(draft.same, draft.recent, draft.repeated, now_ns)
         return approved
+
+    def why_barred(self, strategy_id: str, instrument_id: str, now_ns: int) -> Barred | None:
+        """Return why a purchase of `instrument_id` would be refused now whatever its terms; None if it would not."""
+        self._enter(now_ns)
+        return barred(self, strategy_id, instrument_id, now_ns)
 
     # -- redeem -------------------------------------------------------------------------------------
 
@@ -352,10 +358,16 @@ class Gate(Intake):
             fee = max(fees.worst_case(rules.fees, price, quantity, t) for t in (now_ns, *later))
         return price * quantity + max(fee, Decimal(0))
 
-    def room(self, strategy_id: str, instrument_id: str) -> Decimal:
-        """Return the dollars, fees included, that one more purchase by this strategy may cost."""
+    def room(self, strategy_id: str, instrument_id: str, over: checks.Reach = "order") -> Decimal:
+        """Return the dollars, fees included, that one more purchase by this strategy may cost.
+
+        Parameters
+        ----------
+        over : {"order", "market", "event"}
+            Several orders in the market, or in markets of its event, may cost this together.
+        """
         rules = self.rules.get(instrument_id)
-        return dollars(checks.room(self, rules, strategy_id)) if rules else Decimal(0)
+        return dollars(checks.room(self, rules, strategy_id, over)) if rules else Decimal(0)
 
 
 def _same_order(a: OrderIntent, b: OrderIntent) -> bool:

@@ -22,9 +22,7 @@ def legs(*asks, size="100"):
     return [LegQuote(f"L{i}", ((D(a), D(size)),), 0) for i, a in enumerate(asks)]
 
 
-def find(
-    shape, quotes, rate="0.04", budget="1000", min_edge="0", room=lambda leg, shares: D(10**6)
-):
+def find(shape, quotes, rate="0.04", budget="1000", min_edge="0", room=lambda basket: D(10**6)):
     return best_basket(
         shape,
         quotes,
@@ -79,8 +77,9 @@ def test_no_leg_costs_more_than_the_gate_leaves_room_for():
     basket = find(
         "NO",
         legs("0.40", "0.45"),
-        room=lambda leg, shares: (
+        room=lambda basket: min(
             (D("9") if leg.instrument_id == "L1" else D(100)) / (leg.cost + leg.fee)
+            for leg in basket.legs
         ),
     )
     assert basket is not None

@@ -64,3 +64,14 @@ def test_a_leg_whose_lack_cannot_be_bought_within_the_limits_is_sold(tmp_path: P
     assert by_reason(result, "complete pair") == []
     assert sum(by_reason(result, "pair leg out")) == sum(by_reason(result, "pair")) > 0
     assert [o.code for o in result.orders if o.status == "REFUSED"] == []
+
+
+def test_both_bids_together_keep_the_limit_of_their_market(tmp_path: Path) -> None:
+    limits = tmp_path / "l.toml"  # 20 dollars an order, 30 in the market: two bids of 15
+    limits.write_text("[exposure]\norder = 0.02\nmarket = 0.03\n[breaker]\nmarket = 0.03\n")
+    result = run(lone_leg(tmp_path / "c", min_size=D(5)), str(limits))
+    sent = [o for o in result.orders if o.reason == "pair"]
+    assert {o.status for o in sent} & {"REFUSED"} == set()
+    first = sent[:2]
+    assert first[0].quantity == first[1].quantity
+    assert D(29) < sum(o.quantity * o.price for o in first) <= D(30)

@@ -109,6 +109,8 @@ def test_after_a_change_of_fees_an_order_for_dollars_is_reserved_by_its_dollars(
     desk.gate.on_market(market("POLYMARKET", "P1", "E2", fees=dearer, status=MarketStatus.ACTIVE))
     fees = PolymarketFeeBook()
     worst = fees.worst_case_of_cash(dearer, D("0.90"), D(10), NOW)
-    assert worst > fees.worst_case(dearer, D("0.90"), D(10), NOW), "shares alone would be too little"
+    assert worst > fees.worst_case(dearer, D("0.90"), D(10), NOW), (
+        "shares alone would be too little"
+    )
     spent = desk.gate.cash("POLYMARKET") - desk.gate.free_cash("POLYMARKET")
     assert spent == D("9.00") + worst
