@@ -72,9 +72,7 @@ class AnsweringStrategy(SendingStrategy):
         """Book a change that the venue refused: the new reservation goes."""
         record = self._bt_record(event)
         if record is not None and record.pending is not None:
-            self.session.gate.on_modified(
-                record.intent.client_order_id, event.ts_event, accepted=False
-            )
+            self.session.gate.on_modify_rejected(record.intent.client_order_id, event.ts_event)
             record.pending = None
             self.session.journal.modify_rejected(record, event.ts_event, str(event.reason))
 

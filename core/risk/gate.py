@@ -99,7 +99,7 @@ class Gate(Intake):
     ) -> ApprovedOrder | Refusal:
         """Review a modification of a working order: what it could cost more, not the whole again.
 
-        Until the venue answers (`on_modified`) the worse of the old and the new terms is reserved.
+        Until the venue answers (`adopt_change`, `on_modify_rejected`) the worse of the old and the new terms is reserved.
 
         Parameters
         ----------

@@ -253,13 +253,13 @@ class Intake(Bounds):
         if any(families.get(owner) == self.breaker.family for owner in owners):
             self.breaker.mismatch(rules.market_id, self.now_ns)
 
-    def on_modified(self, client_order_id: str, ts_ns: int = 0, *, accepted: bool = True) -> None:
-        """Note the venue's answer to a modification: the new terms hold, or the old ones."""
+    def on_modify_rejected(self, client_order_id: str, ts_ns: int = 0) -> None:
+        """Note that a modification was not made: the old terms hold. One that was made: `Gate.adopt_change`."""
         self._advance(ts_ns)
         order = self.book.orders.get(client_order_id)
         if order is not None:
             order.approval = None
-            self._end_change(order, accepted=accepted)
+            self._end_change(order, accepted=False)
 
     def _end_change(self, order: WorkingOrder, *, accepted: bool) -> None:
         """Reserve for the terms that hold now. What has filled may have paid the fees of the old ones."""
@@ -414,6 +414,10 @@ class Intake(Bounds):
             self._strangers(trade.rules, trade.strategy_id)
             self.barred[trade.rules.market_id] = f"trade {trade_id} was taken back"
         return trade is not None
+
+    def on_barred(self, market_id: str, reason: str) -> None:
+        """Bar a market to purchases until a resume, as a void does: an earlier run has barred it."""
+        self.barred[market_id] = reason
 
     # -- results ------------------------------------------------------------------------------------
 

@@ -135,7 +135,7 @@ class Fold:
 
     @_on.register
     def _(self, row: OrderModifyRejected, ts_ns: int) -> None:
-        self.gate.on_modified(row.client_order_id, ts_ns, accepted=False)
+        self.gate.on_modify_rejected(row.client_order_id, ts_ns)
 
     @_on.register
     def _(self, row: OrderModified, ts_ns: int) -> None:

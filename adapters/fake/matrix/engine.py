@@ -197,7 +197,7 @@ class EngineDouble:
     def order_modify_rejected(self, order: Any, venue_id: Any, reason: str, *rest: Any) -> None:
         """Take a refused change."""
         self.events.append(f"OrderModifyRejected:{order.client_order_id.value}:{reason}")
-        self.gate.on_modified(order.client_order_id.value, accepted=False)
+        self.gate.on_modify_rejected(order.client_order_id.value)
 
     def order_cancel_rejected(self, order: Any, venue_id: Any, reason: str, *rest: Any) -> None:
         """Take a refused cancellation."""

@@ -355,10 +355,13 @@ class GateMachine(RuleBasedStateMachine):
         changing = sorted(c for c, o in self.model.orders.items() if o.worst)
         order = self.model.orders[data.draw(st.sampled_from(changing))]
         accepted = accepted or order.new_terms_filled
-        self.gate.on_modified(order.cid, self.now, accepted=accepted)
-        if accepted:
+        if not accepted:
+            self.gate.on_modify_rejected(order.cid, self.now)
+        else:
             assert order.worst
             assert order.changed
+            price, quantity, _ = order.changed
+            self.gate.adopt_change(order.cid, quantity, price, self.now)
             order.price, order.quantity, _ = order.changed
             left = max(D(0), order.quantity - order.filled)
             rest = fee_bound(order.iid, order.price, left)

@@ -38,14 +38,14 @@ def test_the_worse_of_both_terms_is_reserved_until_the_venue_answers(desk: Desk)
     assert answer.approved
     assert desk.gate.redeem(answer, 11).quantity == 20
     assert desk.gate.exposure() == cost("0.40", "20"), "either may still fill"
-    desk.gate.on_modified("O-1")
+    desk.gate.adopt_change("O-1", D(20), D("0.30"), 11)
     assert desk.gate.exposure() == cost("0.30", "20")
 
 
 def test_a_refused_change_leaves_the_old_terms(desk: Desk):
     intent = working(desk)
     desk.gate.redeem(change(desk, intent, "20", "0.50"), 11)
-    desk.gate.on_modified("O-1", accepted=False)
+    desk.gate.on_modify_rejected("O-1")
     assert desk.gate.exposure() == cost("0.40", "10")
 
 
@@ -61,7 +61,7 @@ def test_a_change_that_is_never_sent_expires(desk: Desk):
 def test_only_what_is_more_needs_cash(desk: Desk):
     intent = working(desk, quantity="200", price="0.40")  # 83.36 of 100
     assert change(desk, intent, "210", "0.40").approved
-    desk.gate.on_modified("O-1", accepted=False)
+    desk.gate.on_modify_rejected("O-1")
     refused(change(desk, intent, "260", "0.40"), Code.CASH)
 
 
@@ -77,7 +77,7 @@ def test_fills_while_changing_count_for_either_terms(desk: Desk):
     intent = working(desk)
     desk.gate.redeem(change(desk, intent, "5", "0.30"), 11)
     desk.fill("O-1", "6", "0.40", "0.1")
-    desk.gate.on_modified("O-1")
+    desk.gate.adopt_change("O-1", D(5), D("0.30"), 11)
     assert not desk.gate.book.orders, "6 of 5 are filled: nothing is left"
     assert desk.gate.exposure() == D("2.5")
 

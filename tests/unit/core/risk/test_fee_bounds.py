@@ -134,7 +134,10 @@ def test_a_change_under_way_keeps_the_dearer_fees_whatever_the_venue_answers():
         assert answer.approved
         dearer = FeeSchedule("POLYMARKET", kind="curve", rate=D("0.20"))
         desk.gate.on_market(listed(dearer))
-        desk.gate.on_modified(cid, now, accepted=accepted)
+        if accepted:
+            desk.gate.adopt_change(cid, D(120), D("0.50"), now)
+        else:
+            desk.gate.on_modify_rejected(cid, now)
         assert D(order.fee_bound) / 10**18 >= fee_at(now, dearer)
 
 

@@ -182,7 +182,7 @@ def test_a_modification_and_a_proven_absence_are_folded():
     run.gate.redeem(change, 10)
     run.row(OrderModifyRequested(client_order_id=a, quantity=D(12), price=D("0.45")))
     assert picture(rebuild(fresh(), run.rows)) == picture(run.gate), "the worse terms are reserved"
-    run.gate.on_modified(a)
+    run.gate.adopt_change(a, D(12), D("0.45"), 10)
     run.row(OrderModified(client_order_id=a, quantity=D(12), price=D("0.45")))
     assert order.quantity == 12 * 10**9
     b = run.open(KYES, "BUY", "3", "0.40")
