@@ -30,6 +30,11 @@ from core.risk.volatility import VolatilityWatch
 EXTERNAL = "EXTERNAL"
 
 
+def taken_back(trade_id: str) -> str:
+    """Return why a market is barred after a void."""
+    return f"trade {trade_id} was taken back"
+
+
 class Intake(Bounds):
     """State of the gate and everything that moves it; `Gate` adds the judgement."""
 
@@ -412,7 +417,7 @@ class Intake(Bounds):
         self._anomaly("VOIDED" if trade else "VOID_UNKNOWN", trade_id)
         if trade is not None:
             self._strangers(trade.rules, trade.strategy_id)
-            self.barred[trade.rules.market_id] = f"trade {trade_id} was taken back"
+            self.barred[trade.rules.market_id] = taken_back(trade_id)
         return trade is not None
 
     def on_barred(self, market_id: str, reason: str) -> None:

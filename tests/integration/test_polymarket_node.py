@@ -12,8 +12,11 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from adapters.fake.polymarket.server import FakePolymarket
+from core.engine.live.memory import remember
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
+from core.risk.state_file import Command, RiskFile
+from core.risk.states import TradingState
 from tests.integration.polymarket_stand import (
     C1,
     C2,
@@ -160,6 +163,53 @@ async def test_a_trade_that_fails_on_chain_leaves_no_position_in_the_node(tmp_pa
         assert told_of[0] == IYES and float(told_of[1]) == 10.0
         assert {"refused": "MARKET_BARRED"} in node.said  # its purchase right afterwards
         assert len([s for _, s in fake.requests if s == "POST /order"]) == 2
+
+
+@pytest.mark.parametrize("killed_first", [False, True], ids=["heard", "while no node ran"])
+async def test_a_market_barred_by_a_void_stays_barred_after_a_restart_until_a_resume(
+    tmp_path, repo_root, killed_first
+):
+    mine_s = 4.0 if killed_first else 1.0
+    async with venue(tmp_path, fail=lambda n: n == 0, mine_s=mine_s) as (fake, told):
+        node = NodeProcess(repo_root, tmp_path, told)
+        await node.start()
+        await eventually(lambda: node.held() or node.proc.returncode, 60)
+        assert node.held() == {IYES: 10.0}, node.errors.decode()[-3000:]
+        if not killed_first:
+            await eventually(lambda: node.held() == {}, 60)
+            await eventually(lambda: {"refused": "MARKET_BARRED"} in node.said, 60)
+        await node.end(signal.SIGKILL)
+        await eventually(lambda: not fake.exchange.account.positions(), 60)
+        again = NodeProcess(repo_root, tmp_path, told)
+        await again.start()
+        if (
+            killed_first
+        ):  # what it reads at the start bars the market, perhaps just after its first order
+            ledger = tmp_path / "home" / "ledger"
+            await eventually(lambda: remember(ledger).barred or again.proc.returncode, 60)
+            assert remember(ledger).barred == {C1: remember(ledger).barred[C1]}
+        else:
+            await eventually(lambda: {"refused": "MARKET_BARRED"} in again.said, 60)
+        assert await again.end() == 0, again.errors.decode()[-3000:]
+        posts = len([s for _, s in fake.requests if s == "POST /order"])
+        third = NodeProcess(repo_root, tmp_path, told)
+        await third.start()
+        await eventually(lambda: {"refused": "MARKET_BARRED"} in third.said, 60)
+        assert await third.end() == 0, third.errors.decode()[-3000:]
+        assert len([s for _, s in fake.requests if s == "POST /order"]) == posts
+        resume(tmp_path / "home")
+        fourth = NodeProcess(repo_root, tmp_path, told)
+        await fourth.start()
+        await eventually(lambda: fourth.held() or fourth.proc.returncode, 60)
+        assert fourth.held() and fourth.held()[IYES] >= 10.0, fourth.errors.decode()[-3000:]
+        assert await fourth.end() == 0
+
+
+def resume(home):
+    """Do what `beta risk resume` does while no node runs."""
+    now = time.time_ns()
+    command = Command(f"c-{now}", "risk resume", {"reason": "looked"}, "op", "cli", now)
+    RiskFile(home / "risk").order(TradingState.RUNNING, command)
 
 
 async def test_a_resolution_pays_the_node_out(tmp_path, repo_root):

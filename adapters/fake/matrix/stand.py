@@ -200,6 +200,8 @@ class Stand:
             owners=memory.owners,
             instrument_owners=memory.last_owner,
             known_trades=memory.trades,
+            provisional=memory.provisional,
+            markets=memory.markets,
             leftovers=memory.leftovers,
             resume_ns=memory.resume_ns,
             halted=lambda: self.halted,

@@ -1,4 +1,7 @@
-"""What a node finds at the venue when it starts: nothing may work, and the gate must hold what is held."""
+"""What a node finds at the venue when it starts: nothing may work, and the gate must hold what is held.
+
+Markets that an earlier run barred stay barred.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,8 @@ async def adopt(
             left[:5],
             "beta risk liquidate",
         )
+    for market_id, why in memory.barred.items():
+        gate.on_barred(market_id, why)
     cash = await port.cash()
     gate.on_cash(port.venue, cash.total)
     known = {o.instrument_id for m in markets for o in m.outcomes}

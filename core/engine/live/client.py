@@ -410,6 +410,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         known = self.cache.client_order_id(VenueOrderId(void.venue_order_id))
         ours = self.cache.order(known) if known is not None else None
         if ours is None or not self.gate.on_fill_voided(void.trade_id):
+            self.leftovers.take_back(void)
             return
         self.journal.voided(void, ours.client_order_id.value)
         self.sizes.voided(ours, void.trade_id)

@@ -36,6 +36,8 @@ class LiveContext:
         Instrument id to the strategy that claims it.
     known_trades : set of str
         Trade ids the ledger already holds; they are not written twice.
+    provisional, markets : mapping
+        Trade ids of earlier runs that the venue had not made final, and client order ids, to client order ids and markets.
     resolved : set of str
         Instruments that have been paid out; they are never reported as positions again.
     halted : callable
@@ -64,6 +66,8 @@ class LiveContext:
     owners: Mapping[str, str] = field(default_factory=dict)
     instrument_owners: Mapping[str, str] = field(default_factory=dict)
     known_trades: set[str] = field(default_factory=set)
+    provisional: dict[str, str] = field(default_factory=dict)
+    markets: Mapping[str, str] = field(default_factory=dict)
     resolved: set[str] = field(default_factory=set)
     halted: Callable[[], str] = lambda: ""
     on_halt: Callable[[str], None] = lambda reason: None

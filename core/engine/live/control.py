@@ -51,6 +51,12 @@ def limits_in_force(directory: Path, profile: str, now_ns: int) -> Limits:
     return file.read().limits()
 
 
+def resumed_ns(directory: Path) -> int:
+    """Return when an operator last resumed trading by a command that waits for its row; 0 = none does."""
+    waiting = RiskFile(directory).read().pending
+    return max((c.ts_ns for c in waiting if c.command == "risk resume"), default=0)
+
+
 class RiskWatch:
     """Keeps a gate in line with ``risk.json``, and ``risk.json`` in line with the gate.
 

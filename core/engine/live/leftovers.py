@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from core.domain.errors import VenueRefused, VenueUncertain
 from core.engine.live.memory import Leftover
-from core.engine.live.port import VenueFill, VenueOrder, VenueOrderStatus
+from core.engine.live.port import VenueFill, VenueOrder, VenueOrderStatus, VenueVoid
+from core.risk.intake import taken_back
 
 if TYPE_CHECKING:
     from core.engine.live.client import VenueClient
@@ -79,6 +80,7 @@ class Leftovers:
         if cid not in context.owners or client.order_of(cid) is not None:
             return False
         if fill.trade_id in client.seen or fill.trade_id in context.known_trades:
+            self.confirm(fill, cid)
             return True
         if context.resume_ns:
             return False  # the start has not read its fills yet: they come as reports
@@ -98,3 +100,18 @@ class Leftovers:
         client.journal.filled(fill, cid, context.owners[cid])
         context.halt(f"order {cid} of an earlier run filled after the start; restart the node")
         return True
+
+    def confirm(self, fill: VenueFill, cid: str) -> None:
+        """Write that a fill which an earlier run has written is final."""
+        waiting = self._client.context.provisional
+        if not fill.provisional and waiting.pop(fill.trade_id, None) is not None:
+            self._client.journal.confirmed(fill, cid)
+
+    def take_back(self, void: VenueVoid) -> None:
+        """Book that a trade which an earlier run has written was taken back; its market is barred."""
+        client, context = self._client, self._client.context
+        cid = context.provisional.pop(void.trade_id, None)
+        if cid is None:
+            return
+        client.journal.voided(void, cid)
+        client.gate.on_barred(context.markets.get(cid, ""), taken_back(void.trade_id))

@@ -10,13 +10,23 @@ from decimal import Decimal
 from pathlib import Path
 
 from core.domain.errors import MissingData
-from core.ledger.kinds import OrderFilled, OrderIntended, Settled
-from core.ledger.kinds.orders import OrderEvent, OrderModified
+from core.ledger.kinds import OrderFilled, OrderIntended, Resumed, Settled
+from core.ledger.kinds.orders import (
+    FillConfirmed,
+    FillVoided,
+    OrderEvent,
+    OrderModified,
+    OrderModifyRejected,
+    OrderModifyRequested,
+)
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
+from core.risk.intake import taken_back
 
 ENDS = ("order.canceled", "order.expired", "order.rejected", "order.denied", "order.absent")
-KINDS = ("order.intent", "order.filled", "order.modified", "settlement", *ENDS)
+CHANGES = ("order.modify_requested", "order.modify_rejected", "order.modified")
+TRADES = ("order.filled", "order.confirmed", "order.voided")
+KINDS = ("order.intent", *CHANGES, *TRADES, "settlement", "resume", *ENDS)
 
 
 @dataclass(slots=True)
@@ -28,6 +38,12 @@ class Leftover:
     ts_ns: int
     quantity: Decimal
     filled: Decimal = Decimal(0)
+    before: Decimal | None = None
+
+    def change(self, quantity: Decimal) -> None:
+        """Take a change that was asked for: either size may hold."""
+        self.before = self.quantity
+        self.quantity = max(self.quantity, quantity)
 
 
 @dataclass(slots=True)
@@ -48,6 +64,10 @@ class LedgerMemory:
         Instruments that were paid out.
     leftovers : dict
         Client order id to an order without an end. All fills that can be missing are theirs.
+    provisional : dict
+        Trade id to client order id of fills that the venue had not made final.
+    barred : dict
+        Market id to why it takes no purchases: a trade was taken back and no operator has resumed since.
     """
 
     owners: dict[str, str] = field(default_factory=dict)
@@ -56,6 +76,9 @@ class LedgerMemory:
     trades: set[str] = field(default_factory=set)
     settled: set[str] = field(default_factory=set)
     leftovers: dict[str, Leftover] = field(default_factory=dict)
+    provisional: dict[str, str] = field(default_factory=dict)
+    barred: dict[str, str] = field(default_factory=dict)
+    markets: dict[str, str] = field(default_factory=dict)
 
     @property
     def resume_ns(self) -> int:
@@ -63,8 +86,14 @@ class LedgerMemory:
         return min((x.ts_ns for x in self.leftovers.values()), default=0)
 
 
-def remember(directory: Path) -> LedgerMemory:
-    """Fold the ledger in `directory`; an absent ledger remembers nothing."""
+def remember(directory: Path, resumed_ns: int = 0) -> LedgerMemory:
+    """Fold the ledger in `directory`; an absent ledger remembers nothing.
+
+    Parameters
+    ----------
+    resumed_ns : int
+        When an operator last resumed by a command that has no row yet; 0 = never.
+    """
     memory = LedgerMemory()
     try:
         reader = LedgerReader(directory)
@@ -73,25 +102,58 @@ def remember(directory: Path) -> LedgerMemory:
     for row in reader.rows(Selection(kinds=KINDS)):
         payload = row.decoded()
         if isinstance(payload, OrderIntended):
-            cid = payload.client_order_id
-            memory.owners[cid] = payload.strategy_id
-            memory.instruments[cid] = payload.instrument_id
-            memory.last_owner[payload.instrument_id] = payload.strategy_id
-            memory.leftovers[cid] = Leftover(
-                payload.instrument_id, payload.market_id, row.ts_event, payload.quantity
-            )
-        elif isinstance(payload, OrderFilled):
-            if payload.trade_id not in memory.trades:
-                memory.trades.add(payload.trade_id)
-                _filled(memory, payload)
+            _intended(memory, payload, row.ts_event)
         elif isinstance(payload, Settled):
             memory.settled.add(payload.instrument_id)
-        elif isinstance(payload, OrderModified):
-            if (known := memory.leftovers.get(payload.client_order_id)) is not None:
-                known.quantity = payload.quantity
+        elif isinstance(payload, Resumed):
+            memory.barred.clear()
+        elif isinstance(payload, (OrderFilled, FillConfirmed, FillVoided)):
+            _traded(memory, payload, row.ts_event > resumed_ns)
         elif isinstance(payload, OrderEvent):
-            memory.leftovers.pop(payload.client_order_id, None)
+            _changed(memory, payload)
     return memory
+
+
+def _intended(memory: LedgerMemory, order: OrderIntended, ts_ns: int) -> None:
+    cid = order.client_order_id
+    memory.owners[cid] = order.strategy_id
+    memory.instruments[cid] = order.instrument_id
+    memory.markets[cid] = order.market_id
+    memory.last_owner[order.instrument_id] = order.strategy_id
+    memory.leftovers[cid] = Leftover(order.instrument_id, order.market_id, ts_ns, order.quantity)
+
+
+def _changed(memory: LedgerMemory, event: OrderEvent) -> None:
+    """Follow a change of an order without an end; every other event of these kinds ends it."""
+    left = memory.leftovers.get(event.client_order_id)
+    if isinstance(event, OrderModifyRequested):
+        if left is not None:
+            left.change(event.quantity)
+    elif isinstance(event, OrderModifyRejected):
+        if left is not None and left.before is not None:
+            left.quantity = left.before
+    elif isinstance(event, OrderModified):
+        if left is not None:
+            left.quantity, left.before = event.quantity, None
+    else:
+        memory.leftovers.pop(event.client_order_id, None)
+
+
+def _traded(
+    memory: LedgerMemory, trade: OrderFilled | FillConfirmed | FillVoided, bars: bool
+) -> None:
+    cid = trade.client_order_id
+    if isinstance(trade, OrderFilled):
+        if trade.trade_id not in memory.trades:
+            memory.trades.add(trade.trade_id)
+            _filled(memory, trade)
+            if trade.provisional:
+                memory.provisional[trade.trade_id] = cid
+        return
+    memory.provisional.pop(trade.trade_id, None)
+    market_id = memory.markets.get(cid)
+    if isinstance(trade, FillVoided) and bars and market_id is not None:
+        memory.barred[market_id] = taken_back(trade.trade_id)
 
 
 def _filled(memory: LedgerMemory, fill: OrderFilled) -> None:

@@ -38,7 +38,7 @@ from core.engine.live.assembly import live_gate, live_session, live_strategy
 from core.engine.live.away import holdings, settle_away
 from core.engine.live.client import VenueClient
 from core.engine.live.context import LiveContext
-from core.engine.live.control import RiskWatch, limits_in_force
+from core.engine.live.control import RiskWatch, limits_in_force, resumed_ns
 from core.engine.live.feed import LiveFeed
 from core.engine.live.feed_watch import FeedWatch, connections_of
 from core.engine.live.health import Health, keep_heap_small
@@ -186,7 +186,7 @@ class Node:
         keep_heap_small()
         home = self.spec.home
         home.mkdir(parents=True, exist_ok=True)
-        memory = remember(home / "ledger")
+        memory = remember(home / "ledger", resumed_ns(home / "risk"))
         self.ledger = DurableLedger(
             home / "ledger", on_halt=lambda why: self.halt(f"ledger: {why}")
         )
@@ -400,6 +400,8 @@ class Node:
             owners=memory.owners,
             instrument_owners=memory.last_owner,
             known_trades=memory.trades,
+            provisional=memory.provisional,
+            markets=memory.markets,
             resolved=set(memory.settled),
             leftovers=memory.leftovers,
             resume_ns=memory.resume_ns,

@@ -147,6 +147,8 @@ class ReportHooks:
                 fill.instrument_id, "EXTERNAL"
             )
             client.journal.filled(fill, cid, owner)
+        else:
+            client.leftovers.confirm(fill, cid)
 
     def _fill_report(self, fill: VenueFill, cid: str) -> Any:
         client = self._client()
