@@ -21,18 +21,13 @@ from core.risk.instruments import InstrumentRules, MarketState, VenueRules, rule
 from core.risk.limits import Limits
 from core.risk.phases import FundPhase
 from core.risk.portfolio import OrderState, Terms, Trade, WorkingOrder
-from core.risk.states import GRAVE, Holds, RiskEvent, TradingState
+from core.risk.states import GRAVE, Holds, RiskEvent, TradingState, taken_back
 from core.risk.throttle import Throttle
 from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of, shares
 from core.risk.volatility import VolatilityWatch
 
 #: Strategy that owns fills and positions no strategy of ours asked for.
 EXTERNAL = "EXTERNAL"
-
-
-def taken_back(trade_id: str) -> str:
-    """Return why a market is barred after a void."""
-    return f"trade {trade_id} was taken back"
 
 
 class Intake(Bounds):

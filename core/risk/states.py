@@ -119,3 +119,8 @@ class Holds:
             if hold.state is self.state:
                 return f"{source}: {hold.reason}"
         return ""
+
+
+def taken_back(trade_id: str) -> str:
+    """Return why a market is barred after a void."""
+    return f"trade {trade_id} was taken back"

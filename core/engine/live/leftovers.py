@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from core.domain.errors import VenueRefused, VenueUncertain
 from core.engine.live.memory import Leftover
 from core.engine.live.port import VenueFill, VenueOrder, VenueOrderStatus, VenueVoid
-from core.risk.intake import taken_back
+from core.risk.states import taken_back
 
 if TYPE_CHECKING:
     from core.engine.live.client import VenueClient

@@ -21,7 +21,7 @@ from core.ledger.kinds.orders import (
 )
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
-from core.risk.intake import taken_back
+from core.risk.states import taken_back
 
 ENDS = ("order.canceled", "order.expired", "order.rejected", "order.denied", "order.absent")
 CHANGES = ("order.modify_requested", "order.modify_rejected", "order.modified")
