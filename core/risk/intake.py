@@ -9,28 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from core.domain.errors import FeeError, MarketError
+from core.domain.errors import MarketError
 from core.domain.fees import FeeSchedule, Side
 from core.domain.market import Market, MarketStatus
-from core.risk.bounds import Bounds
 from core.risk.breaker import CircuitBreaker
 from core.risk.budget import FamilyResult
 from core.risk.families import Families
 from core.risk.governor import NS_PER_MINUTE, Governor
+from core.risk.inspection import Inspection
 from core.risk.instruments import InstrumentRules, MarketState, VenueRules, rules_of
 from core.risk.limits import Limits
 from core.risk.phases import FundPhase
 from core.risk.portfolio import OrderState, Terms, Trade, WorkingOrder
-from core.risk.states import GRAVE, Holds, RiskEvent, TradingState, taken_back
+from core.risk.states import Holds, RiskEvent, TradingState, taken_back
 from core.risk.throttle import Throttle
-from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of, shares
+from core.risk.units import NANO, attos_down, attos_up, nanos_of
 from core.risk.volatility import VolatilityWatch
 
 #: Strategy that owns fills and positions no strategy of ours asked for.
 EXTERNAL = "EXTERNAL"
 
 
-class Intake(Bounds):
+class Intake(Inspection):
     """State of the gate and everything that moves it; `Gate` adds the judgement."""
 
     def __init__(self, venues: Iterable[VenueRules], limits: Limits) -> None:
@@ -347,59 +347,6 @@ class Intake(Bounds):
             if book.held.get(rules.instrument_id, 0) < 0:
                 self._anomaly("SHORT", rules.instrument_id)
         return True
-
-    def _inspect(self, order: WorkingOrder, size: int, at: int, paid: int) -> None:
-        """Compare a fill with what was approved; what cannot be is an anomaly."""
-        cid = order.client_order_id
-        if order.state is OrderState.DONE:
-            self._anomaly("LATE_FILL", cid)
-            return
-        if order.state is OrderState.APPROVED:
-            self._anomaly("FILL_UNSENT", cid)
-        if order.by_cash:
-            left = order.price * order.quantity - order.spent
-            if at * size > left:
-                self._anomaly("OVERFILL", f"{cid}: {dollars(at * size)} of {dollars(left)} dollars")
-        elif size > order.leaves:
-            self._anomaly("OVERFILL", f"{cid}: {size} of {order.leaves}")
-        if order.buy:
-            if at > order.price:
-                self._anomaly("WORSE_PRICE", f"{cid}: {shares(at)} above {shares(order.price)}")
-            self._inspect_fee(order, paid, order.fee_bound)
-        elif at < order.price:
-            self._anomaly("SLIPPED", f"{cid}: {shares(at)} below {shares(order.price)}")
-        elif paid > at * size + order.reserved:
-            self._anomaly("FEE_ABOVE_PROCEEDS", f"{cid}: {dollars(paid)}")
-        elif order.rules.pays_at_most == NANO:  # above one dollar the fee of a sale has no bound
-            self._inspect_fee(order, paid, 0)
-
-    def _inspect_fee(self, order: WorkingOrder, paid: int, bound: int) -> None:
-        """Compare all fees of an order with the most that they can be.
-
-        The rules of this moment count too: a venue may have changed them while the order rested.
-        """
-        total = order.fee_paid + paid
-        if total <= bound or total <= 0:
-            return
-        cid, rules = order.client_order_id, self.rules[order.rules.instrument_id]
-        side = Side.BUY if order.buy else Side.SELL
-        try:
-            now = self.fee_bound(rules, order.price, order.quantity, self.now_ns, 0, side)
-            then = self.fee_bound(
-                order.rules, order.price, order.quantity, order.ts_ns, order.until_ns, side
-            )
-        except FeeError:
-            now = then = 0
-        if total > max(now, then):
-            self._anomaly("FEE_ABOVE_BOUND", f"{cid}: {dollars(total)}")
-        elif order.buy:
-            self._anomaly("FEE_RULE_CHANGED", f"{cid}: {dollars(total)}")
-
-    def _anomaly(self, code: str, detail: str) -> None:
-        self._events.append(RiskEvent(self.now_ns, "anomaly", code, "", "", detail))
-        if code in GRAVE:
-            reason = f"{code} {detail}"
-            self.holds.put("anomaly", TradingState.REDUCE_ONLY, reason, self.now_ns)
 
     def on_confirmed(self, trade_id: str) -> None:
         """Note that a provisional trade is final."""
