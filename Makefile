@@ -30,7 +30,7 @@ bench: ## measure side by side; ONLY=ledger for one area
 	@$(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY),)
 
 soak: ## 40,000 seeded fault runs; goes on where it was stopped; reports/soak.json and soak.txt
-	@scripts/setup.sh run
+	@scripts/setup.sh dev
 	@.venv/bin/beta faults run --runs 40000 --report reports/soak.json --resume reports/soak.jsonl
 
 soak-paper: ## a paper node for MINUTES=60 on a replayed recording at 21x; reports/soak_paper/report.{json,svg}

@@ -20,6 +20,8 @@ from core.domain.money import decimal_of
 
 DEFAULT_DATA = "sample"
 DEFAULT_CAPITAL = Decimal("100")
+#: No account of the venues holds more, and the engine's money ends not far above.
+MOST_CAPITAL = Decimal(10**9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,9 @@ class BacktestRequest:
             raise UsageError("no strategy named", None, "beta backtest polymarket_arb")
         latency = merged.get("latency_ms")
         if latency is not None and not 0 <= latency < 3.6e6:
-            raise UsageError("latency must be 0 ms or more", latency, "--latency-ms 75")
+            raise UsageError(
+                "latency must be between 0 and an hour, in ms", latency, "--latency-ms 75"
+            )
         return cls(**merged)
 
 
@@ -95,7 +99,9 @@ def parse_params(pairs: Sequence[str]) -> dict[str, Any]:
             raise UsageError("a parameter is written NAME=VALUE", pair, "--param min_edge=0.02")
         target = out.setdefault(owner, {}) if owner else out
         if field_name in target:
-            raise UsageError("this parameter is given twice", name.strip())
+            raise UsageError(
+                "this parameter is given twice", name.strip(), f"give it once: --param {pair}"
+            )
         target[field_name] = _value(pair, value.strip())
     return out
 
@@ -106,7 +112,9 @@ def _value(pair: str, text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as exc:
-        raise UsageError("this parameter is not valid JSON", pair) from exc
+        raise UsageError(
+            "this parameter is not valid JSON", pair, '--param \'names=["a", "b"]\''
+        ) from exc
 
 
 def _capital(value: Any) -> Decimal:
@@ -116,6 +124,8 @@ def _capital(value: Any) -> Decimal:
         raise UsageError(exc.what, value, "--capital 100") from exc
     if capital <= 0:
         raise UsageError("capital must be more than zero", value, "--capital 100")
+    if capital > MOST_CAPITAL:
+        raise UsageError(f"capital must be at most {MOST_CAPITAL:,}", value, "--capital 100")
     if capital != round(capital, 6):
         raise UsageError("capital is finer than a millionth of a dollar", value, "--capital 100")
     return capital
@@ -140,7 +150,9 @@ def _read(path: Path, known: list[str]) -> dict[str, Any]:
     except FileNotFoundError as exc:
         raise ConfigError("no such config file", path, "--config FILE.toml") from exc
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigError(f"the config file {path} cannot be read", exc) from exc
+        raise ConfigError(
+            f"the config file {path} cannot be read", exc, "docs/backtest.md says what it holds"
+        ) from exc
     for name in found:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -150,7 +162,9 @@ def _read(path: Path, known: list[str]) -> dict[str, Any]:
         found["latency_ms"] = float(found["latency_ms"])
     for name, kind in _TOML_KINDS.items():
         if name in found and type(found[name]) is not kind:
-            raise ConfigError(f"{name} in {path} must be a {kind.__name__}", found[name])
+            raise ConfigError(
+                f"{name} in {path} must be a {kind.__name__}", found[name], f"mend it in {path}"
+            )
     if found.get("strategy", "").partition(":")[0].endswith(".py"):
         found["strategy"] = str(path.parent / found["strategy"])
     if found.get("data", "").startswith("."):

@@ -73,6 +73,57 @@ class NodeRequest:
         """Folder of the node."""
         return (self.home or DEFAULT_HOME / self.mode / self.venue).absolute()
 
+    @classmethod
+    def build(
+        cls,
+        mode: str,
+        venue: str,
+        config: Path | None,
+        *,
+        strategy: str | None,
+        options: dict[str, Any],
+        **node: Any,
+    ) -> NodeRequest:
+        """Check what can be checked before anything is loaded.
+
+        Parameters
+        ----------
+        options : dict
+            Options that `beta backtest` has too.
+
+        Raises
+        ------
+        UsageError
+            For a venue, a source of spot or an environment that is not there, or no strategy.
+        """
+        if venue not in VENUES:
+            raise UsageError("unknown venue", venue, f"--venue {' or '.join(VENUES)}")
+        if mode == "paper" and strategy is None and config is None:
+            strategy = SHOWN_BY.get(venue)
+        if strategy is None and config is None:
+            shown = SHOWN_BY[f"fake-{VENUES[venue].lower()}"]
+            switch = " --live" if mode == "live" else ""
+            raise UsageError(
+                "no strategy named", None, f"beta {mode} {shown} --venue {venue}{switch}"
+            )
+        request = cls(
+            base=BacktestRequest.build(config, strategy=strategy, **options),
+            mode=mode,
+            venue=venue,
+            **node,
+        )
+        if request.spot not in ("auto", "off", *SPOT):
+            raise UsageError(
+                "unknown source of spot", request.spot, f"--spot auto, off, {', '.join(SPOT)}"
+            )
+        known = ("", "production", "demo") if venue == "kalshi" else ("", "production")
+        if request.environment not in known:
+            raise UsageError(
+                f"{venue} has no such environment", request.environment,
+                "beta paper STRATEGY --venue kalshi --environment demo, or --venue fake-kalshi",
+            )  # fmt: skip
+        return request
+
 
 def run(request: NodeRequest) -> None:
     """Check readiness, start what is needed, run the node until it is stopped, and print the end."""
@@ -88,10 +139,6 @@ def run(request: NodeRequest) -> None:
     from core.engine.live.lease import held
     from core.risk.limits import load_profile
 
-    if request.venue not in VENUES:
-        raise UsageError("unknown venue", request.venue, f"one of {', '.join(VENUES)}")
-    if request.spot not in ("auto", "off", *SPOT):
-        raise UsageError("unknown source of spot", request.spot, f"auto, off, {', '.join(SPOT)}")
     if request.repeat > 1 and (request.venue != "fake-kalshi" or request.spot != "off"):
         raise UsageError(
             "only fake-kalshi repeats a replay, and without spot",
@@ -206,11 +253,6 @@ def _settings(request: NodeRequest) -> dict[str, Any]:
             "key_id": secret("KALSHI_KEY_ID"),
             "private_key": secret("KALSHI_PRIVATE_KEY"),
         }
-    if request.environment not in ("", "production"):
-        raise UsageError(
-            "Polymarket has no practice environment", request.environment,
-            "beta paper --venue polymarket, or --venue fake-polymarket",
-        )  # fmt: skip
     return {
         "conditions": tuple(m for m in request.base.markets if m.startswith("0x")),
         "slugs": tuple(m for m in request.base.markets if not m.startswith("0x")),
@@ -281,6 +323,7 @@ def _run_node(
     speed: float = 1.0,
 ) -> None:
     from console.terminal.node import Screen
+    from console.terminal.text import printable
     from core.engine.live.node import Node, NodeSpec
     from core.engine.live.venue import open_venue
     from core.engine.venues import load_venue
@@ -325,7 +368,9 @@ def _run_node(
         print(json.dumps(summary, indent=1))
     else:
         for name, value in summary.items():
-            print(f"{name:>14}  {value}")
+            if name != "schema_version":
+                shown = (", ".join(value) or "none") if isinstance(value, list) else value
+                print(f"{name:>14}  {printable(str(shown))}")
     if last and last[-1].halted:
         raise HaltedError(
             "the node ended while trading was halted",

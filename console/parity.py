@@ -49,14 +49,16 @@ def locate(run: str, home: Path | None, base: Path = Path()) -> tuple[Path, str]
     """
     if home is not None:
         return home, run
-    if Path(run).is_dir():
+    if (Path(run) / "ledger").is_dir():
         return Path(run), ""
     for place in PLACES:
         for found in sorted(base.glob(f"{place}/{run}*")):
             if found.name in (run, f"{run}.parts"):
                 return found.parent.parent, run
     raise MissingData(
-        "no recording of this run below this folder", run, "beta parity RUN --home FOLDER"
+        "no recorded run of a node here (backtests have none)",
+        run,
+        "beta paper, then beta parity RUN, or beta parity RUN --home FOLDER",
     )
 
 

@@ -27,6 +27,11 @@ class Scaffold:
         return (self.strategy, self.config, self.test)
 
 
+def usable(name: str) -> bool:
+    """Return whether `name` can name a strategy's file and class."""
+    return bool(re.fullmatch(r"[a-z][a-z0-9_]{1,40}", name)) and not keyword.iskeyword(name)
+
+
 def scaffold_strategy(name: str, into: Path) -> Scaffold:
     """Write a new strategy called `name` below `into`; nothing existing is overwritten.
 
@@ -35,10 +40,13 @@ def scaffold_strategy(name: str, into: Path) -> Scaffold:
     UsageError
         If the name is not a lower-case identifier, or a file is already there.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", name) or keyword.iskeyword(name):
-        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "my_strategy"
+    if not usable(name):
+        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:40]
+        near = next((n for n in (near, f"my_{near}") if usable(n)), "my_strategy")
         raise UsageError(
-            "a strategy's name is lower case with underscores", name, f"beta new strategy {near}"
+            "a strategy's name is 2 to 41 lower-case letters, digits and underscores, no keyword",
+            name,
+            f"beta new strategy {near}",
         )
     made = Scaffold(
         into / "strategies" / f"{name}.py",
@@ -47,7 +55,7 @@ def scaffold_strategy(name: str, into: Path) -> Scaffold:
     )
     taken = [path for path in made.files if path.exists()]
     if taken:
-        raise UsageError("this file is already there", taken[0], "choose another name")
+        raise UsageError("this file is already there", taken[0], f"beta new strategy {name}_2")
     words = name.replace("_", " ")
     values = {
         "name": name,

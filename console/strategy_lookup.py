@@ -65,6 +65,8 @@ def _module(path: str) -> ModuleType:
         if not file.is_file():
             raise UsageError("no such strategy file", path, "name an existing .py file")
         return _from_file(file)
+    if path.startswith(".") or path.endswith("."):
+        raise _unknown(path)
     if "." in path:
         return _imported(path, path)
     short = path.replace("-", "_")

@@ -1,13 +1,18 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """Thin twin of `beta backtest`: ``scripts/backtest.py --strategy=polymarket_arb --period=90d``.
 
-Takes every option of `beta backtest`; the strategy may be named with ``--strategy``.
+Takes every option of `beta backtest`; the strategy may be named with ``--strategy``. Any Python may start
+it: the run itself is one of ``.venv``.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = ROOT / ".venv" / "bin" / "python"
 
 
 def arguments(given: list[str]) -> list[str]:
@@ -24,8 +29,8 @@ def arguments(given: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from console.cli.app import main
-
-    sys.argv = ["beta", "backtest", *arguments(sys.argv[1:])]
-    main()
+    if not PYTHON.exists():
+        sys.exit("error: no environment yet\n  seen: no .venv\n  mend: make backtest")
+    command = ["-m", "console.cli", "backtest", *arguments(sys.argv[1:])]
+    os.environ["PYTHONPATH"] = str(ROOT)
+    os.execv(PYTHON, [str(PYTHON), *command])

@@ -167,7 +167,9 @@ def load_tape(
     markets = sorted((m for m in markets if size[m.market_id]), key=lambda m: -size[m.market_id])
     markets = sorted(markets[:max_markets], key=lambda m: m.market_id)
     if not markets:
-        raise MissingData("no market to replay in this catalog", catalog.meta.name, "beta data ls")
+        seen = ", ".join(market_ids) if market_ids is not None else venue or "any venue"
+        name = catalog.meta.name
+        raise MissingData(f"no market to replay in {name}", seen, f"beta data ls {name}")
     parts = [_columns(catalog, market, index) for index, market in enumerate(markets)]
     joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
     order = np.lexsort((joined[7], joined[2] == Step.SETTLE, joined[0]))

@@ -42,7 +42,7 @@ def _keccak_factory() -> Callable[..., Any]:
         raise ConfigError(
             "signing for Polymarket needs the extra `polymarket`",
             "pycryptodome is not installed",
-            "uv pip install 'beta-trader[polymarket]'",
+            "scripts/setup.sh dev",
         ) from None
     factory: Callable[..., Any] = keccak.new
     return factory

@@ -75,6 +75,16 @@ def main() -> None:
     except BrokenPipeError:  # whoever read our output went away (`beta ... | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(int(ExitCode.ERROR))
+    except OSError as exc:  # a path that cannot be made, a full disk: not worth a traceback
+        if os.environ.get("BETA_DEBUG"):
+            raise
+        place = f": {exc.filename}" if exc.filename else ""
+        print(
+            f"error: the system refused a file, a folder or a connection\n  seen: {exc.strerror or exc}{place}"
+            "\n  mend: name a place that exists and can be written, or free it; BETA_DEBUG=1 shows the traceback",
+            file=sys.stderr,
+        )
+        sys.exit(int(ExitCode.ERROR))
     except Exception as exc:  # click and typer each carry their own exception classes
         if type(exc).__name__ == "Abort":
             print("interrupted", file=sys.stderr)

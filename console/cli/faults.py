@@ -47,6 +47,10 @@ def run_command(
     for code in chosen:
         if code not in CASES:
             raise UsageError("no such fault", code, f"one of {', '.join(CASES)}")
+    if any("POLYMARKET" in CASES[code].venues for code in chosen):
+        from adapters.polymarket.eip712 import keccak256
+
+        keccak256(b"")  # says now what to install, not as a lost order of every run
     if seed is not None:
         work, jobs = [(code, seed) for code in chosen], 1
     else:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal, localcontext
 from typing import Annotated, Any
 
 import typer
 
 app = typer.Typer(
-    help="What a trade costs, exactly, and by which dated rule.", no_args_is_help=True
+    help="What a trade costs, exactly, and by which dated rule.",
+    no_args_is_help=True,
+    add_completion=False,
 )
+
+MOST = 10**12
 
 Price = Annotated[str, typer.Option(help="Price in dollars, between 0 and 1.")]
 Size = Annotated[str, typer.Option(help="Contracts or shares.")]
@@ -36,13 +41,14 @@ def kalshi(
     from adapters.kalshi.fees import KalshiFeeBook
     from adapters.kalshi.terms import schedule_of_series
     from core.domain.fees import FeeSchedule
-    from core.domain.money import decimal_of
 
     direct = _choice(account, ("direct", "cent"), "--account") == "direct"
     schedule = (
         schedule_of_series(series)
         if series
-        else FeeSchedule("KALSHI", kind=fee_type, multiplier=decimal_of(multiplier, "multiplier"))
+        else FeeSchedule(
+            "KALSHI", kind=fee_type, multiplier=_number(multiplier, "--multiplier", "1")
+        )
     )
     _answer(KalshiFeeBook(direct), schedule, price, size, role, side, as_of, as_json)
 
@@ -64,7 +70,6 @@ def polymarket(
     from adapters.polymarket.fees import PolymarketFeeBook
     from core.domain.errors import UsageError
     from core.domain.fees import FeeSchedule
-    from core.domain.money import decimal_of
 
     if bool(category) == bool(rate):
         raise UsageError(
@@ -74,11 +79,25 @@ def polymarket(
         )
     schedule = FeeSchedule(
         "POLYMARKET",
-        rate=decimal_of(rate, "rate") if rate else None,
-        exponent=decimal_of(exponent, "exponent"),
+        rate=_number(rate, "--rate", "0.05") if rate else None,
+        exponent=_number(exponent, "--exponent", "1"),
         category=category_of(category) if category else "",
     )
     _answer(PolymarketFeeBook(), schedule, price, size, role, side, as_of, as_json)
+
+
+def _number(text: str, option: str, example: str) -> Decimal:
+    """Return a number the user typed; sizes and terms of any venue are far below `MOST`."""
+    from core.domain.errors import MarketError, UsageError
+    from core.domain.money import decimal_of
+
+    try:
+        number = decimal_of(text, option)
+    except MarketError as exc:
+        raise UsageError(exc.what, text, f"{option} {example}") from exc
+    if abs(number) > MOST:
+        raise UsageError(f"{option} is too large", text, f"{option} {example}")
+    return number
 
 
 def _choice(value: str, allowed: tuple[str, ...], option: str) -> str:
@@ -86,7 +105,9 @@ def _choice(value: str, allowed: tuple[str, ...], option: str) -> str:
 
     word = value.strip().lower()
     if word not in allowed:
-        raise UsageError(f"{option} must be one of {', '.join(allowed)}", value)
+        raise UsageError(
+            f"{option} must be one of {', '.join(allowed)}", value, f"{option} {allowed[0]}"
+        )
     return word
 
 
@@ -113,9 +134,9 @@ def _answer(
     from core.domain.clock import iso_from_ns
     from core.domain.errors import UsageError
     from core.domain.fees import FeeFill, Role, Side
-    from core.domain.money import ONE, ZERO, decimal_of
+    from core.domain.money import ONE, ZERO
 
-    price, size = decimal_of(price_text, "price"), decimal_of(size_text, "size")
+    price, size = _number(price_text, "--price", "0.42"), _number(size_text, "--size", "10")
     if not ZERO < price < ONE:
         raise UsageError("price must lie between 0 and 1", price_text, "--price 0.42")
     if size <= ZERO:
@@ -147,9 +168,8 @@ def _answer(
 
 def _plain(value: Any) -> str:
     """Return a Decimal without exponent or padding, at most 10 decimals."""
-    from decimal import Decimal
-
-    text = f"{round(value, 10):f}"
+    with localcontext(prec=60):
+        text = f"{round(value, 10):f}"
     return f"{Decimal(text).normalize():f}" if "." in text else text
 
 

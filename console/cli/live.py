@@ -48,7 +48,6 @@ def live(
     as_json: AsJson = False,
 ) -> None:
     """Trade with real money. Refuses until everything is ready and --live and BETA_LIVE=1 (or a typed LIVE) are given."""
-    from console.backtest import BacktestRequest
     from console.node import NodeRequest, run
 
     if not really:
@@ -61,18 +60,18 @@ def live(
         )
 
     run(
-        NodeRequest(
-            base=BacktestRequest.build(
-                config,
-                strategy=strategy,
-                data=data,
-                capital=capital,
-                markets=market,
-                params=param,
-                limits=limits,
-            ),
-            mode="live",
-            venue=venue,
+        NodeRequest.build(
+            "live",
+            venue,
+            config,
+            strategy=strategy,
+            options={
+                "data": data,
+                "capital": capital,
+                "markets": market,
+                "params": param,
+                "limits": limits,
+            },
             home=home,
             series=tuple(series or ()),
             for_s=for_s,

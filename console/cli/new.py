@@ -27,4 +27,4 @@ def strategy(
     for path in made.files:
         typer.echo(f"wrote {path}")
     typer.echo(f"\nrun it:  beta backtest --config {made.config}")
-    typer.echo(f"test it: python -m pytest {made.test}")
+    typer.echo(f"test it: scripts/setup.sh dev && .venv/bin/python -m pytest {made.test}")

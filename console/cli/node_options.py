@@ -37,6 +37,6 @@ Spot = Annotated[
     str, typer.Option(help="Spot prices behind crypto windows: auto, kraken, binance or off.")
 ]
 ForSeconds = Annotated[
-    float, typer.Option("--for", help="Stop after this many seconds; 0 = run on.")
+    float, typer.Option("--for", min=0, help="Stop after this many seconds; 0 = run on.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the end as JSON.")]

@@ -49,11 +49,13 @@ def paper(
     home: Annotated[
         Path | None, typer.Option(help="Folder of the node. Default runs/paper/VENUE.")
     ] = None,
-    speed: Annotated[float, typer.Option(help="Replay speed of a fake venue.")] = 10.0,
+    speed: Annotated[
+        float, typer.Option(min=0.01, max=10_000, help="Replay speed of a fake venue.")
+    ] = 10.0,
     max_gap: Annotated[
-        float, typer.Option(help="Longest quiet stretch of a replay, recorded seconds.")
+        float, typer.Option(min=0, help="Longest quiet stretch of a replay, recorded seconds.")
     ] = 60.0,
-    markets: Annotated[int, typer.Option(help="Markets that a fake venue replays.")] = 3,
+    markets: Annotated[int, typer.Option(min=1, help="Markets that a fake venue replays.")] = 3,
     repeat: Annotated[
         int, typer.Option(min=1, help="Play the replay this often, each time as new markets.")
     ] = 1,
@@ -64,24 +66,21 @@ def paper(
     as_json: AsJson = False,
 ) -> None:
     """Trade a live market with paper money; fake-kalshi and fake-polymarket need no network and no key."""
-    from console.backtest import BacktestRequest
-    from console.node import SHOWN_BY, NodeRequest, run
+    from console.node import NodeRequest, run
 
-    if strategy is None and config is None:
-        strategy = SHOWN_BY.get(venue)
     run(
-        NodeRequest(
-            base=BacktestRequest.build(
-                config,
-                strategy=strategy,
-                data=data,
-                capital=capital,
-                markets=market,
-                params=param,
-                limits=limits,
-            ),
-            mode="paper",
-            venue=venue,
+        NodeRequest.build(
+            "paper",
+            venue,
+            config,
+            strategy=strategy,
+            options={
+                "data": data,
+                "capital": capital,
+                "markets": market,
+                "params": param,
+                "limits": limits,
+            },
             home=home,
             series=tuple(series or ()),
             speed=speed,

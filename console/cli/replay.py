@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from core.engine.replay import ReplayReport, ReplayRequest
     from core.ledger.selection import Selection
 
-app = typer.Typer(help="Re-run a recorded run and name the first row that differs.")
+app = typer.Typer(
+    help="Re-run a recorded run and name the first row that differs.", add_completion=False
+)
 SCHEMA = 1
 #: Longest value shown whole.
 WIDE = 90

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="CSV of realised profit and loss by year (FIFO).")
+app = typer.Typer(help="CSV of realised profit and loss by year (FIFO).", add_completion=False)
 
 
 @app.command()

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Train, calibrate and measure forecasters.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train, calibrate and measure forecasters.", no_args_is_help=True, add_completion=False
+)
 DATA = Path("../shared/data")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 
 ROWS = 12
 NAME_WIDTH = 46
+#: A list (of exits) is folded below this width; a name is cut down to at least the other.
+LIST_WIDTH, NAME_LEAST = 16, 12
+#: Below this many columns the totals stand in one column and markets go without their exits.
+WIDE = 100
 STYLES = {Severity.REVIEW: "bold red", Severity.CAUTION: "yellow", Severity.NOTE: "dim"}
 
 
 def show(summary: Summary, console: Console, report: ReportPaths | None = None) -> None:
     """Print the run: header, totals, markets, exits, fees, unresolved positions, warnings."""
     console.print(_head(summary))
-    console.print(_totals(summary))
+    console.print(_totals(summary, console.width))
     console.print()
     _sections(summary, console)
     for caution in summary.cautions:
@@ -64,7 +69,7 @@ def _head(summary: Summary) -> Group:
     return Group(first, Text(second), Text(third, style="dim"), Text(fourth, style="dim"), Text())
 
 
-def _totals(summary: Summary) -> Table:
+def _totals(summary: Summary, width: int) -> Table:
     t, s = summary.totals, summary.scores
     fall = t.max_drawdown
     drawdown = (
@@ -103,14 +108,14 @@ def _totals(summary: Summary) -> Table:
     table = Table.grid(padding=(0, 3, 0, 0))
     for style in ("dim", "", "dim", ""):
         table.add_column(style=style)
-    half = -(-len(pairs) // 2)
-    for left, right in zip(pairs[:half], [*pairs[half:], ("", "")], strict=False):
+    half = -(-len(pairs) // 2) if width >= WIDE else len(pairs)
+    for left, right in zip_longest(pairs[:half], pairs[half:], fillvalue=("", "")):
         table.add_row(*left, *right)
     return table
 
 
 def _sections(summary: Summary, console: Console) -> None:
-    console.print(_markets("Markets, largest P&L first", summary.markets))
+    console.print(_markets("Markets, largest P&L first", summary.markets, console.width))
     if summary.exits:
         rows = [
             (
@@ -139,7 +144,8 @@ def _sections(summary: Summary, console: Console) -> None:
         console.print(_table("Strategies", ("strategy", "fills", "closed", "closed P&L"), by))
     if summary.result.unresolved:
         left = sorted(summary.result.unresolved, key=lambda m: (-m.open_value, m.market_id))
-        console.print(_markets("Unresolved at the end, largest value first", left))
+        label = "Unresolved at the end, largest value first"
+        console.print(_markets(label, left, console.width))
     if summary.refusals:
         refused = [
             (shown(r.code), f"{r.orders:,}", shown(r.example)) for r in summary.refusals[:ROWS]
@@ -149,15 +155,13 @@ def _sections(summary: Summary, console: Console) -> None:
         )
 
 
-def _markets(title: str, markets: Sequence[MarketRow]) -> RenderableType:
+def _markets(title: str, markets: Sequence[MarketRow], width: int) -> RenderableType:
     if not markets:
         return Text()
     rows = []
     for m in markets[:ROWS]:
         exits = ", ".join(f"{k} {n}" for k, n in sorted(m.exit_reasons.items()))
-        outcome = (
-            f"paid {w.plain(m.payout)}" if m.payout is not None else Text("unresolved", "yellow")
-        )
+        outcome = Text(w.outcome(m), "yellow" if m.payout is None else "")
         still = f"{w.plain(m.open_quantity)} ({w.money(m.open_value)})" if m.open_quantity else ""
         name = shown(both_ends(m.question or m.market_id, NAME_WIDTH))
         rows.append(
@@ -173,8 +177,15 @@ def _markets(title: str, markets: Sequence[MarketRow]) -> RenderableType:
         )
     more = len(markets) - ROWS
     label = title + (f" ({more:,} more not shown)" if more > 0 else "")
-    columns = ("market", "fills", "P&L", "fees", "outcome", "still open", "exits")
-    return _table(label, columns, rows, (4, 5, 6))
+    columns = ("market", "fills", "P&L", "fees", w.OUTCOME, "still open", "exits")
+    kept = [0, 1, 2, 3, 4]
+    if any(m.open_quantity for m in markets[:ROWS]):
+        kept.append(5)
+    if width >= WIDE:
+        kept.append(6)
+    left = [at for at, i in enumerate(kept) if i >= 4]
+    cells = [[r[i] for i in kept] for r in rows]
+    return _table(label, [columns[i] for i in kept], cells, left, width)
 
 
 def _table(
@@ -182,19 +193,28 @@ def _table(
     columns: Sequence[str],
     rows: Iterable[Sequence[str | Text]],
     left: Sequence[int] = (),
+    width: int = 0,
 ) -> Table:
     table = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
     )
+    body = [tuple(row) for row in rows]
+    widest = [max(len(str(cell)) for cell in column) for column in zip(columns, *body, strict=True)]
+    last = len(columns) - 1
+    if widest[last] > LIST_WIDTH and last in left:
+        widest[last] = LIST_WIDTH
+    room = max(width - sum(widest[1:]) - 3 * last - 2, NAME_LEAST)
+    if width and room < widest[0]:
+        body = [(shown(both_ends(str(row[0]), room)), *row[1:]) for row in body]
     for i, name in enumerate(columns):
-        # Only the last column may wrap: it holds lists; the first one is cut with an ellipsis.
+        # Only the first column is cut, in its middle: a number never is. The last one may wrap.
         table.add_column(
             name,
             justify="left" if i == 0 or i in left else "right",
-            no_wrap=i < len(columns) - 1,
-            overflow="ellipsis" if i == 0 else "fold",
-            min_width=16 if i == len(columns) - 1 and i in left else None,
+            no_wrap=i < last,
+            overflow="fold" if i == last else "ellipsis",
+            min_width=widest[i] if i else None,
         )
-    for row in rows:
+    for row in body:
         table.add_row(*row)
     return table

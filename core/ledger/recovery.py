@@ -70,7 +70,9 @@ def open_for_writing(directory: Path, options: StoreOptions, now_ns: int) -> Ope
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise LedgerWriteError(
-            "the ledger directory cannot be made", f"{directory}: {exc}"
+            "the ledger directory cannot be made",
+            f"{directory}: {exc}",
+            "name a folder that can be written; a backtest also runs with --ledger off",
         ) from exc
     lock = DirectoryLock(directory)
     lock.acquire()

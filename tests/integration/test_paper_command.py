@@ -115,7 +115,7 @@ def test_secrets_of_the_environment_are_never_shown(strategy, tmp_path):
 def test_a_replay_that_cannot_be_says_why_and_what_mends_it(strategy, tmp_path):
     told = beta(*paper(strategy, "--market", "NOPE", "--for", "3"), home=tmp_path / "n")
     assert told.returncode == ExitCode.ERROR
-    assert "no market to replay in this catalog" in told.stderr
+    assert "no market to replay in " in told.stderr
     assert "beta data ls" in told.stderr
     assert "Traceback" not in told.stderr
 

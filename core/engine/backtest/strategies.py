@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,11 @@ def plan_strategies(text: str, params: Mapping[str, Any]) -> list[StrategyPlan]:
         names = {p.type.__name__ for p in plans}
         unknown = sorted(set(params) - names)
         if unknown:
-            raise UsageError("parameters of a strategy that is not run", unknown[0])
+            raise UsageError(
+                "parameters of a strategy that is not run",
+                unknown[0],
+                f"run: {', '.join(sorted(names))}",
+            )
     return plans
 
 
@@ -78,8 +83,13 @@ def configure(cls: type[BetaStrategy], params: Mapping[str, Any]) -> StrategyCon
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(str(p) for p in first["loc"])
+        usual = cls.config_type.model_fields[str(first["loc"][0])].get_default() if where else None
         raise UsageError(
-            f"parameter {where} of {cls.__name__}: {first['msg']}", first.get("input")
+            f"parameter {where} of {cls.__name__}: {first['msg']}",
+            first.get("input"),
+            f"--param {where}={usual}"
+            if isinstance(usual, bool | int | float | str | Decimal)
+            else "",
         ) from exc
 
 

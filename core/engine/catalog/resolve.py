@@ -47,7 +47,9 @@ def find_catalog(name_or_path: str | Path) -> Catalog:
             _make_sample(path)
         else:
             known = ", ".join([SAMPLE, *(n for n in catalog_names() if n != SAMPLE)])
-            raise MissingData("no such catalog", name_or_path, f"known catalogs: {known}")
+            raise MissingData(
+                "no such catalog", name_or_path, f"known catalogs: {known} (beta data ls)"
+            )
     return Catalog.open(path)
 
 

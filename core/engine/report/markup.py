@@ -270,7 +270,7 @@ def _markets(heading: str, markets: Sequence[MarketRow]) -> str:
         ]
         for m in markets[:MARKET_ROWS]
     ]
-    columns = ("market", "id", "fills", "P&L", "fees", "outcome", "still open", "exits")
+    columns = ("market", "id", "fills", "P&L", "fees", w.OUTCOME, "still open", "exits")
     more = (
         f'<p class="note">{len(markets) - MARKET_ROWS:,} more in result.json</p>'
         if len(markets) > MARKET_ROWS

@@ -11,6 +11,8 @@ from core.domain.clock import iso_from_ns
 from core.engine.results import MarketRow
 
 NONE = "–"
+#: Heading of what `outcome` returns: a NO that won stands as "paid 0".
+OUTCOME = "1st outcome"
 
 
 def money(value: Decimal | float | None, signed: bool = False) -> str:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from console.cli.app import COMMANDS
+from console.cli.app import COMMANDS, main
 from console.cli.reference import available
 
 HEAVY = {"nautilus_trader", "polars", "torch", "pandas", "plotly", "pyarrow", "numpy", "pydantic"}
@@ -56,3 +56,45 @@ def test_help_lists_every_command():
     assert out.returncode == 0
     for name in COMMANDS:
         assert f"  {name} " in out.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "says", "code"),
+    [
+        (["backtest", "polymarket_arb", "--capital", "1e30"], "at most 1,000,000,000", 2),
+        (["backtest", ".", "--ledger", "off"], "no such strategy", 2),
+        (["backtest", "polymarket_arb", "-p", "min_edge=abc"], "--param min_edge=0.004", 2),
+        (["fees", "kalshi", "--price", "0.5", "--size", "1e40"], "--size is too large", 2),
+        (["fees", "kalshi", "--price", "abc", "--size", "1"], "mend: --price 0.42", 2),
+        (["paper", "--venue", "nosuch"], "unknown venue", 2),
+        (["paper", "--venue", "kalshi"], "beta paper kalshi_event --venue kalshi", 2),
+        (["paper", "--environment", "demo"], "no such environment", 2),
+        (["paper", "--speed", "0"], "--speed", 2),
+        (["paper", "--for", "nan"], "--for", 2),
+        (["parity", "nosuch"], "backtests have none", 1),
+        (["new", "strategy", "class"], "beta new strategy my_class", 2),
+    ],
+)
+def test_a_wrong_argument_is_answered_in_three_lines(
+    command, says, code, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["beta", *command])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert says in told
+    assert ended.value.code == code
+    assert "Traceback" not in told
+
+
+def test_a_place_that_cannot_be_written_is_named_in_three_lines(tmp_path, monkeypatch, capsys):
+    (tmp_path / "taken").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["beta", "paper", "--home", "taken/below", "--for", "1"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err.strip().splitlines()
+    assert ended.value.code == 1
+    assert len(told) == 3
+    assert "taken" in told[1]

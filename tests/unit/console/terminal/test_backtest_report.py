@@ -121,3 +121,21 @@ def test_progress_on_a_terminal_draws_a_bar_with_the_rate():
 def test_progress_can_be_switched_off():
     with run_progress(enabled=False) as update:
         assert update is None
+
+
+def test_no_number_is_cut_on_a_terminal_of_eighty_columns():
+    long = market(
+        "M8",
+        question="Will the long question of this market keep both of its ends? Alder",
+        pnl=D("-12345.67"),
+        fees=D("1234.5678"),
+        open_quantity=D(500),
+        open_value=D("210.10"),
+    )
+    out = io.StringIO()
+    show(summarise(result(markets=[long])), Console(file=out, width=80, highlight=False))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    (row,) = [line for line in lines if "-$12,345.67" in line and "Alder" in line]
+    for cell in ("$1,234.57", "paid 1", "500 ($210.10)"):
+        assert cell in row, cell
