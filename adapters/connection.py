@@ -72,6 +72,8 @@ class Connection:
     """
 
     name = "venue"
+    #: Awaited after each text frame, before the next is read; what waits then waits in the socket.
+    after_frame: Callable[[], Awaitable[None]] | None = None
 
     def __init__(
         self,
@@ -175,6 +177,8 @@ class Connection:
             self.stats.last_frame_monotonic = time.monotonic()
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._take(message.data)
+                if self.after_frame is not None:
+                    await self.after_frame()
             elif message.type in ENDED:
                 return
 

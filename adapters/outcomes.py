@@ -6,7 +6,7 @@ decided on old news must meet a gate that knows the new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,7 @@ from nautilus_trader.model import (
 )
 
 from core.domain.market import Market, MarketStatus
+from core.engine.live.backlog import Backlog
 from core.engine.live.books import BookWriter, Stamps
 from core.engine.units import price_of, quantity_of
 
@@ -55,6 +56,7 @@ class OutcomeData(MarketDataClient):
         self.on_status, self.on_settled = on_status, on_settled
         self.last_news_ns: dict[str, int] = {}
         self.stamps = Stamps(self.clock)
+        self._backlog: Backlog | None = None
         self._writers: dict[str, BookWriter] = {}
         self._quotes: set[str] = set()
         self._deltas: set[str] = set()
@@ -69,6 +71,15 @@ class OutcomeData(MarketDataClient):
 
     def _follow(self, iid: str, wanted: set[str]) -> None:
         """Begin to follow an instrument; `wanted` is the kind of data."""
+        raise NotImplementedError
+
+    def hold_readers(self, backlog: Backlog) -> None:
+        """Read sockets no faster than the engine works off what it is told."""
+        self._backlog = backlog
+        self._after_frames(backlog.worked_off)
+
+    def _after_frames(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """Let every connection await `wait` after each frame."""
         raise NotImplementedError
 
     # -- subscriptions ------------------------------------------------------------------------
@@ -121,13 +132,19 @@ class OutcomeData(MarketDataClient):
         """Nothing to stop."""
 
     # -- what is told -------------------------------------------------------------------------
+    def _tell(self, news: Any) -> None:
+        """Hand books, quotes and trades to the engine."""
+        if self._backlog is not None:
+            self._backlog.told(news.ts_init)
+        self._handle_data(news)
+
     def _empty(self, instruments: Iterable[str]) -> None:
         """Empty books in the engine: a doubtful book is not traded on."""
         for iid in instruments:
             writer = self._writers.get(iid)
             if writer is not None and iid in self._deltas:
                 now = self.stamps.next()
-                self._handle_data(writer.clear(0, now, now))
+                self._tell(writer.clear(0, now, now))
 
     def _tell_trade(
         self,
@@ -141,7 +158,7 @@ class OutcomeData(MarketDataClient):
     ) -> None:
         """Hand on a public trade of one outcome; `buys` is the side that took."""
         writer = self._writers[iid]
-        self._handle_data(
+        self._tell(
             TradeTick(
                 writer.id,
                 price_of(price, writer.price_precision),

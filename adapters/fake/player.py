@@ -17,12 +17,20 @@ from core.engine.paper.exchange import Exchange, FakeMarket
 
 AHEAD_NS = 2_000_000
 HOUSEKEEPING_NS = 50_000_000
+#: Frames that may wait for a client before the tape is held for it, and for how long one hold is at most.
+MOST_WAITING = 2_000
+HOLD_S, LOOK_AGAIN_S = 5.0, 0.002
 #: Levels of one batch that are told one by one; more are told as a whole book.
 MOST_SINGLY = 5
 
 
 class MarketStreams(Protocol):
     """What a fake venue's sockets can be told about its markets."""
+
+    @property
+    def waiting(self) -> int:
+        """Frames that wait for the slowest client."""
+        ...
 
     def level_changed(
         self, ticker: str, side: BookSide, price: int, change: int, ts_ns: int
@@ -97,6 +105,8 @@ class Player:
     ----------
     behind_ns, replayed_ns : int
         How late the last step was played (wall time), and how far into the recording it lies.
+    held_ns, holds : int
+        How long, and how often, the tape was held because a client read too slowly.
     """
 
     def __init__(
@@ -113,7 +123,7 @@ class Player:
         self.shift = TimeShift(int(tape.ts_ns[0]), clock(), speed)
         self.settle_delay_ns = int(settle_delay_s * NS_PER_SECOND)
         self.played = 0
-        self.behind_ns = self.replayed_ns = 0
+        self.behind_ns = self.replayed_ns = self.held_ns = self.holds = 0
         self.finished = asyncio.Event()
         self._fresh: set[str] = set()
         self._bulky = bulky_steps(tape)
@@ -136,9 +146,33 @@ class Player:
                 self.played += 1
                 if self.played % 500 == 0:
                     await asyncio.sleep(0)  # readers and orders get their turn in a burst
+                if not self.played % 100 and self.streams.waiting > MOST_WAITING:
+                    await self._hold()
         finally:
             keeper.cancel()
         self.finished.set()
+
+    async def _hold(self) -> None:
+        """Wait for a client that reads too slowly; one that does not read at all is left to overflow."""
+        begin = self.clock()
+        while self.streams.waiting > MOST_WAITING // 2:
+            if self.clock() - begin > HOLD_S * NS_PER_SECOND:
+                break
+            await asyncio.sleep(LOOK_AGAIN_S)
+        self.holds, self.held_ns = self.holds + 1, self.held_ns + self.clock() - begin
+
+    def told(self) -> dict[str, float | bool]:
+        """Return how far and how punctual the tape is, and how much clients hold it up."""
+        return {
+            "played": self.played,
+            "of": len(self.tape),
+            "finished": self.finished.is_set(),
+            "behind_s": self.behind_ns / NS_PER_SECOND,
+            "replayed_s": self.replayed_ns / NS_PER_SECOND,
+            "holds": self.holds,
+            "held_s": self.held_ns / NS_PER_SECOND,
+            "waiting": self.streams.waiting,
+        }
 
     async def _housekeeping(self) -> None:
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -139,6 +139,9 @@ class KalshiData(OutcomeData):
         """The market data connection, by name."""
         return {"KALSHI data": self.socket}
 
+    def _after_frames(self, wait: Callable[[], Awaitable[None]]) -> None:
+        self.socket.after_frame = wait
+
     # -- life -------------------------------------------------------------------------------
     async def _connect(self) -> None:
         await self._load()
@@ -214,7 +217,7 @@ class KalshiData(OutcomeData):
             if outcome == NO:
                 bids, asks = mirrored(asks), mirrored(bids)
                 now = self.stamps.beside()
-            self._handle_data(writer.snapshot(bids, asks, 0, now, now))
+            self._tell(writer.snapshot(bids, asks, 0, now, now))
         self._show_quotes(book, now, now)
 
     def _on_delta(self, msg: schemas.DeltaMsg, seq: int) -> None:
@@ -233,10 +236,10 @@ class KalshiData(OutcomeData):
         bid = side == "bid"
         yes, no = instrument_id(book.ticker, YES), instrument_id(book.ticker, NO)
         if yes in self._deltas:
-            self._handle_data(self._writers[yes].level(bid, price, size, seq, event, now))
+            self._tell(self._writers[yes].level(bid, price, size, seq, event, now))
         if no in self._deltas:
             now = self.stamps.beside()
-            self._handle_data(self._writers[no].level(not bid, ONE - price, size, seq, event, now))
+            self._tell(self._writers[no].level(not bid, ONE - price, size, seq, event, now))
         self._show_quotes(book, event, now)
 
     def _show_quotes(self, book: KalshiBook, event: int, now: int) -> None:
@@ -245,10 +248,10 @@ class KalshiData(OutcomeData):
             return
         yes, no = instrument_id(book.ticker, YES), instrument_id(book.ticker, NO)
         if yes in self._quotes:
-            self._handle_data(self._writers[yes].quote(bid, ask, event, now))
+            self._tell(self._writers[yes].quote(bid, ask, event, now))
         if no in self._quotes:
             flipped = (ONE - ask[0], ask[1]), (ONE - bid[0], bid[1])
-            self._handle_data(self._writers[no].quote(*flipped, event, now))
+            self._tell(self._writers[no].quote(*flipped, event, now))
 
     def _on_trade(self, msg: schemas.TradeMsg) -> None:
         if msg.is_block_trade:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -90,6 +90,9 @@ class PolymarketData(OutcomeData):
     def connections(self) -> dict[str, Socket]:
         """The market data connections, by name."""
         return {f"POLYMARKET data {n}": s for n, s in enumerate(self.sockets.sockets)}
+
+    def _after_frames(self, wait: Callable[[], Awaitable[None]]) -> None:
+        self.sockets.after_frame = wait
 
     # -- life -------------------------------------------------------------------------------
     async def _connect(self) -> None:
@@ -252,7 +255,7 @@ class PolymarketData(OutcomeData):
         event = ts_ms * 1_000_000 or now
         if iid in self._deltas:
             shown = [(bid, price, size // LOT * LOT) for bid, price, size in done]
-            self._handle_data(self._writers[iid].levels(shown, 0, event, now))
+            self._tell(self._writers[iid].levels(shown, 0, event, now))
         self._show_quote(book, iid, event, now)
 
     def _show_snapshot(self, book: PolyBook) -> None:
@@ -261,7 +264,7 @@ class PolymarketData(OutcomeData):
         if iid in self._deltas:
             sides = ([(p, s // LOT * LOT) for p, s in x.items()] for x in (book.bids, book.asks))
             bids, asks = ([row for row in side if row[1] > 0] for side in sides)
-            self._handle_data(self._writers[iid].snapshot(bids, asks, 0, now, now))
+            self._tell(self._writers[iid].snapshot(bids, asks, 0, now, now))
         self._show_quote(book, iid, now, now)
 
     def _show_quote(self, book: PolyBook, iid: str, event: int, now: int) -> None:
@@ -271,7 +274,7 @@ class PolymarketData(OutcomeData):
         if bid is None or ask is None:
             return
         top = (bid[0], bid[1] // LOT * LOT), (ask[0], ask[1] // LOT * LOT)
-        self._handle_data(self._writers[iid].quote(*top, event, now))
+        self._tell(self._writers[iid].quote(*top, event, now))
 
     def _on_trade(self, msg: schemas.LastTradeMsg) -> None:
         iid = self._instrument(msg.asset_id)

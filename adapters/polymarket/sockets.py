@@ -145,9 +145,10 @@ class MarketSockets:
         self.assets: list[list[str]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
+        self.after_frame: Callable[[], Awaitable[None]] | None = None
 
     def _make(self, shard: int, assets: list[str]) -> Socket:
-        return Socket(
+        socket = Socket(
             self._session,
             self._url,
             lambda: market_hello(assets),
@@ -156,6 +157,8 @@ class MarketSockets:
             seed=shard,
             **self._options,
         )
+        socket.after_frame = self.after_frame
+        return socket
 
     def subscribe(self, tokens: Sequence[str]) -> None:
         """Follow these tokens from now on."""

@@ -13,7 +13,7 @@ from nautilus_trader.model import Price, Quantity
 from core.domain.errors import MarketError
 
 #: Entries of each memory; when full it is emptied (a run on many sizes stays bounded).
-MEMORY = 50_000
+MEMORY = 8_192
 
 _decimals: dict[Price | Quantity, Decimal] = {}
 _prices: dict[tuple[Decimal, int], Price] = {}

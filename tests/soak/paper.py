@@ -132,7 +132,7 @@ def status_lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     names = ("uptime_s", "feed_age_s", "link_up", "equity", "fills", "orders", "refused", "unknown", "halted",
-             "ledger_seq", "recorded_rows", "recording_lost", "rss_mb", "tasks", "threads", "files", "loop_lag_s")  # fmt: skip
+             "ledger_seq", "recorded_rows", "recording_lost", "rss_mb", "tasks", "threads", "files", "loop_lag_s", "feed_lag_s", "reader_waits", "unseen", "gaps")  # fmt: skip
     out = []
     for text in path.read_text().splitlines():
         if '"event": "status"' in text:
@@ -149,7 +149,8 @@ def venue_truth(home: Path) -> dict[str, Any]:
             told = json.load(answer)
     except (OSError, ValueError, urllib.error.URLError):
         return {}
-    return {k: told[k] for k in ("played", "of", "behind_s", "replayed_s", "finished", "orders")}
+    names = ("played", "of", "behind_s", "replayed_s", "finished", "orders", "holds", "held_s", "waiting")  # fmt: skip
+    return {k: told[k] for k in names}
 
 
 def quantile(values: list[float], q: float) -> float:
@@ -223,6 +224,12 @@ def figures_of(samples: list[dict[str, Any]]) -> dict[str, Any]:
         "replayed_h": round(replayed / 3600, 2),
         "effective_speed": round(replayed / last_s, 2) if last_s else 0.0,
         "venue_behind_max_s": round(max((v["behind_s"] for v in venue), default=0.0), 3),
+        "venue_held_s": round(venue[-1]["held_s"], 3) if venue else 0.0,
+        "venue_waiting_max": max((v["waiting"] for v in venue), default=0),
+        "feed_lag_max_s": max(s["feed_lag_s"] for s in steady),
+        "reader_waits": samples[-1]["reader_waits"],
+        "unseen": samples[-1]["unseen"],
+        "gaps": samples[-1]["gaps"],
     }
 
 

@@ -134,13 +134,9 @@ async def serve(args: argparse.Namespace) -> None:
                 "positions": [[m, o, q] for (m, o), q in exchange.account.positions().items()],
                 "orders": len(exchange.orders),
                 "executions": len(exchange.executions),
-                "played": player.played,
-                "of": len(tape),
-                "finished": player.finished.is_set(),
-                "behind_s": player.behind_ns / 1e9,
-                "replayed_s": player.replayed_ns / 1e9,
                 "faults": len(fake.faults.fired),
             }
+            | player.told()
         )
 
     app.router.add_get("/_truth", truth)

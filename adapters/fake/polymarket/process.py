@@ -83,13 +83,9 @@ async def serve(args: argparse.Namespace) -> None:
                 "executions": len(exchange.executions),
                 "trades": {s: trades.count(s) for s in sorted(set(trades))},
                 "heartbeats": fake.heartbeats,
-                "played": player.played,
-                "of": len(tape),
-                "finished": player.finished.is_set(),
-                "behind_s": player.behind_ns / 1e9,
-                "replayed_s": player.replayed_ns / 1e9,
                 "faults": len(fake.faults.fired),
             }
+            | player.told()
         )
 
     app.router.add_get("/_truth", truth)

@@ -74,6 +74,11 @@ class Streams:
             if asyncio.get_running_loop().time() >= connection.silent_until:
                 await connection.socket.send_str(text)
 
+    @property
+    def waiting(self) -> int:
+        """Frames that wait for the slowest client."""
+        return max((c.queue.qsize() for c in self.connections), default=0)
+
     async def drop_all(self) -> None:
         """Close every socket, as a venue restart does."""
         for connection in list(self.connections):

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from core.engine.feed import Feed
+from core.engine.live.backlog import Backlog
 
 
 class LiveFeed(Feed):
     """`Feed` that holds the session's moment while it hands news on."""
+
+    backlog: Backlog | None = None
 
     def on_quote(self, quote: Any) -> None:
         """Hand a quote on."""
@@ -38,7 +41,9 @@ class LiveFeed(Feed):
     def _during(self, news: Any, handle: Callable[[Any], None]) -> None:
         moments = self.session.moments
         assert moments is not None, "a node has moments"
-        moments.at_ns = news.ts_init
+        moments.at_ns = now = news.ts_init
+        if self.backlog is not None:
+            self.backlog.saw(now)
         try:
             handle(news)
         finally:

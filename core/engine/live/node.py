@@ -36,6 +36,7 @@ from core.engine.catalog.instruments import is_spot
 from core.engine.live.adoption import adopt
 from core.engine.live.assembly import live_gate, live_session, live_strategy
 from core.engine.live.away import holdings, settle_away
+from core.engine.live.backlog import Backlog
 from core.engine.live.client import VenueClient
 from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch, limits_in_force, resumed_ns
@@ -154,6 +155,7 @@ class Node:
         self._loop_lag = 0.0
         self._counters: dict[str, int] = {}
         self._feed_watch: FeedWatch | None = None
+        self.backlog = Backlog()
 
     # -- halts ------------------------------------------------------------------------------
     def halted(self) -> str:
@@ -438,6 +440,8 @@ class Node:
                     on_status=owner._on_status(port),
                     on_settled=owner._on_settled(context),
                 )
+                if (hold := getattr(owner.data, "hold_readers", None)) is not None:
+                    hold(owner.backlog)
                 return owner.data
 
         class Execution(ExecutionClientFactory):
@@ -490,11 +494,13 @@ class Node:
         )
         refs = [r for r in self.session.references if not is_spot(r.market)]
         if self.recording is not None:
-            node.add_actor(self.recording.actor())
-        node.add_actor(LiveFeed(self.session, refs, refs, look_ns=self.spec.look_ns))
+            node.add_actor(self.recording.actor(self.backlog))
+        live = LiveFeed(self.session, refs, refs, look_ns=self.spec.look_ns)
+        live.backlog = self.backlog
+        node.add_actor(live)
         if isinstance(context.port, PaperPort):
             feed = PaperFeed()
-            feed.port = context.port
+            feed.port, feed.backlog = context.port, self.backlog
             feed.instruments = tuple(m.outcomes[0].instrument_id for m in markets)
             node.add_actor(feed)
         claims = [r.iid for r in refs][:CLAIMS_PER_STRATEGY]
@@ -564,6 +570,9 @@ class Node:
                 threads=health.threads,
                 files=health.files,
                 loop_lag_s=round(lag, 4),
+                feed_lag_s=round(self.backlog.worst_lag_s(), 4),
+                reader_waits=self.backlog.waits,
+                unseen=self.backlog.unseen,
                 **self._counters,
             )
 

@@ -20,6 +20,7 @@ from nautilus_trader.model import AggressorSide, BookAction, BookType, Instrumen
 from core.domain.market import Market
 from core.engine.catalog import F_LAST
 from core.engine.catalog.instruments import Precision, is_spot, precision_of
+from core.engine.live.backlog import Backlog
 from core.engine.live.recording import (
     CLOSE,
     DELTA,
@@ -127,12 +128,13 @@ class Recorder(DataActor):
     """Follows every instrument of a node and hands all of it to a `PartWriter`.
 
     Set `writer`, `codes` (instrument id to its number in the recording) and `spot` (decimals of price and
-    size of the instruments that have trades only) before it starts.
+    size of the instruments that have trades only) before it starts, and `backlog` where readers wait for it.
     """
 
     writer: PartWriter
     codes: dict[str, int]
     spot: dict[str, Precision]
+    backlog: Backlog | None = None
 
     def on_start(self) -> None:
         """Subscribe to everything, flush by the clock."""
@@ -151,6 +153,8 @@ class Recorder(DataActor):
 
     def on_book_deltas(self, deltas: Any) -> None:
         """Keep a batch of book changes; its last row is flagged, whatever the venue flagged."""
+        if self.backlog is not None:
+            self.backlog.saw(deltas.ts_init)
         code = self._by_native[deltas.instrument_id]
         add, rows = self.writer.add, deltas.deltas
         last = len(rows) - 1
@@ -168,6 +172,8 @@ class Recorder(DataActor):
 
     def on_trade(self, trade: Any) -> None:
         """Keep a trade."""
+        if self.backlog is not None:
+            self.backlog.saw(trade.ts_init)
         code = self._by_native[trade.instrument_id]
         side = AGGRESSORS.get(trade.aggressor_side, 0)
         price, size = ticks(trade.price), ticks(trade.size)
@@ -219,9 +225,10 @@ class Recording:
         self.folder, self.target, self.error = folder, target, ""
         self.writer = PartWriter(folder)
 
-    def actor(self) -> Recorder:
+    def actor(self, backlog: Backlog) -> Recorder:
         """Return the actor that records."""
         actor = Recorder()
+        actor.backlog = backlog
         actor.writer, actor.codes, actor.spot = self.writer, self._codes, self._spot
         return actor
 

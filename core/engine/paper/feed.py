@@ -14,17 +14,19 @@ from nautilus_trader.model import (
     OrderSide,
 )
 
+from core.engine.live.backlog import Backlog
 from core.engine.paper.port import PaperPort
 
 
 class PaperFeed(DataActor):
     """Follows the first outcome of each market for one `PaperPort`.
 
-    Set `port` and `instruments` before it starts.
+    Set `port` and `instruments` before it starts, and `backlog` where readers wait for it.
     """
 
     port: PaperPort
     instruments: tuple[str, ...] = ()
+    backlog: Backlog | None = None
 
     def on_start(self) -> None:
         """Subscribe to everything that moves the paper book."""
@@ -36,11 +38,15 @@ class PaperFeed(DataActor):
 
     def on_book_deltas(self, deltas: Any) -> None:
         """Hand a batch of book changes over."""
+        if self.backlog is not None:
+            self.backlog.saw(deltas.ts_init)
         changes = changes_of(deltas.deltas)
         self.port.on_levels(deltas.instrument_id.value, *changes, ts_ns=deltas.ts_init)
 
     def on_trade(self, trade: Any) -> None:
         """Hand a trade over."""
+        if self.backlog is not None:
+            self.backlog.saw(trade.ts_init)
         if trade.aggressor_side != AggressorSide.NO_AGGRESSOR:
             self.port.on_trade(
                 trade.instrument_id.value,
