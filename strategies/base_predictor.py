@@ -30,6 +30,7 @@ from core.domain.fees import Role, Side
 from core.domain.money import ONE, ZERO, floor_to
 from core.engine.results import FillRow
 from core.engine.strategy import BetaStrategy, Level, StrategyConfig
+from strategies.parts import affordable
 
 PROBABILITY_STEP = Decimal("0.000001")
 
@@ -279,7 +280,9 @@ class BasePredictor(BetaStrategy):
             kelly_cost(fair, cost, cfg.kelly_fraction), cfg.risk_fraction, cfg.market_fraction
         )
         budget = min(equity * part, self.cash(), self.room(iid))
-        shares = floor_to(min(budget / cost, ask.size), market.size_step)
+        wanted = floor_to(min(budget / cost, ask.size), market.size_step)
+        # The fee of one share is no bound of the fee of many: the gate counts the worst case of the whole.
+        shares = affordable(self, iid, wanted, ask.price, market.size_step)
         return shares if shares >= max(market.min_size, market.size_step) else ZERO
 
     def _manage(self, iid: str, held: Holding, bid: Level, forecast: Forecast, now: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from core.domain.money import ONE, ZERO, floor_to
+from core.domain.money import ZERO, floor_to
 from core.engine.strategy import BetaStrategy
 
 
@@ -18,20 +18,22 @@ def part_of(desk: BetaStrategy, iid: str, quantity: Decimal, limit: Decimal) -> 
     least = max(market.min_size, market.size_step)
     if desk.barred(iid) is not None:
         return ZERO
-    part = _affordable(desk, iid, quantity, limit, market.size_step)
+    part = affordable(desk, iid, quantity, limit, market.size_step)
     if 0 < quantity - part < least:
         part = quantity - least
     return part if part >= least else ZERO
 
 
-def _affordable(
+def affordable(
     desk: BetaStrategy, iid: str, quantity: Decimal, limit: Decimal, step: Decimal
 ) -> Decimal:
-    """Return the shares up to `quantity` that the limits leave room for."""
-    room = desk.room(iid)
-    if desk.worst_cost(iid, limit, quantity) <= room:
+    """Return the shares up to `quantity` that the limits leave room for, counted as the gate counts."""
+    if quantity <= 0:
+        return ZERO
+    room, cost = desk.room(iid), desk.worst_cost(iid, limit, quantity)
+    if cost <= room:
         return quantity
-    part = floor_to(min(quantity, room / desk.worst_cost(iid, limit, ONE)), step)
+    part = floor_to(quantity * room / cost, step)
     while part > 0 and desk.worst_cost(iid, limit, part) > room:
         part -= step  # fees round up: a part can cost a fraction of a cent more than its share
     return part

@@ -47,7 +47,13 @@ def body(summary: Summary, chains: Chains) -> str:
             if summary.result.unresolved
             else "",
             _refusals(summary),
-            _paged("fills", "Fills", len(summary.result.fills), _chain_note(chains)),
+            _paged(
+                "fills",
+                "Fills",
+                len(summary.result.fills),
+                _chain_note(chains),
+                "click one for what it came from; " if chains.command and chains.fills else "",
+            ),
             _paged("orders", "Orders", len(summary.result.orders)),
             _settings(summary),
         ]
@@ -309,10 +315,10 @@ def _chain_note(chains: Chains) -> str:
     )
 
 
-def _paged(name: str, heading: str, count: int, note: str = "") -> str:
+def _paged(name: str, heading: str, count: int, note: str = "", hint: str = "") -> str:
     return (
         f'<section class="card"><details id="{name}"><summary><h2>{heading} '
-        f"<small>{count:,}; all of them in {name}.csv</small></h2></summary>"
+        f"<small>{count:,}; {hint}all of them in {name}.csv</small></h2></summary>"
         f'{note}<label class="pick">Find <input type="search" placeholder="market, reason, code"></label>'
         '<div class="scroll"></div><p class="pager"></p></details></section>'
     )

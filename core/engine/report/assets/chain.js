@@ -29,7 +29,8 @@
     // What says nothing is left out: empty texts, switches that are off, a plain multiplier.
     if (value === null || value === "" || value === 0 || (value === false && name !== "approved") || (name === "multiplier" && value === "1") || (Array.isArray(value) && !value.length)) return null;
     // Nanoseconds are beyond what a number holds exactly here: shown to the millisecond, exact in the ledger.
-    if (name.endsWith("_ns")) return value ? new Date(value / 1e6).toISOString() : null;
+    if (name.endsWith("_ns")) return value ? new Date(Math.round(value / 1e6)).toISOString() : null;
+    if (/^-?\d+\.\d{13,}$/.test(value)) return Number(value).toFixed(9); // a quotient: every digit is in the ledger
     if (Array.isArray(value) && value.length > 12) return `${value.length} entries`;
     if (Array.isArray(value)) return value.map((v) => (typeof v === "object" ? JSON.stringify(v) : String(v))).join(", ");
     return typeof value === "object" ? JSON.stringify(value) : String(value);
