@@ -28,10 +28,7 @@ VENUES = {
 SHOWN_BY = {"fake-kalshi": "kalshi_event", "fake-polymarket": "polymarket_arb"}
 DEFAULT_HOME = Path("runs")
 SPOT = {"kraken": "KRAKEN", "binance": "BINANCE"}
-HOSTS = {
-    "KALSHI": "https://external-api.kalshi.com/trade-api/v2/exchange/status",
-    "POLYMARKET": "https://clob.polymarket.com/time",
-}
+POLYMARKET_CLOCK = "https://clob.polymarket.com/time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,13 +159,30 @@ def run(request: NodeRequest) -> None:
             _run_node(request, plans, settings, _spot(request, plans))
 
 
+def clock_url(request: NodeRequest) -> str:
+    """Return where the clock to compare ours with is: that of the environment that will be traded.
+
+    Raises
+    ------
+    UsageError
+        If the venue has no such environment.
+    """
+    from adapters.kalshi.environments import ENVIRONMENTS
+
+    if VENUES[request.venue] != "KALSHI":
+        return POLYMARKET_CLOCK
+    name = request.environment or "production"
+    if name not in ENVIRONMENTS:
+        raise UsageError("unknown environment", name, f"--environment {' or '.join(ENVIRONMENTS)}")
+    return f"{ENVIRONMENTS[name].base_url}/exchange/status"
+
+
 def _demand_paper(request: NodeRequest) -> None:
     from console import readiness
 
-    venue = VENUES[request.venue]
     checks = [
         readiness.guarded("disk", lambda: readiness.disk_check(request.folder)),
-        readiness.guarded("clock", lambda: readiness.skew_check(HOSTS[venue])),
+        readiness.guarded("clock", lambda: readiness.skew_check(clock_url(request))),
     ]
     _show(checks)
     readiness.require(checks)
@@ -200,7 +214,7 @@ def _demand_live(request: NodeRequest, plans: list[StrategyPlan]) -> dict[str, A
     settings = _settings(request)
     checks += [
         readiness.guarded("disk", lambda: readiness.disk_check(request.folder)),
-        readiness.guarded("clock", lambda: readiness.skew_check(HOSTS[venue])),
+        readiness.guarded("clock", lambda: readiness.skew_check(clock_url(request))),
         *readiness.venue_checks(venue, settings),
     ]
     _show(checks)
