@@ -146,6 +146,14 @@ class Executions:
             ZERO,
         )
 
+    def pending_cash(self) -> Decimal:
+        """Return what matched but unmined trades will change of the balance, fees included."""
+        changes = (
+            (leg.size * leg.price * (-1 if leg.side is Side.BUY else 1)) - fee
+            for leg, fee in self._unmined.values()
+        )
+        return sum(changes, ZERO)
+
     def pending_cost(self) -> Decimal:
         """Return dollars of matched but unmined purchases, fees included: spent, but still in the balance."""
         return sum(

@@ -477,7 +477,7 @@ class PolymarketPort:
                 continue
             left = order.quantity - order.filled
             locked += left * order.price + self.executions.worst_fee(order, left)
-        return VenueCash(total, min(locked, total))
+        return VenueCash(total, min(locked, total), self.executions.pending_cash())
 
     # -- rows -------------------------------------------------------------------------------
     def _note(self, order: VenueOrder) -> VenueOrder:

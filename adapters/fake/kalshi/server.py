@@ -153,6 +153,7 @@ class FakeKalshi:
             if fault.kind is FaultKind.DROP_REQUEST:
                 return self._hang_up(request)
             if fault.kind is FaultKind.DELAY:
+                await request.read()  # it has arrived, whatever becomes of its sender
                 await asyncio.sleep(fault.seconds)
             early = {
                 FaultKind.HTTP_429: (429, {"error": "too many requests"}),

@@ -189,8 +189,6 @@ class Stand:
                 )
         self.judge.watch(self.gate)
         self.sweep = Sweep(self.port, lambda: self.client.in_flight, self.judge.say)
-        if self.lives > 1:
-            await adopt(self.port, self.gate, self.markets, memory, "Matrix-001")
         self.context = LiveContext(
             port=self.port,
             gate=self.gate,
@@ -208,6 +206,8 @@ class Stand:
             on_halt=self.halt,
             on_link=lambda venue, up: self.judge.links.append(up),
         )
+        if self.lives > 1:
+            await adopt(self.context, self.markets, memory, "Matrix-001", self.loop.time_ns())
         self.client = HarnessClient(self.context, self.engine, self.clock)
         await self.client._connect()
         if self.lives > 1:

@@ -1,5 +1,7 @@
 """What a node finds at the venue when it starts: nothing may work, and the gate must hold what is held.
 
+Cash and holdings are read between two equal readings of the trades, and the trades that they include are
+remembered: one that lands later, before the start's reports or in them, is booked by the gate like any fill.
 Markets that an earlier run barred stay barred.
 """
 
@@ -10,15 +12,17 @@ from decimal import Decimal
 
 from core.domain.errors import ConfigError
 from core.domain.market import Market
+from core.engine.live.context import LiveContext
 from core.engine.live.memory import LedgerMemory
-from core.engine.live.port import VenuePort
-from core.risk.gate import Gate
+from core.engine.live.port import VenueCash, VenuePort, VenuePosition
 
 HALF = Decimal("0.5")
+#: How often a moving account is read before it is taken as it is: the continuous comparison finds the rest.
+MOST_READS = 5
 
 
 async def adopt(
-    port: VenuePort, gate: Gate, markets: Sequence[Market], memory: LedgerMemory, owner: str
+    context: LiveContext, markets: Sequence[Market], memory: LedgerMemory, owner: str, now_ns: int
 ) -> None:
     """Cancel what works, then fill the gate with the venue's cash and holdings.
 
@@ -32,6 +36,7 @@ async def adopt(
     ConfigError
         If orders of an earlier run cannot be cancelled: trading on top of them would double them.
     """
+    port, gate = context.port, context.gate
     left = await port.cancel_everything()
     if left:
         raise ConfigError(
@@ -41,11 +46,24 @@ async def adopt(
         )
     for market_id, why in memory.barred.items():
         gate.on_barred(market_id, why)
-    cash = await port.cash()
-    gate.on_cash(port.venue, cash.total)
+    context.adopted, cash, positions = await _account(port, max(context.since_ns(now_ns), 0))
+    gate.on_cash(port.venue, cash.settled)
     known = {o.instrument_id for m in markets for o in m.outcomes}
-    for held in await port.positions():
+    for held in positions:
         if held.instrument_id in known:
             average = held.average_price if held.average_price is not None else HALF
             whose = memory.last_owner.get(held.instrument_id, owner)
             gate.on_position(whose, held.instrument_id, held.quantity, average)
+
+
+async def _account(
+    port: VenuePort, since_ns: int
+) -> tuple[set[str], VenueCash, list[VenuePosition]]:
+    """Return trades, cash and positions of one moment."""
+    for _ in range(MOST_READS):
+        before = {f.trade_id for f in await port.fills(since_ns)}
+        cash, positions = await port.cash(), await port.positions()
+        trades = {f.trade_id for f in await port.fills(since_ns)}
+        if trades == before and (await port.cash()).settled == cash.settled:
+            break
+    return trades, cash, positions

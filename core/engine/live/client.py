@@ -117,7 +117,8 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.port.before_order(lambda: self.context.check_mode(self.clock.timestamp_ns()))
         await self.port.connect(self)
         cash = await self.port.cash()
-        self.gate.on_cash(self.port.venue, cash.total)
+        if self.context.adopted is None:
+            self.gate.on_cash(self.port.venue, cash.settled)
         self._state_account(cash)
         if self.leftovers.left:
             self.create_task(self.leftovers.run(), "leftovers")
@@ -348,8 +349,9 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         if ours is None and self.leftovers.take(fill, cid):
             return
         if ours is None:
-            if len(self._early) < 10_000:  # the fill may overtake the answer to its order
-                self._early.setdefault(fill.venue_order_id, []).append(fill)
+            early = self._early.setdefault(fill.venue_order_id, [])
+            if fill not in early and len(self._early) < 10_000:
+                early.append(fill)  # the fill may overtake the answer to its order
             return
         late = self._is_late(cid, fill)
         self.context.reached("fill-heard")

@@ -38,6 +38,8 @@ class LiveContext:
         Trade ids the ledger already holds; they are not written twice.
     provisional, markets : mapping
         Trade ids of earlier runs that the venue had not made final, and client order ids, to client order ids and markets.
+    adopted : set of str, optional
+        Trades that the gate's cash and holdings include since the start; None = the gate was not filled from the venue.
     resolved : set of str
         Instruments that have been paid out; they are never reported as positions again.
     halted : callable
@@ -68,6 +70,7 @@ class LiveContext:
     known_trades: set[str] = field(default_factory=set)
     provisional: dict[str, str] = field(default_factory=dict)
     markets: Mapping[str, str] = field(default_factory=dict)
+    adopted: set[str] | None = None
     resolved: set[str] = field(default_factory=set)
     halted: Callable[[], str] = lambda: ""
     on_halt: Callable[[str], None] = lambda reason: None

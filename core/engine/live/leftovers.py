@@ -82,10 +82,21 @@ class Leftovers:
         if fill.trade_id in client.seen or fill.trade_id in context.known_trades:
             self.confirm(fill, cid)
             return True
-        if context.resume_ns:
+        if context.resume_ns or fill.trade_id in (context.adopted or ()):
             return False  # the start has not read its fills yet: they come as reports
         client.seen[fill.trade_id] = None
-        client.gate.on_fill(
+        self.missed(fill, context.owners[cid], cid)
+        context.known_trades.add(fill.trade_id)
+        client.journal.filled(fill, cid, context.owners[cid])
+        context.halt(f"order {cid} of an earlier run filled after the start; restart the node")
+        return True
+
+    def missed(self, fill: VenueFill, owner: str, cid: str) -> None:
+        """Let the gate book a fill that neither its start nor an order of this run has told it."""
+        context, gate = self._client.context, self._client.gate
+        if fill.trade_id in (context.adopted or ()) or fill.instrument_id not in gate.rules:
+            return
+        gate.on_fill(
             cid,
             fill.trade_id,
             fill.quantity,
@@ -93,13 +104,9 @@ class Leftovers:
             fill.fee,
             provisional=fill.provisional,
             instrument_id=fill.instrument_id,
-            strategy_id=context.owners[cid],
+            strategy_id=owner,
             side=fill.side,
         )
-        context.known_trades.add(fill.trade_id)
-        client.journal.filled(fill, cid, context.owners[cid])
-        context.halt(f"order {cid} of an earlier run filled after the start; restart the node")
-        return True
 
     def confirm(self, fill: VenueFill, cid: str) -> None:
         """Write that a fill which an earlier run has written is final."""

@@ -222,10 +222,10 @@ class Node:
             markets, memory, held, port, self.ledger, self.venue.currency, time.time_ns()
         )
         owner = f"{self.spec.plans[0].type.__name__}-001"
-        await adopt(port, self.gate, markets, memory, owner)
+        context = self._context(port, memory)
+        await adopt(context, markets, memory, owner, time.time_ns())
         self.began_with = self.gate.equity()
         self._record(markets)
-        context = self._context(port, memory)
         node = self._build(context, markets)
         run = asyncio.ensure_future(node.run_async())
         handle = node.handle()

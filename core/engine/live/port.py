@@ -16,6 +16,7 @@ from typing import Protocol
 from core.domain.decision import OrderIntent
 from core.domain.errors import VenueRefused, VenueUncertain
 from core.domain.fees import Role, Side
+from core.domain.money import ZERO
 
 
 class VenueOrderStatus(StrEnum):
@@ -85,10 +86,19 @@ class VenuePosition:
 
 @dataclass(frozen=True, slots=True)
 class VenueCash:
-    """Money at the venue: `total` includes what resting orders lock."""
+    """Money at the venue: `total` includes what resting orders lock.
+
+    `pending` is what trades that are matched but not settled will still add to it (negative for purchases).
+    """
 
     total: Decimal
     locked: Decimal
+    pending: Decimal = ZERO
+
+    @property
+    def settled(self) -> Decimal:
+        """What the balance will be once every trade so far is settled."""
+        return self.total + self.pending
 
 
 @dataclass(frozen=True, slots=True)
