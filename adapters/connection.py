@@ -49,6 +49,7 @@ class SocketStats:
     bad_frames: int = 0
     gaps: int = 0
     repeats: int = 0
+    limited: int = 0
     last_frame_monotonic: float = 0.0
     errors: list[str] = field(default_factory=list)
 
@@ -89,6 +90,8 @@ class Connection:
         self.session, self.url, self.on_state = session, url, on_state
         self.wait_s, self.max_frame_bytes, self._sleep = wait_s, max_frame_bytes, sleep
         self.state, self.stats = SocketState.DOWN, SocketStats()
+        #: Called when a frame cannot be read at all: what it said, nobody knows.
+        self.on_unreadable: Callable[[], None] = lambda: None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._random = random.Random(seed)
         self._pending: set[asyncio.Task[None]] = set()
@@ -179,7 +182,13 @@ class Connection:
                 self._take(message.data)
                 if self.after_frame is not None:
                     await self.after_frame()
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                self._unreadable(ValueError(f"binary frame of {len(message.data)} bytes"))
             elif message.type in ENDED:
+                if (
+                    message.type is aiohttp.WSMsgType.ERROR
+                ):  # too large, or no WebSocket frame at all
+                    self._unreadable(message.data)
                 return
 
     def _take(self, text: str) -> None:
@@ -189,6 +198,11 @@ class Connection:
             # Venue input is hostile: whatever a frame does, the next one must be read.
             self._bad(exc)
 
+    def _unreadable(self, exc: Exception) -> None:
+        """Count a frame that says nothing, and have what it may have said doubted."""
+        self._bad(exc)
+        self.on_unreadable()
+
     def _bad(self, exc: Exception) -> None:
         self.stats.bad_frames += 1
         self.stats.note(f"frame: {type(exc).__name__}: {exc}")
@@ -197,6 +211,11 @@ class Connection:
         if state is not self.state:
             self.state = state
             self.on_state(state)
+
+    async def renew(self) -> None:
+        """Close this connection: it comes back with everything fresh."""
+        if self._socket is not None:
+            await self._socket.close()
 
     async def close(self) -> None:
         """Close for good."""

@@ -9,6 +9,19 @@ import time
 from collections.abc import Callable
 from enum import IntEnum
 
+#: After a 429 without a word on how long: doubled each time, up to the last.
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.125, 8.0
+#: While the venue has asked for a longer pause than this, an order is refused instead of kept waiting.
+ORDER_PATIENCE_S = 1.0
+
+
+class Limited(Exception):
+    """The venue wants a pause that an order does not outlive: what it was decided on will have changed."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"limited for {seconds:.1f} s")
+        self.seconds = seconds
+
 
 class Lane(IntEnum):
     """Who goes first when tokens are short."""
@@ -49,7 +62,7 @@ class TokenBucket:
         self._waiting: list[tuple[int, int, float, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._pump: asyncio.Task[None] | None = None
-        self._blocked_until = 0.0
+        self._blocked_until, self._strikes = 0.0, 0
 
     def _refill(self) -> None:
         now = self._monotonic()
@@ -62,15 +75,44 @@ class TokenBucket:
         self.rate, self.capacity = rate * self.share, max(capacity * self.share, 1.0)
         self._tokens = min(self._tokens, self.capacity)
 
-    def penalise(self, seconds: float) -> None:
-        """Let nothing leave for `seconds` (after a 429)."""
-        self._blocked_until = max(self._blocked_until, self._monotonic() + seconds)
+    def penalise(self, seconds: float | None = None) -> float:
+        """Let nothing leave after a 429; return for how long.
+
+        Parameters
+        ----------
+        seconds : float, optional
+            What the venue asked for. Without it, or where it asks for less, the pause doubles with each 429 in a row.
+        """
+        if self._monotonic() >= self._blocked_until:  # answers that were on their way count once
+            self._strikes += 1
+        pause: float = max(
+            seconds or 0.0, min(FIRST_PAUSE_S * 2 ** (self._strikes - 1), LAST_PAUSE_S)
+        )
+        self._blocked_until = max(self._blocked_until, self._monotonic() + pause)
         self._tokens = 0.0
+        if pause > ORDER_PATIENCE_S:
+            for lane, _, _, future in self._waiting:
+                if lane == Lane.ORDER and not future.done():
+                    future.set_exception(Limited(pause))
+        return pause
+
+    def relax(self) -> None:
+        """Forget earlier 429s: the venue has taken a request again."""
+        self._strikes = 0
 
     async def take(self, cost: float, lane: Lane = Lane.READ) -> None:
-        """Wait until `cost` tokens are there; a cost above the capacity is taken when the bucket is full."""
+        """Wait until `cost` tokens are there; a cost above the capacity is taken when the bucket is full.
+
+        Raises
+        ------
+        Limited
+            For an order while a 429 is waited out for longer than `ORDER_PATIENCE_S`.
+        """
         self._refill()
         cost = min(cost, self.capacity)
+        left = self._blocked_until - self._monotonic()
+        if lane is Lane.ORDER and left > ORDER_PATIENCE_S:
+            raise Limited(left)
         if not self._waiting and self._monotonic() >= self._blocked_until and self._tokens >= cost:
             self._tokens -= cost
             return
@@ -82,8 +124,8 @@ class TokenBucket:
 
     async def _serve(self) -> None:
         while self._waiting:
-            lane, order, cost, future = self._waiting[0]
-            if future.cancelled():
+            _, _, cost, future = self._waiting[0]
+            if future.done():  # its caller has gone, or it was refused
                 heapq.heappop(self._waiting)
                 continue
             self._refill()
@@ -94,4 +136,3 @@ class TokenBucket:
             heapq.heappop(self._waiting)
             self._tokens -= cost
             future.set_result(None)
-            del lane, order

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from enum import StrEnum
+
+from aiohttp import web
 
 
 class FaultKind(StrEnum):
@@ -40,7 +43,7 @@ class Fault:
     match : str
         Part of ``"METHOD path"`` or of the frame type that it applies to; empty = all.
     seconds : float
-        Length, for delays and silences.
+        Length, for delays and silences; what a 429 asks for in ``Retry-After`` (0 = it says nothing).
     """
 
     kind: FaultKind
@@ -74,6 +77,26 @@ class FaultSchedule:
         if hit is not None:
             self.fired.append((hit.kind.value, subject))
         return hit
+
+
+Tamper = Callable[[str, bytes], bytes]
+TamperFrame = Callable[[str], Sequence[str | bytes]]
+
+
+def shape(
+    response: web.StreamResponse,
+    clock_ns: int,
+    fault: Fault | None,
+    subject: str,
+    tamper: Tamper | None,
+) -> web.StreamResponse:
+    """Give an answer the fake's own time, the pause that a 429 asks for, and a body that was tampered with."""
+    response.headers["Date"] = formatdate(clock_ns / 1e9, usegmt=True)
+    if fault is not None and fault.kind is FaultKind.HTTP_429 and fault.seconds:
+        response.headers["Retry-After"] = f"{fault.seconds:g}"
+    if tamper is not None and isinstance(response, web.Response):
+        response.body = tamper(subject, response.body if isinstance(response.body, bytes) else b"")
+    return response
 
 
 HTTP_FAULTS = frozenset(

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from nautilus_trader.live import InstrumentProvider, InstrumentProviderConfig
 from nautilus_trader.model import Venue
 
+from adapters.answers import Answers
 from adapters.connection import OnState, SocketState
 from adapters.kalshi import schemas
 from adapters.kalshi.books import BookState, KalshiBook
@@ -22,7 +23,7 @@ from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
 from adapters.outcomes import OutcomeData
 from core.domain.errors import BetaError, CorruptData, VenueError, VenueRefused, VenueUncertain
 from core.domain.market import Market, MarketStatus
-from core.domain.money import ONE
+from core.domain.money import ONE, ZERO
 from core.engine.live.books import mirrored
 from core.engine.live.instruments import engine_instrument
 
@@ -31,6 +32,14 @@ TICKERS_PER_CALL = 100
 CHECK_EVERY_S = 0.2
 POLL_RESULT_S = 5.0
 CHANNELS = ("orderbook_delta", "trade", "market_lifecycle_v2")
+RESYNC_PAUSE_S, RENEW_PAUSE_S, MAX_TRIES = 1.0, 60.0, 10
+MAX_MS = 4_102_444_800_000  # the year 2100
+Book = TypeVar("Book", schemas.DeltaMsg, schemas.SnapshotMsg)
+
+
+def event_ns(ts_ms: int, now_ns: int) -> int:
+    """Return the venue's time of news, or ours where the venue's cannot be."""
+    return ts_ms * 1_000_000 if 0 < ts_ms < MAX_MS else now_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ class KalshiProvider(InstrumentProvider):
         """Turn one payload into a market and its instruments; what cannot be read is left out with its reason."""
         try:
             market = market_of(row, await self.series_of(row))
-        except BetaError as exc:
+        except (BetaError, ValueError, ArithmeticError) as exc:
             self.refused.append((row.ticker, str(exc)))
             return None
         self.markets[market.market_id] = market
@@ -132,12 +141,15 @@ class KalshiData(OutcomeData):
         self.provider, self.rest = provider, provider.rest
         self.follow_nothing(on_status, on_settled)
         self.socket = socket_of(self._on_frame, self._on_gap, self._on_link)
+        self.socket.on_unreadable = self._on_unreadable
         self.books: dict[str, KalshiBook] = {}
+        self._asked, self._tries, self._renewed = -RESYNC_PAUSE_S, 0, -RENEW_PAUSE_S
+        self._relearning = False
 
     @property
-    def connections(self) -> dict[str, KalshiSocket]:
-        """The market data connection, by name."""
-        return {"KALSHI data": self.socket}
+    def connections(self) -> dict[str, KalshiSocket | Answers]:
+        """The market data connection and the REST answers, by name."""
+        return {"KALSHI data": self.socket, "KALSHI REST": self.rest.answers}
 
     def _after_frames(self, wait: Callable[[], Awaitable[None]]) -> None:
         self.socket.after_frame = wait
@@ -176,7 +188,43 @@ class KalshiData(OutcomeData):
     def _on_gap(self, sid: int) -> None:
         if self.socket.sids.get("orderbook_delta") == sid:
             self._doubt_all()
-            self.socket.resync(sorted(self.books))
+            self._ask_books()
+        elif self.socket.sids.get("market_lifecycle_v2") == sid:
+            self._relearn()  # a pause, a new grid or a result may have been missed
+
+    def _on_unreadable(self) -> None:
+        """Doubt everything that a frame without a readable word may have been about."""
+        self._doubt_all()
+        self._ask_books()
+        self._relearn()
+
+    def _waiting(self) -> list[str]:
+        """Return the followed markets without a good book."""
+        wanted = self.socket.wanted.get("orderbook_delta", set()) - self._settled
+        books = self.books
+        return sorted(t for t in wanted if t not in books or books[t].state is not BookState.GOOD)
+
+    def _ask_books(self) -> None:
+        """Ask for the books that are not good, once a second; what stays without answer needs a new connection."""
+        now = asyncio.get_running_loop().time()
+        if now - self._asked < RESYNC_PAUSE_S:
+            return
+        waiting = self._waiting()
+        if not waiting:
+            self._tries = 0
+            return
+        self._asked, self._tries = now, self._tries + 1
+        self.socket.resync(waiting)
+        doubted = any(t in self.books for t in waiting)
+        if doubted and self._tries > MAX_TRIES and now - self._renewed > RENEW_PAUSE_S:
+            self._renewed, self._tries = now, 0
+            self.socket.stats.note("books stay without snapshots: connecting anew")
+            self.create_task(self.socket.renew(), "kalshi-renew")
+
+    def _doubt(self, book: KalshiBook) -> None:
+        book.state = BookState.SUSPECT
+        self._clear(book.ticker)
+        self._ask_books()
 
     def _doubt_all(self) -> None:
         for book in self.books.values():
@@ -189,22 +237,40 @@ class KalshiData(OutcomeData):
 
     def _on_frame(self, frame: schemas.Frame) -> None:
         if frame.type == "orderbook_delta":
-            self._on_delta(msgspec.json.decode(frame.msg, type=schemas.DeltaMsg), frame.seq or 0)
+            self._on_delta(self._read(frame, schemas.DeltaMsg), frame.seq or 0)
         elif frame.type == "orderbook_snapshot":
-            self._on_snapshot(msgspec.json.decode(frame.msg, type=schemas.SnapshotMsg))
+            self._on_snapshot(self._read(frame, schemas.SnapshotMsg))
         elif frame.type == "trade":
             self._on_trade(msgspec.json.decode(frame.msg, type=schemas.TradeMsg))
         elif frame.type == "market_lifecycle_v2":
-            self._on_life(msgspec.json.decode(frame.msg, type=schemas.LifecycleMsg))
+            try:
+                self._on_life(msgspec.json.decode(frame.msg, type=schemas.LifecycleMsg))
+            except Exception:
+                self._relearn()
+                raise
+
+    def _read(self, frame: schemas.Frame, kind: type[Book]) -> Book:
+        """Decode a frame about a book; one that cannot be read has changed a book that we cannot name."""
+        try:
+            msg = msgspec.json.decode(frame.msg, type=kind)
+            if msg.market_ticker not in self.socket.wanted.get("orderbook_delta", ()):
+                raise CorruptData(
+                    "Kalshi sent a book that was not asked for", msg.market_ticker[:80]
+                )
+        except Exception:
+            self._doubt_all()
+            self._ask_books()
+            raise
+        return msg
 
     def _on_snapshot(self, msg: schemas.SnapshotMsg) -> None:
         book = self.books.setdefault(msg.market_ticker, KalshiBook(msg.market_ticker))
         try:
             book.load(msg)
-        except CorruptData:
-            self._clear(book.ticker)
+            self._show_snapshot(book)
+        except Exception:  # crossed, impossible, or more than the engine can hold
+            self._doubt(book)
             raise
-        self._show_snapshot(book)
 
     def _show_snapshot(self, book: KalshiBook, only: str = "") -> None:
         self.last_news_ns[book.ticker] = now = self.stamps.next()
@@ -224,15 +290,17 @@ class KalshiData(OutcomeData):
         book = self.books.get(msg.market_ticker)
         if book is None or book.state is not BookState.GOOD:
             return
-        now = self.stamps.next()
         try:
-            side, price, size = book.apply(msg)
-        except CorruptData:
-            self._clear(book.ticker)
-            self.socket.resync([book.ticker])
+            self._show_delta(book, msg, seq)
+        except Exception:
+            self._doubt(book)
             raise
+
+    def _show_delta(self, book: KalshiBook, msg: schemas.DeltaMsg, seq: int) -> None:
+        now = self.stamps.next()
+        side, price, size = book.apply(msg)
         self.last_news_ns[book.ticker] = now
-        event = msg.ts_ms * 1_000_000 or now
+        event = event_ns(msg.ts_ms, now)
         bid = side == "bid"
         yes, no = instrument_id(book.ticker, YES), instrument_id(book.ticker, NO)
         if yes in self._deltas:
@@ -258,7 +326,9 @@ class KalshiData(OutcomeData):
             return  # negotiated off the book
         now = self.stamps.next()
         price, count = dollars(msg.yes_price_dollars, "price"), dollars(msg.count_fp, "count")
-        takes_bid, at = msg.taker_book_side == "bid", msg.ts_ms * 1_000_000 or now
+        if not ZERO < price < ONE or count <= 0:
+            raise CorruptData("Kalshi sent an impossible trade", (str(price), str(count)))
+        takes_bid, at = msg.taker_book_side == "bid", event_ns(msg.ts_ms, now)
         for outcome, own in ((YES, price), (NO, ONE - price)):
             iid = instrument_id(msg.market_ticker, outcome)
             if iid not in self._trades:
@@ -289,15 +359,41 @@ class KalshiData(OutcomeData):
     async def _reload(self, ticker: str) -> None:
         """Take over a changed grid, close or metadata."""
         try:
-            await self.provider.take(await self.rest.market(ticker))
+            known = await self.provider.take(await self.rest.market(ticker))
         except (VenueRefused, VenueUncertain):
+            known = None
+        if known is None:
             self._status(ticker, MarketStatus.PAUSED)  # unknown terms are not traded on
+
+    def _relearn(self) -> None:
+        """Read terms and results of all markets again: news of them may have been lost. One reading at a time."""
+        if not self._relearning:
+            self._relearning = True
+            self.create_task(self._learn_again(), "kalshi-relearn")
+
+    async def _learn_again(self) -> None:
+        await asyncio.sleep(RESYNC_PAUSE_S)  # more may be lost with it
+        self._relearning = False
+        tickers = [t for t in self.provider.markets if t not in self._settled]
+        for start in range(0, len(tickers), TICKERS_PER_CALL):
+            part = tickers[start : start + TICKERS_PER_CALL]
+            try:
+                rows = await self.rest.markets(tickers=",".join(part))
+                for row in rows:
+                    if row.ticker in part and not row.result:
+                        known = await self.provider.take(row)
+                        self._status(row.ticker, known.status if known else MarketStatus.PAUSED)
+            except (VenueRefused, VenueUncertain):
+                self._relearn()
+                return
+            self._take_results(rows)
 
     async def _keep_hours(self) -> None:
         """Open and close by our own clock (Kalshi sends no event for it), and ask for late results."""
         asked = 0.0
         loop = asyncio.get_running_loop()
         while True:
+            self._ask_books()
             now = self.clock.timestamp_ns()
             waiting = []
             for ticker, market in list(self.provider.markets.items()):
@@ -318,14 +414,15 @@ class KalshiData(OutcomeData):
             rows = await self.rest.markets(tickers=",".join(tickers[:100]))
         except (VenueRefused, VenueUncertain):
             return
+        self._take_results(rows)
+
+    def _take_results(self, rows: list[schemas.MarketMsg]) -> None:
         for row in rows:
-            if row.result:
-                value = (
-                    dollars(row.settlement_value_dollars, "settlement")
-                    if row.settlement_value_dollars
-                    else None
-                )
-                try:
-                    self._settle(row.ticker, payouts(row.result, value))
-                except VenueError as exc:
-                    self.provider.refused.append((row.ticker, str(exc)))
+            if not row.result or row.ticker not in self.provider.markets:
+                continue
+            told = row.settlement_value_dollars
+            try:
+                value = dollars(told, "settlement") if told else None
+                self._settle(row.ticker, payouts(row.result, value))
+            except (VenueError, CorruptData) as exc:  # nobody is paid on a guess: asked again
+                self.rest.answers.bad(f"the result of {row.ticker}", exc)

@@ -124,7 +124,13 @@ class KalshiLive:
     def _socket(self, on_frame: OnFrame, on_gap: OnGap, on_state: OnState) -> KalshiSocket:
         assert self._session is not None
         return KalshiSocket(
-            self._session, self.settings.ws_url, self.signer, on_frame, on_gap, on_state
+            self._session,
+            self.settings.ws_url,
+            self.signer,
+            on_frame,
+            on_gap,
+            on_state,
+            clock_ms=self.rest.venue_ms,
         )
 
     def provider(

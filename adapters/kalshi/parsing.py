@@ -20,6 +20,8 @@ from core.domain.fees import Side
 from core.domain.money import ONE, ZERO
 
 YES, NO = "YES", "NO"
+#: No text of the venue is longer, and no amount larger: what is would only fill memory.
+MAX_DIGITS, MOST = 40, Decimal(10) ** 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,14 @@ def dollars(text: str | None, what: str) -> Decimal:
     Raises
     ------
     CorruptData
-        If it is missing, no number, or not finite.
+        If it is missing, no number, not finite, or larger than anything that is traded.
     """
     try:
-        value = Decimal(text) if text is not None else None
+        value = Decimal(text) if text is not None and len(text) <= MAX_DIGITS else None
     except InvalidOperation:
         value = None
-    if value is None or not value.is_finite():
-        raise CorruptData(f"Kalshi sent no number for {what}", text)
+    if value is None or not value.is_finite() or not -MOST < value < MOST:
+        raise CorruptData(f"Kalshi sent no number for {what}", text and text[:MAX_DIGITS])
     return value
 
 

@@ -8,6 +8,8 @@ from decimal import Decimal
 
 import msgspec
 
+from adapters.answers import Answers
+from adapters.certainty import certain
 from adapters.connection import OnState, SocketState
 from adapters.kalshi import schemas
 from adapters.kalshi.cash import free_by_shard, locked_by, unit_cost
@@ -27,7 +29,7 @@ from adapters.kalshi.rest import KalshiRest
 from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
 from core.domain.clock import NS_PER_SECOND, ns_from_iso
 from core.domain.decision import OrderIntent, TimeInForce
-from core.domain.errors import VenueRefused, VenueUncertain
+from core.domain.errors import CorruptData, VenueRefused, VenueUncertain
 from core.domain.fees import Role, Side
 from core.domain.money import ONE, ZERO
 from core.engine.live.port import (
@@ -49,6 +51,7 @@ STATUS_WORDS = {"resting": VenueOrderStatus.WORKING, "canceled": VenueOrderStatu
 PRIVATE_CHANNELS = ("fill", "user_orders")
 SocketFactory = Callable[[OnFrame, OnGap, OnState], KalshiSocket]
 CUTOFF_AGE_S = 3600.0
+REREAD_S = 0.5
 
 
 class Sides:
@@ -110,15 +113,22 @@ class KalshiPort:
         self._news: VenueNews | None = None
         self._client_ids: dict[str, str] = {}
         self._totals: dict[str, Decimal] = {}
+        self._rereads = False
 
     def most_shares(self, venue_order_id: str) -> Decimal | None:
         """Return None: orders are for contracts."""
         return None
 
     @property
-    def connections(self) -> dict[str, KalshiSocket]:
-        """The private connection, by name."""
-        return {} if self._socket is None else {"KALSHI private": self._socket}
+    def answers(self) -> Answers:
+        """What the venue's REST answers tell beside their content."""
+        return self.rest.answers
+
+    @property
+    def connections(self) -> dict[str, KalshiSocket | Answers]:
+        """The private connection and the REST answers, by name."""
+        found: dict[str, KalshiSocket | Answers] = {"KALSHI REST": self.answers}
+        return found if self._socket is None else found | {"KALSHI private": self._socket}
 
     # -- life -------------------------------------------------------------------------------
     def before_order(self, check: Callable[[], None]) -> None:
@@ -135,6 +145,7 @@ class KalshiPort:
             self.errors.append(f"limits of the account not read: {exc.what}")
         await self.kill_switch.arm(self.shards.values() or (0,))
         self._socket = self._socket_of(self._on_frame, lambda sid: None, self._on_state)
+        self._socket.on_unreadable = self._lost_news
         for channel in PRIVATE_CHANNELS:
             self._socket.subscribe(channel)
         self._task = asyncio.create_task(self._socket.run(), name="kalshi-private")
@@ -153,12 +164,27 @@ class KalshiPort:
 
     def _on_frame(self, frame: schemas.Frame) -> None:
         assert self._news is not None
-        if frame.type == "fill":
-            self._news.on_fill(self.fill(msgspec.json.decode(frame.msg, type=schemas.FillMsg)))
-        elif frame.type == "user_order":
-            self._news.on_order(
-                self.order(msgspec.json.decode(frame.msg, type=schemas.UserOrderMsg))
-            )
+        try:
+            if frame.type == "fill":
+                self._news.on_fill(self.fill(msgspec.json.decode(frame.msg, type=schemas.FillMsg)))
+            elif frame.type == "user_order":
+                self._news.on_order(
+                    self.order(msgspec.json.decode(frame.msg, type=schemas.UserOrderMsg))
+                )
+        except Exception:
+            self._lost_news()
+            raise
+
+    def _lost_news(self) -> None:
+        """Have everything read again soon: a frame that nobody could read may have told of a fill."""
+        if self._news is not None and not self._rereads:
+            self._rereads = True
+            asyncio.get_running_loop().call_later(REREAD_S, self._reread)
+
+    def _reread(self) -> None:
+        self._rereads = False
+        if self._news is not None and self._socket is not None and not self._socket.closed:
+            self._news.on_link(self._socket.state is SocketState.UP)
 
     # -- writes -----------------------------------------------------------------------------
     async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
@@ -318,6 +344,7 @@ class KalshiPort:
         await self.kill_switch.release()
 
     # -- reads ------------------------------------------------------------------------------
+    @certain
     async def find(
         self, client_order_id: str, instrument_id: str, since_ns: int
     ) -> VenueOrder | None:
@@ -340,6 +367,7 @@ class KalshiPort:
             self._cutoff = now, max(moved)
         return since_ns < self._cutoff[1]
 
+    @certain
     async def orders(self, *, working_only: bool, since_ns: int) -> list[VenueOrder]:
         """Return resting orders, and terminal ones since a time when asked, from the archive too."""
         rows = await self.rest.orders(status="resting")
@@ -352,6 +380,7 @@ class KalshiPort:
                 seen |= {r.order_id for r in found}
         return [self.order(row) for row in rows]
 
+    @certain
     async def fills(self, since_ns: int, venue_order_id: str = "") -> list[VenueFill]:
         """Return executions since a time, oldest first; REST leaves the client id out, so the orders give it."""
         params = {"min_ts": str(max(since_ns // NS_PER_SECOND, 0))}
@@ -378,6 +407,7 @@ class KalshiPort:
         for row in await self.rest.orders(historical=True):
             self.order(row)
 
+    @certain
     async def positions(self) -> list[VenuePosition]:
         """Return signed positions as the long outcome they are."""
         out = []
@@ -395,6 +425,7 @@ class KalshiPort:
             )
         return out
 
+    @certain
     async def cash(self) -> VenueCash:
         """Return the cash that backs our markets: free on their shards, plus what our resting orders lock there."""
         self._free = free_by_shard(await self.rest.balance())
@@ -456,13 +487,16 @@ class KalshiPort:
         cid = row.client_order_id or self._client_ids.get(row.order_id, "")
         outcome = self.sides.outcome(cid, row.book_side)
         side, price = from_book(outcome, row.book_side, dollars(row.yes_price_dollars, "price"))
+        count, name = dollars(row.count_fp, "count"), row.trade_id or row.fill_id
+        if not ZERO < price < ONE or count <= 0 or not name:
+            raise CorruptData("Kalshi sent an impossible fill", (name, str(price), str(count)))
         return VenueFill(
-            row.trade_id or row.fill_id,
+            name,
             row.order_id,
             cid,
             instrument_id(row.market_ticker or row.ticker, outcome),
             side,
-            dollars(row.count_fp, "count"),
+            count,
             price,
             dollars(row.fee_cost, "fee"),
             Role.TAKER if row.is_taker else Role.MAKER,

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
 import aiohttp
 import msgspec
 
+from adapters.answers import UNREADABLE, Answers, asked_pause, body_of
 from adapters.kalshi import schemas
 from adapters.kalshi.limits import BATCH, ORDER, ORDERS, READ_ORDER, Costs, chunks, resize
 from adapters.kalshi.parsing import format_count, format_price
 from adapters.kalshi.signing import Signer
-from adapters.token_bucket import Lane, TokenBucket
+from adapters.token_bucket import Lane, Limited, TokenBucket
 from core.domain.errors import VenueRefused, VenueUncertain
 
 T = TypeVar("T")
@@ -45,7 +46,7 @@ def refusal(status: int, body: bytes) -> VenueRefused:
     """Return the error of a 4xx body in any of the three shapes, or of a body that is none of them."""
     try:
         found = msgspec.json.decode(body, type=_ErrorEnvelope)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return VenueRefused("unreadable", "Kalshi refused with a body that is not JSON", status)
     if isinstance(found.error, str):
         return VenueRefused(found.error, f"Kalshi refused: {found.error}", status)
@@ -82,6 +83,7 @@ class KalshiRest:
         self.read = read or TokenBucket(200.0, 400.0)
         self.write = write or TokenBucket(100.0, 100.0)
         self.costs, self.tier = Costs(), ""
+        self.answers = Answers()
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.clock_ms = clock_ms
         self.before_order: Callable[[], None] = lambda: None
@@ -91,8 +93,12 @@ class KalshiRest:
         if self.signer is None:
             return {}
         if self.signer.slow:
-            return await asyncio.to_thread(self.signer.headers, method, url, self.clock_ms())
-        return self.signer.headers(method, url, self.clock_ms())
+            return await asyncio.to_thread(self.signer.headers, method, url, self.venue_ms())
+        return self.signer.headers(method, url, self.venue_ms())
+
+    def venue_ms(self) -> int:
+        """Return the venue's time as far as it is known: what is signed must be fresh there, or no cancel goes."""
+        return self.clock_ms() + int(self.answers.skew_s * 1000)
 
     async def _send(
         self,
@@ -106,31 +112,53 @@ class KalshiRest:
     ) -> bytes:
         """Send once; raise `VenueRefused` on a clear no and `VenueUncertain` on anything unclear."""
         bucket = self.read if method == "GET" else self.write
-        await bucket.take(cost, lane)
-        if lane is Lane.ORDER:
-            self.before_order()  # trading may have been halted meanwhile
-        url = self.base_url + path
-        headers = await self._headers(method, url)  # after the wait: the signed time must be fresh
-        if body is not None:
-            headers["Content-Type"] = "application/json"
         try:
-            async with self.session.request(
-                method, url, params=params, data=body, headers=headers, timeout=self.timeout
-            ) as response:
-                data = await response.read()
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            raise VenueUncertain(
-                f"no answer from Kalshi to {method} {path}", type(exc).__name__
-            ) from exc
+            await bucket.take(cost, lane)
+        except Limited as exc:
+            raise VenueRefused(
+                "rate_limited", f"Kalshi asked for a pause of {exc.seconds:.0f} s: nothing was sent", 429,
+                "send fewer orders; new ones are taken again after the pause",
+            ) from None  # fmt: skip
+        for again in (lane is not Lane.ORDER, False):
+            if lane is Lane.ORDER:
+                self.before_order()  # trading may have been halted meanwhile
+            status, headers, data, moved = await self._exchange(method, path, params, body)
+            if status != 401 or not moved or not again:
+                break  # the clocks were found apart by this answer: signed by the venue's time it is asked again
         if status == 429:
-            bucket.penalise(cost / bucket.rate)
+            asked = asked_pause(headers, self.clock_ms() / 1000)
+            self.answers.limited(bucket.penalise(asked))
             raise VenueRefused("rate_limited", "Kalshi says too many requests", status)
+        bucket.relax()
         if status >= 500:
             raise VenueUncertain(f"Kalshi failed on {method} {path}", status)
         if status >= 400:
             raise refusal(status, data)
         return data
+
+    async def _exchange(
+        self, method: str, path: str, params: dict[str, str] | None, body: bytes | None
+    ) -> tuple[int, Mapping[str, str], bytes, bool]:
+        """Send one request; return status, headers, body, and whether the clocks were found to have moved apart."""
+        url = self.base_url + path
+        headers = await self._headers(method, url)  # after the wait: the signed time must be fresh
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        time_s = asyncio.get_running_loop().time
+        sent = time_s()
+        try:
+            async with self.session.request(
+                method, url, params=params, data=body, headers=headers, timeout=self.timeout
+            ) as response:
+                self.answers.stats.frames += 1
+                moved = self.answers.timed(
+                    response.headers, self.clock_ms() / 1000, time_s() - sent
+                )
+                return response.status, response.headers, await body_of(response), moved
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
+            raise VenueUncertain(
+                f"no answer from Kalshi to {method} {path}", type(exc).__name__
+            ) from exc
 
     async def _get(
         self,
@@ -145,11 +173,7 @@ class KalshiRest:
         for attempt in range(tries):
             try:
                 data = await self._send("GET", path, params=params, cost=cost, lane=Lane.READ)
-                return msgspec.json.decode(data, type=kind)
-            except msgspec.DecodeError as exc:
-                raise VenueUncertain(
-                    f"Kalshi answered {path} with a body we cannot read", str(exc)
-                ) from exc
+                return self.answers.decoded(data, kind, f"Kalshi's answer to {path}")
             except (VenueUncertain, VenueRefused) as exc:
                 if isinstance(exc, VenueRefused) and exc.code != "rate_limited":
                     raise
@@ -398,15 +422,9 @@ class KalshiRest:
         cost = self.costs.of(method, template or path) * n
         return await self._send(method, path, params=params, body=body, cost=cost, lane=lane)
 
-    @staticmethod
-    def _read(data: bytes, kind: type[T], what: str) -> T:
+    def _read(self, data: bytes, kind: type[T], what: str) -> T:
         """Decode the answer to a write; what cannot be read may have happened."""
-        try:
-            return msgspec.json.decode(data, type=kind)
-        except msgspec.DecodeError as exc:
-            raise VenueUncertain(
-                f"Kalshi answered {what} with a body we cannot read", str(exc)
-            ) from exc
+        return self.answers.decoded(data, kind, f"Kalshi's answer to {what}")
 
 
 def _item(

@@ -16,6 +16,7 @@ from adapters.connection import Connection, OnState, SocketState
 from adapters.kalshi import schemas
 from adapters.kalshi.books import Sequence as Seq
 from adapters.kalshi.signing import WS_PATH, Signer
+from core.domain.errors import CorruptData
 
 SEQUENCED_KINDS = frozenset(
     {
@@ -29,7 +30,10 @@ SEQUENCED_KINDS = frozenset(
         "event_lifecycle",
     }
 )
+BOOK_KINDS = frozenset({"orderbook_snapshot", "orderbook_delta"})
 MAX_FRAME_BYTES = 1 << 20
+#: More frames than this are not lost on a connection that lives.
+MAX_JUMP = 100_000
 
 
 OnFrame = Callable[[schemas.Frame], None]
@@ -85,6 +89,7 @@ class KalshiSocket(Connection):
         self._ids = itertools.count(1)
         self._asked: dict[int, str] = {}
         self._sequences: dict[int, Seq] = {}
+        self._known: set[int] = set()
 
     # -- what is wanted ---------------------------------------------------------------------
     def subscribe(self, channel: str, tickers: Sequence[str] = ()) -> None:
@@ -151,23 +156,48 @@ class KalshiSocket(Connection):
 
     def _lost(self) -> None:
         self.sids.clear()
+        self._known.clear()
         self._sequences.clear()
 
     def _heard(self, text: str) -> None:
         """Decode one frame, check its number, hand it on."""
         self._asked_for_life = False
         self.stats.frames += 1
-        frame = msgspec.json.decode(text, type=schemas.Frame)
+        try:
+            frame = msgspec.json.decode(text, type=schemas.Frame)
+            verdict = self._number(frame)
+        except Exception as exc:
+            self._unreadable(exc)
+            return
+        if verdict == "repeat":
+            self.stats.repeats += 1
+            return
+        if verdict == "gap" and frame.sid is not None:
+            self.stats.gaps += 1
+            self.on_gap(frame.sid)
+        self.on_frame(frame)
+
+    def _number(self, frame: schemas.Frame) -> str:
+        """Return what a frame's number says: ``next``, ``gap`` or ``repeat``.
+
+        Raises
+        ------
+        CorruptData
+            If a frame that must have a place in a sequence has none that we know: where it belongs is a guess.
+        """
         if frame.type == "subscribed":
             told = msgspec.json.decode(frame.msg, type=schemas.SubscribedMsg)
             self.sids[told.channel] = told.sid
-        if frame.sid is not None and frame.seq is not None and frame.type in SEQUENCED_KINDS:
-            sequence = self._sequences.setdefault(frame.sid, Seq(frame.sid))
-            verdict = sequence.accept(frame.seq)
-            if verdict == "repeat":
-                self.stats.repeats += 1
-                return
-            if verdict == "gap":
-                self.stats.gaps += 1
-                self.on_gap(frame.sid)
-        self.on_frame(frame)
+            self._known.add(told.sid)
+            return "next"
+        sid, seq = frame.sid, frame.seq
+        if frame.type in BOOK_KINDS and (sid is None or seq is None):
+            raise CorruptData("Kalshi sent a book frame without a number", frame.type)
+        if frame.type not in SEQUENCED_KINDS or sid is None or seq is None:
+            return "next"
+        if sid not in self._known:
+            raise CorruptData("Kalshi sent a frame of a subscription that we do not have", sid)
+        sequence = self._sequences.setdefault(sid, Seq(sid))
+        if seq > (sequence.last or 0) + MAX_JUMP:
+            raise CorruptData("Kalshi sent a sequence number that cannot be", seq)
+        return sequence.accept(seq)

@@ -12,6 +12,8 @@ from core.domain.money import ONE, ZERO
 
 Level = tuple[Decimal, Decimal]
 MAX_HELD = 5_000
+#: A change that was overtaken by its snapshot is younger than this; an older one has a time that cannot be.
+MAX_LATE_MS = 60_000
 
 
 class BookState(StrEnum):
@@ -40,6 +42,8 @@ def levels_of(rows: Iterable[schemas.Level]) -> dict[Decimal, Decimal]:
 
 def level_of(price: schemas.Number, size: schemas.Number) -> Level:
     """Return one level as Decimals, checked."""
+    if size == "":
+        raise CorruptData("a book level without a size", str(price)[:40])
     p, s = schemas.number(price, "price"), schemas.number(size, "size")
     if not ZERO < p < ONE:
         raise CorruptData("a book price outside 0 and 1", str(p))
@@ -91,8 +95,8 @@ class PolyBook:
             If it is crossed or holds impossible levels: the book is then suspect.
         """
         try:
-            self.bids = levels_of(msg.bids or msg.buys or ())
-            self.asks = levels_of(msg.asks or msg.sells or ())
+            self.bids = levels_of(schemas.side_of_book(msg.bids, msg.buys))
+            self.asks = levels_of(schemas.side_of_book(msg.asks, msg.sells))
             self.ts_ms = self._loaded_ms = int(schemas.number(msg.timestamp, "timestamp"))
             self._changed_ms.clear()
             self._check_crossed()
@@ -123,6 +127,8 @@ class PolyBook:
             return []
         done: list[tuple[bool, Decimal, Decimal]] = []
         try:
+            if ts_ms < self._loaded_ms - MAX_LATE_MS:
+                raise CorruptData("a book change from long before its snapshot", ts_ms)
             for change in changes:
                 if change.side not in ("BUY", "SELL"):
                     raise CorruptData("a book change with an unknown side", change.side[:20])
@@ -150,7 +156,8 @@ class PolyBook:
         """Return whether a snapshot that is not older than the book shows other levels."""
         if int(schemas.number(msg.timestamp, "timestamp")) < self.ts_ms:
             return False
-        bids, asks = levels_of(msg.bids or msg.buys or ()), levels_of(msg.asks or msg.sells or ())
+        bids = levels_of(schemas.side_of_book(msg.bids, msg.buys))
+        asks = levels_of(schemas.side_of_book(msg.asks, msg.sells))
         return (bids, asks) != (self.bids, self.asks)
 
     def doubt(self, reason: str) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
-import msgspec
 
 from adapters.polymarket import schemas
 from adapters.polymarket.rest import ClobRest, Limits
@@ -117,7 +116,4 @@ class Catalogue:
     async def location(self) -> schemas.GeoblockMsg:
         """Return whether trading is blocked from here."""
         data = await self._geo.send("GET", "")
-        try:
-            return msgspec.json.decode(data, type=schemas.GeoblockMsg)
-        except msgspec.DecodeError as exc:
-            raise VenueUncertain("Polymarket's location answer cannot be read") from exc
+        return self._geo.answers.decoded(data, schemas.GeoblockMsg, "Polymarket's location answer")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from nautilus_trader.model import Venue
 
+from adapters.answers import Answers
+from adapters.certainty import NONSENSE
 from adapters.connection import SocketState
 from adapters.outcomes import OutcomeData
 from adapters.polymarket import schemas
@@ -32,6 +35,10 @@ AUDIT_S, AUDIT_PAUSE_S = 20.0, 0.02
 SNAPSHOT_WAIT_S = 5.0
 RESYNC_PAUSE_S = 1.0
 LOT = Decimal("0.01")
+#: A venue time further ahead of ours than this is none.
+MAX_AHEAD_MS = 300_000
+IGNORED = frozenset({"best_bid_ask"})
+Timed = TypeVar("Timed", schemas.PriceChangeMsg, schemas.BookMsg)
 
 
 class PolymarketData(OutcomeData):
@@ -81,15 +88,19 @@ class PolymarketData(OutcomeData):
         self.follow_nothing(on_status, on_settled)
         self.poll_result_s = poll_result_s
         self.sockets = sockets_of(self._on_event, self._on_shard)
+        self.sockets.on_unreadable = self._on_unreadable
         self.books: dict[str, PolyBook] = {}
         self.new_markets: list[schemas.NewMarketMsg] = []
         self.resyncs = self.mended = 0
         self._resyncing: set[str] = set()
+        self._asked: dict[str, float] = {}
+        self._compare = asyncio.Event()
 
     @property
-    def connections(self) -> dict[str, Socket]:
-        """The market data connections, by name."""
-        return {f"POLYMARKET data {n}": s for n, s in enumerate(self.sockets.sockets)}
+    def connections(self) -> dict[str, Socket | Answers]:
+        """The market data connections and the REST answers, by name."""
+        found: dict[str, Socket | Answers] = {"POLYMARKET REST": self.rest.answers}
+        return found | {f"POLYMARKET data {n}": s for n, s in enumerate(self.sockets.sockets)}
 
     def _after_frames(self, wait: Callable[[], Awaitable[None]]) -> None:
         self.sockets.after_frame = wait
@@ -133,6 +144,13 @@ class PolymarketData(OutcomeData):
             elif state is SocketState.UP and book.state is not BookState.GOOD:
                 self.create_task(self._await_snapshot(token), f"snapshot-{token[-8:]}")
 
+    def _on_unreadable(self, tokens: Sequence[str]) -> None:
+        """Doubt every book of a connection whose frame nobody can read."""
+        for token in tokens:
+            book = self.books.get(token)
+            if book is not None and book.state is BookState.GOOD:
+                self._distrust(book, "unreadable frame")
+
     def _instrument(self, token: str) -> str:
         known = self.registry.by_token.get(token)
         return known[1].instrument_id if known is not None else ""
@@ -149,45 +167,55 @@ class PolymarketData(OutcomeData):
             return
         self._resyncing.add(token)
         book = self.books[token]
+        loop = asyncio.get_running_loop()
         if book.state is BookState.EMPTY:
             book.doubt("no snapshot")
         try:
             while book.state is not BookState.GOOD and not self._token_settled(token):
+                # a venue that sends nothing but nonsense is asked once a second, not at each piece of it
+                due = self._asked.get(token, -RESYNC_PAUSE_S) + RESYNC_PAUSE_S - loop.time()
+                await asyncio.sleep(max(due, 0.0))
+                self._asked[token] = loop.time()
                 self.resyncs += 1
                 try:
                     msg = await self.rest.book(token)
                     if self.books[token].state is BookState.GOOD:
                         return  # the socket was faster
-                    book.load(msg)
+                    self._take_book(book, msg)
+                    return
                 except VenueRefused as exc:
                     if exc.status == 404:
                         return  # no book: closed, or not open yet
-                except (VenueUncertain, CorruptData):
-                    pass  # asked again after the pause
-                else:
-                    self._show_snapshot(book)
-                    return
-                await asyncio.sleep(RESYNC_PAUSE_S)
+                except VenueUncertain:
+                    continue  # asked again after the pause
+                except Exception as exc:
+                    book.doubt(str(exc))
+                    self.rest.answers.bad(f"the book of {token[-8:]}", exc)
         finally:
             self._resyncing.discard(token)
 
     async def _audit(self) -> None:
         """Compare every book with the venue's now and then: changes carry no numbers, so a lost one is silent."""
         while True:
-            await asyncio.sleep(AUDIT_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._compare.wait(), AUDIT_S)
+                await asyncio.sleep(RESYNC_PAUSE_S)  # at most once a second
+            self._compare.clear()
             for token, book in list(self.books.items()):
                 if book.state is not BookState.GOOD or self._token_settled(token):
                     continue
                 try:
                     msg = await self.rest.book(token)
+                    self._stamp(msg.timestamp)
                     if book.state is BookState.GOOD and book.differs(msg):
                         self.mended += 1
-                        book.load(msg)
-                        self._show_snapshot(book)
-                except CorruptData:
-                    self._distrust(book)
+                        self._take_book(book, msg)
                 except (VenueRefused, VenueUncertain):
                     continue  # compared again next time
+                except Exception as exc:
+                    # One answer that cannot be must not end the comparing of all the others.
+                    self._distrust(book, str(exc))
+                    self.rest.answers.bad(f"the book of {token[-8:]}", exc)
                 await asyncio.sleep(AUDIT_PAUSE_S)
 
     def _token_settled(self, token: str) -> bool:
@@ -196,11 +224,15 @@ class PolymarketData(OutcomeData):
 
     # -- news -------------------------------------------------------------------------------
     def _on_event(self, event: bytes) -> None:
-        kind = msgspec.json.decode(event, type=schemas.EventKind).event_type
+        try:
+            kind = msgspec.json.decode(event, type=schemas.EventKind).event_type
+        except Exception as exc:
+            self._distrust_all(str(exc))
+            raise
         if kind == "price_change":
-            self._on_changes(msgspec.json.decode(event, type=schemas.PriceChangeMsg))
+            self._on_changes(self._read(event, schemas.PriceChangeMsg))
         elif kind == "book":
-            self._on_book(msgspec.json.decode(event, type=schemas.BookMsg))
+            self._on_book(self._read(event, schemas.BookMsg))
         elif kind == "last_trade_price":
             self._on_trade(msgspec.json.decode(event, type=schemas.LastTradeMsg))
         elif kind == "tick_size_change":
@@ -210,36 +242,86 @@ class PolymarketData(OutcomeData):
         elif kind == "new_market":
             self.new_markets.append(msgspec.json.decode(event, type=schemas.NewMarketMsg))
             del self.new_markets[:-1000]
+        elif kind not in IGNORED:
+            self._compare.set()  # it may have been a change under a new name: the books are compared at once
+            raise CorruptData("Polymarket sent an event of a kind that is not known", kind[:40])
+
+    def _read(self, event: bytes, kind: type[Timed]) -> Timed:
+        """Decode an event about books; one that cannot be read has changed a book that we cannot name."""
+        try:
+            msg = msgspec.json.decode(event, type=kind)
+            self._stamp(msg.timestamp)
+        except Exception as exc:
+            self._distrust_all(str(exc))
+            raise
+        return msg
+
+    def _stamp(self, timestamp: schemas.Number) -> int:
+        """Return a venue time in milliseconds.
+
+        Raises
+        ------
+        CorruptData
+            If it lies ahead: a book with it would take every later change for an old one.
+        """
+        ts_ms = int(schemas.number(timestamp, "timestamp"))
+        if not 0 < ts_ms <= self.clock.timestamp_ns() // 1_000_000 + MAX_AHEAD_MS:
+            raise CorruptData("Polymarket sent a time that cannot be", str(ts_ms)[:40])
+        return ts_ms
 
     def _on_book(self, msg: schemas.BookMsg) -> None:
         book = self.books.get(msg.asset_id)
         if book is None:
+            self._stranger(msg.asset_id, msg.market)
             return
         try:
-            book.load(msg)
-        except CorruptData:
-            self._distrust(book)
+            self._take_book(book, msg)
+        except Exception as exc:  # crossed, impossible, or more than the engine can hold
+            self._distrust(book, str(exc))
             raise
+
+    def _take_book(self, book: PolyBook, msg: schemas.BookMsg) -> None:
+        self._stamp(msg.timestamp)
+        if msg.asset_id != book.token:
+            raise CorruptData("Polymarket sent the book of another token", msg.asset_id[:80])
+        book.load(msg)
         self._show_snapshot(book)
 
-    def _distrust(self, book: PolyBook) -> None:
+    def _stranger(self, token: str, condition: str) -> None:
+        """Compare the books when one of our markets is told to have a token that it has not."""
+        if condition in self.registry.markets and token not in self.registry.by_token:
+            self._compare.set()
+            raise CorruptData("Polymarket sent a token that its market does not have", token[:80])
+
+    def _distrust(self, book: PolyBook, reason: str) -> None:
+        book.doubt(reason[:200])
         self._empty([self._instrument(book.token)])
         self.create_task(self._resync(book.token), f"resync-{book.token[-8:]}")
+
+    def _distrust_all(self, reason: str) -> None:
+        for book in self.books.values():
+            if book.state is BookState.GOOD:
+                self._distrust(book, reason)
 
     def _on_changes(self, msg: schemas.PriceChangeMsg) -> None:
         by_token: dict[str, list[schemas.Change]] = {}
         for change in msg.rows():
             by_token.setdefault(change.asset_id, []).append(change)
+        if not by_token:
+            self._compare.set()
+            raise CorruptData("Polymarket sent a book change without a change", msg.market[:80])
         ts_ms = int(schemas.number(msg.timestamp, "timestamp"))
-        failed: CorruptData | None = None
+        failed: Exception | None = None
         for token, changes in by_token.items():
             book = self.books.get(token)
-            if book is None:
-                continue
             try:
+                if book is None:
+                    self._stranger(token, msg.market)
+                    continue
                 self._show_changes(book, book.apply(changes, ts_ms), ts_ms)
-            except CorruptData as exc:
-                self._distrust(book)
+            except Exception as exc:
+                if book is not None:
+                    self._distrust(book, str(exc))
                 failed = exc  # the other token's changes still count
         if failed is not None:
             raise failed
@@ -304,7 +386,8 @@ class PolymarketData(OutcomeData):
         payouts = tuple(
             ONE if o.token_id == msg.winning_asset_id else ZERO for o in market.outcomes
         )
-        if sum(payouts, ZERO) == ONE:
+        named = {o.token_id for o in market.outcomes}
+        if sum(payouts, ZERO) == ONE and set(msg.assets_ids) <= named:
             self._settle(msg.market, payouts)
         else:  # no winner named: a 50-50 or something new; the catalogue says what was paid
             self._status(msg.market, MarketStatus.CLOSED)
@@ -323,8 +406,12 @@ class PolymarketData(OutcomeData):
                     or self._shown.get(m.market_id) is MarketStatus.CLOSED
                 )
             ]
-            if waiting:
+            if not waiting:
+                continue
+            try:
                 await self.ask_results(waiting)
+            except NONSENSE as exc:  # nobody is paid on a guess: asked again
+                self.rest.answers.bad("the results of closed markets", exc)
 
     async def ask_results(self, conditions: Sequence[str]) -> None:
         """Settle what the catalogue calls resolved: a winner, or half and half."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 
 import msgspec
 
+from adapters.answers import LONGEST_PAUSE_S, UNREADABLE, asked_pause
 from adapters.polymarket import schemas
 from core.domain.errors import VenueError, VenueRefused, VenueUncertain
 
@@ -34,7 +35,6 @@ MENDS = {
     401: "check POLYMARKET_API_KEY, _SECRET, _PASSPHRASE and the clock (beta doctor)",
     403: "trading from this place is not allowed; see docs/polymarket.md",
 }
-LONGEST_PAUSE_S = 60.0
 
 
 def code_of(text: str) -> str:
@@ -43,22 +43,14 @@ def code_of(text: str) -> str:
     return next((code for words, code in REFUSALS if words in low), "refused")
 
 
-def pause_of(headers: dict[str, str], body: bytes) -> float:
+def pause_of(headers: Mapping[str, str], body: bytes) -> float:
     """Return the seconds a 429 asks us to wait: header in seconds or as a date, else the body, else one."""
-    asked = headers.get("Retry-After", "")
-    try:
-        return min(max(float(asked), 0.0), LONGEST_PAUSE_S)
-    except ValueError:
-        pass
-    if asked:
-        try:
-            ahead = parsedate_to_datetime(asked).timestamp() - time.time()
-            return min(max(ahead, 0.0), LONGEST_PAUSE_S)
-        except (TypeError, ValueError):
-            pass
+    asked = asked_pause(headers, time.time())
+    if asked is not None:
+        return asked
     try:
         seconds = msgspec.json.decode(body, type=schemas.ErrorMsg).retry_after_seconds
-    except msgspec.DecodeError:
+    except UNREADABLE:
         seconds = None
     return min(max(seconds if seconds is not None else 1.0, 0.0), LONGEST_PAUSE_S)
 
@@ -67,7 +59,7 @@ def message_of(body: bytes) -> str:
     """Return the words of a refusal, or an empty string for a body that is no JSON error."""
     try:
         found = msgspec.json.decode(body, type=schemas.ErrorMsg)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return ""
     return found.error or found.errorMsg or found.error_msg or ""
 

@@ -17,7 +17,7 @@ from adapters.polymarket.trades import (
     legs_of,
     state_of,
 )
-from core.domain.fees import FeeFill, Side
+from core.domain.fees import FeeFill, Role, Side
 from core.domain.money import ZERO
 from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
 
@@ -44,6 +44,7 @@ class Executions:
         self._failed: dict[str, Leg] = {}
         self._known: dict[str, Leg] = {}
         self._final: set[str] = set()
+        self._taken: dict[str, list[Leg]] = {}
         self._expected: dict[str, Decimal] = {}
 
     def take(self, trade: schemas.TradeMsg, api_key: str) -> list[VenueFill | VenueVoid]:
@@ -53,7 +54,7 @@ class Executions:
         """
         state = state_of(trade.status)
         out: list[VenueFill | VenueVoid] = []
-        for leg in legs_of(trade, api_key, self._ids.by_order):
+        for leg in self._legs(trade, api_key):
             if state is TradeState.FAILED:
                 out.append(self._fail(leg, trade.status))
             elif leg.leg_id not in self._failed:
@@ -61,6 +62,13 @@ class Executions:
                 if fill is not None:
                     out.append(fill)
         return out
+
+    def _legs(self, trade: schemas.TradeMsg, api_key: str) -> list[Leg]:
+        """Return our legs; as taker always those of the first message, or a trade told twice would count twice."""
+        legs = legs_of(trade, api_key, self._ids.by_order)
+        if not legs or legs[0].role is not Role.TAKER:
+            return legs
+        return self._taken.setdefault(trade.id, legs)
 
     def _fail(self, leg: Leg, status: str) -> VenueVoid:
         self._shares.void(leg)

@@ -14,6 +14,8 @@ from decimal import Decimal
 
 import msgspec
 
+from adapters.answers import Answers
+from adapters.certainty import certain
 from adapters.connection import OnState, SocketState
 from adapters.polymarket import schemas
 from adapters.polymarket.catalogue import Catalogue
@@ -52,6 +54,7 @@ from core.engine.live.port import (
 SHARE_MICRO = Decimal(1_000_000)
 LOT = Decimal("0.01")
 MARGIN_S = 60
+REREAD_S = 0.5
 PRIME_NS = 3600 * NS_PER_SECOND
 UserSocket = Callable[[OnEvent, OnState], Socket]
 
@@ -103,12 +106,18 @@ class PolymarketPort:
         self._accepted: set[str] = set()
         self._ended: dict[str, VenueOrder] = {}
         self._final: set[str] = set()
-        self._primed = False
+        self._primed = self._rereads = False
 
     @property
-    def connections(self) -> dict[str, Socket]:
-        """The private connection, by name."""
-        return {} if self._socket is None else {"POLYMARKET user": self._socket}
+    def answers(self) -> Answers:
+        """What the venue's REST answers tell beside their content."""
+        return self.rest.answers
+
+    @property
+    def connections(self) -> dict[str, Socket | Answers]:
+        """The private connection and the REST answers, by name."""
+        found: dict[str, Socket | Answers] = {"POLYMARKET REST": self.answers}
+        return found if self._socket is None else found | {"POLYMARKET user": self._socket}
 
     # -- life -------------------------------------------------------------------------------
     def before_order(self, check: Callable[[], None]) -> None:
@@ -129,6 +138,7 @@ class PolymarketPort:
         await self.rest.balance()
         await self.heartbeat.start()
         self._socket = self._socket_of(self._on_event, self._on_state)
+        self._socket.on_unreadable = self._lost_news
         self._spawn(self._socket.run(), "polymarket-user")
 
     async def disconnect(self) -> None:
@@ -149,7 +159,26 @@ class PolymarketPort:
             self._news.on_link(state is SocketState.UP)
 
     def _on_event(self, event: bytes) -> None:
-        """Take one frame of the user channel; orders carry ``original_size``, trades ``maker_orders``."""
+        """Take one frame of the user channel; what cannot be read is read again over REST."""
+        try:
+            self._take(event)
+        except Exception:
+            self._lost_news()
+            raise
+
+    def _lost_news(self) -> None:
+        """Have everything read again soon: a frame that nobody could read may have told of a fill."""
+        if self._news is not None and not self._rereads:
+            self._rereads = True
+            asyncio.get_running_loop().call_later(REREAD_S, self._reread)
+
+    def _reread(self) -> None:
+        self._rereads = False
+        if self._news is not None and self._socket is not None and not self._socket.closed:
+            self._news.on_link(self._socket.state is SocketState.UP)
+
+    def _take(self, event: bytes) -> None:
+        """Take one frame; orders carry ``original_size``, trades ``maker_orders``."""
         assert self._news is not None
         kind = msgspec.json.decode(event, type=schemas.EventKind)
         if kind.event_type == "trade" or kind.type == "TRADE":
@@ -350,6 +379,7 @@ class PolymarketPort:
         await self.heartbeat.start()
 
     # -- reads ------------------------------------------------------------------------------
+    @certain
     async def find(
         self, client_order_id: str, instrument_id: str, since_ns: int
     ) -> VenueOrder | None:
@@ -395,6 +425,7 @@ class PolymarketPort:
         most = self.most_shares(sent.order_id)
         return most is None or filled >= most
 
+    @certain
     async def orders(self, *, working_only: bool, since_ns: int) -> list[VenueOrder]:
         """Return live orders, and how those of ours that are no longer live ended."""
         live = [o for row in await self.rest.orders() if (o := self.order(row)) is not None]
@@ -413,6 +444,7 @@ class PolymarketPort:
                 out.append(ended)
         return out
 
+    @certain
     async def fills(self, since_ns: int, venue_order_id: str = "") -> list[VenueFill]:
         """Return executions since a time. FAILED trades are reported as voids, not returned.
 
@@ -439,6 +471,7 @@ class PolymarketPort:
                 )
         return out
 
+    @certain
     async def positions(self) -> list[VenuePosition]:
         """Return holdings: which tokens from the indexer and our own trades, how many from the order book service.
 
@@ -467,6 +500,7 @@ class PolymarketPort:
                 out.append(VenuePosition(known[1].instrument_id, quantity, average))
         return out
 
+    @certain
     async def cash(self) -> VenueCash:
         """Return the balance; our own resting BUYs, their fees and unmined purchases are what is locked."""
         total = Decimal(await self.rest.balance()) / SHARE_MICRO

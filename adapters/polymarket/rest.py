@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
 from pydantic import SecretStr
 
+from adapters.answers import UNREADABLE, Answers, body_of
 from adapters.polymarket import schemas
 from adapters.polymarket.errors import code_of, error_of, pause_of
 from adapters.polymarket.signing import ApiKey, Wallet
-from adapters.token_bucket import Lane, TokenBucket
+from adapters.token_bucket import Lane, Limited, TokenBucket
 from core.domain.errors import ConfigError, VenueRefused, VenueUncertain
 
 T = TypeVar("T")
@@ -73,7 +74,7 @@ class ClobRest:
     ) -> None:
         self.session, self.base_url = session, base_url.removesuffix("/")
         self.wallet, self.api_key = wallet, api_key
-        self.limits = limits or Limits()
+        self.limits, self.answers = limits or Limits(), Answers()
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.clock = clock
         self.tier = ""
@@ -118,11 +119,35 @@ class ClobRest:
         """Send once; raise `VenueRefused` on a clear no and `VenueUncertain` on anything unclear."""
         signer = await self.keys() if private else None
         bucket = self.limits.of(method, path)
-        await bucket.take(cost, lane)
-        if lane is Lane.ORDER:
-            self.before_order()  # trading may have been halted meanwhile
+        what = f"{method} {path}"
+        try:
+            await bucket.take(cost, lane)
+        except Limited as exc:
+            raise VenueRefused(
+                "rate_limited", f"Polymarket asked for a pause of {exc.seconds:.0f} s: nothing was sent", 429,
+                "send fewer orders; new ones are taken again after the pause",
+            ) from None  # fmt: skip
+        for again in (lane is not Lane.ORDER, False):
+            if lane is Lane.ORDER:
+                self.before_order()  # trading may have been halted meanwhile
+            headers = await self._headers(method, path, body, signer, login)
+            status, back, data, moved = await self._exchange(method, path, params, body, headers)
+            if status != 401 or not moved or not again:
+                break  # the clocks were found apart by this answer: signed by the venue's time it is asked again
+        if status == 429:
+            self.answers.limited(bucket.penalise(pause_of(back, data)))
+        else:
+            bucket.relax()
+        if status >= 400 and status not in accept:
+            raise error_of(status, data, what, method != "GET")
+        return data
+
+    async def _headers(
+        self, method: str, path: str, body: bytes, signer: tuple[Wallet, ApiKey] | None, login: bool
+    ) -> dict[str, str]:
+        """Return the headers of one request, signed by the venue's time as far as it is known."""
         headers: dict[str, str] = {}
-        now = int(self.clock())  # after the wait: the signed time must be fresh
+        now = int(self.clock() + self.answers.skew_s)  # after the wait: it must be fresh there
         if login:
             assert self.wallet is not None
             headers = await asyncio.to_thread(self.wallet.login_headers, now)
@@ -131,7 +156,19 @@ class ClobRest:
             headers = key.headers(wallet.address, method, path, now, body)
         if body:
             headers["Content-Type"] = "application/json"
-        what = f"{method} {path}"
+        return headers
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str] | None,
+        body: bytes,
+        headers: dict[str, str],
+    ) -> tuple[int, Mapping[str, str], bytes, bool]:
+        """Send one request; return status, headers, body, and whether the clocks were found to have moved apart."""
+        time_s = asyncio.get_running_loop().time
+        sent = time_s()
         try:
             async with self.session.request(
                 method,
@@ -141,17 +178,14 @@ class ClobRest:
                 headers=headers,
                 timeout=self.timeout,
             ) as response:
-                data, status, back = await response.read(), response.status, response.headers
-                self.tier = back.get("Poly-RateLimit-Tier", self.tier)
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+                self.answers.stats.frames += 1
+                moved = self.answers.timed(response.headers, self.clock(), time_s() - sent)
+                self.tier = response.headers.get("Poly-RateLimit-Tier", self.tier)
+                return response.status, response.headers, await body_of(response), moved
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             raise VenueUncertain(
-                f"no answer from Polymarket to {what}", type(exc).__name__
+                f"no answer from Polymarket to {method} {path}", type(exc).__name__
             ) from exc
-        if status == 429:
-            bucket.penalise(pause_of(dict(back), data))
-        if status >= 400 and status not in accept:
-            raise error_of(status, data, what, method != "GET")
-        return data
 
     async def get(
         self,
@@ -166,11 +200,7 @@ class ClobRest:
         for attempt in range(tries):
             try:
                 data = await self.send("GET", path, params=params, private=private)
-                return msgspec.json.decode(data, type=kind)
-            except msgspec.DecodeError as exc:
-                raise VenueUncertain(
-                    f"Polymarket answered {path} with a body we cannot read", str(exc)[:200]
-                ) from exc
+                return self.answers.decoded(data, kind, f"Polymarket's answer to {path}")
             except (VenueUncertain, VenueRefused) as exc:
                 if isinstance(exc, VenueRefused) and exc.code != "rate_limited":
                     raise
@@ -217,14 +247,19 @@ class ClobRest:
             if exc.status not in (400, 404):
                 raise
             data = await self.send("POST", "/auth/api-key", login=True)
-        try:
-            found = msgspec.json.decode(data, type=schemas.ApiKeyMsg)
-        except msgspec.DecodeError:
-            raise VenueUncertain("Polymarket answered a login with a body we cannot read") from None
+        found = self._secret(data)
         self.api_key = ApiKey(
             SecretStr(found.apiKey), SecretStr(found.secret), SecretStr(found.passphrase)
         )
         return self.api_key
+
+    def _secret(self, data: bytes) -> schemas.ApiKeyMsg:
+        """Decode a key; nothing of a body that cannot be read is repeated, it may hold a part of one."""
+        try:
+            return msgspec.json.decode(data, type=schemas.ApiKeyMsg)
+        except UNREADABLE as exc:
+            self.answers.bad("Polymarket's answer to a login", type(exc).__name__)
+            raise VenueUncertain("Polymarket answered a login with a body we cannot read") from None
 
     async def closed_only(self) -> bool:
         """Return whether this account may only close positions."""
@@ -310,14 +345,8 @@ class ClobRest:
                     out.append(exc)
         return out
 
-    @staticmethod
-    def _orders_of(data: bytes, kind: type[T]) -> T:
-        try:
-            return msgspec.json.decode(data, type=kind)
-        except msgspec.DecodeError as exc:
-            raise VenueUncertain(
-                "Polymarket answered an order with a body we cannot read", str(exc)[:200]
-            ) from exc
+    def _orders_of(self, data: bytes, kind: type[T]) -> T:
+        return self.answers.decoded(data, kind, "Polymarket's answer to an order")
 
     @staticmethod
     def _taken(answer: schemas.OrderAnswer) -> schemas.OrderAnswer:
@@ -348,12 +377,7 @@ class ClobRest:
         return self._not_canceled(data, ())
 
     def _not_canceled(self, data: bytes, asked: Sequence[str]) -> dict[str, str]:
-        try:
-            answer = msgspec.json.decode(data, type=schemas.CancelAnswer)
-        except msgspec.DecodeError as exc:
-            raise VenueUncertain(
-                "Polymarket answered a cancel with a body we cannot read", str(exc)[:200]
-            ) from exc
+        answer = self.answers.decoded(data, schemas.CancelAnswer, "Polymarket's answer to a cancel")
         said = set(answer.canceled or ()) | set(answer.not_canceled or {})
         unsaid = {oid: "not mentioned in the answer" for oid in asked if oid not in said}
         return dict(answer.not_canceled or {}) | unsaid
@@ -366,12 +390,16 @@ class ClobRest:
         for attempt in range(2):
             body = msgspec.json.encode({"heartbeat_id": heartbeat_id})
             data = await self.send(
-                "POST", "/v1/heartbeats", body=body, private=True, accept=frozenset({400})
+                "POST",
+                "/v1/heartbeats",
+                body=body,
+                private=True,
+                lane=Lane.CANCEL,
+                accept=frozenset({400}),
             )
-            try:
-                answer = msgspec.json.decode(data, type=schemas.HeartbeatMsg)
-            except msgspec.DecodeError as exc:
-                raise VenueUncertain("Polymarket's heartbeat answer cannot be read") from exc
+            answer = self.answers.decoded(
+                data, schemas.HeartbeatMsg, "Polymarket's answer to a beat"
+            )
             heartbeat_id = answer.heartbeat_id or ""
             if not answer.error_msg:
                 return heartbeat_id

@@ -14,6 +14,8 @@ from core.domain.errors import CorruptData
 from core.domain.money import ZERO
 
 Number = str | int | float
+#: Balances and allowances go up to 2^256; a larger number would only fill memory.
+MAX_EXPONENT = 78
 
 
 def number(value: Number | None, what: str) -> Decimal:
@@ -22,15 +24,15 @@ def number(value: Number | None, what: str) -> Decimal:
     Raises
     ------
     CorruptData
-        If it is not a finite number.
+        If it is not a finite number, or larger than any number of a contract.
     """
     if value is None or value == "":
         return ZERO
     try:
         found = Decimal(str(value))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):  # ValueError: an integer too long to be written out
         raise CorruptData(f"Polymarket sent a {what} that is no number", str(value)[:40]) from None
-    if not found.is_finite():
+    if not found.is_finite() or found.adjusted() > MAX_EXPONENT:
         raise CorruptData(f"Polymarket sent a {what} that is no number", str(value)[:40])
     return found
 
@@ -52,11 +54,27 @@ class BookMsg(msgspec.Struct, frozen=True, kw_only=True):
     market: str = ""
     timestamp: Number = 0
     hash: str = ""
-    bids: tuple[Level, ...] = ()
-    asks: tuple[Level, ...] = ()
-    buys: tuple[Level, ...] | None = None
-    sells: tuple[Level, ...] | None = None
+    bids: tuple[Level, ...] | msgspec.UnsetType | None = msgspec.UNSET
+    asks: tuple[Level, ...] | msgspec.UnsetType | None = msgspec.UNSET
+    buys: tuple[Level, ...] | msgspec.UnsetType | None = msgspec.UNSET
+    sells: tuple[Level, ...] | msgspec.UnsetType | None = msgspec.UNSET
     tick_size: Number | None = None
+
+
+def side_of_book(
+    new: tuple[Level, ...] | msgspec.UnsetType | None,
+    old: tuple[Level, ...] | msgspec.UnsetType | None,
+) -> tuple[Level, ...]:
+    """Return one side of a snapshot under its present or its old name.
+
+    Raises
+    ------
+    CorruptData
+        If it is there under neither: an empty side is an empty list, and a missing one says nothing.
+    """
+    if new is msgspec.UNSET and old is msgspec.UNSET:
+        raise CorruptData("Polymarket sent a book without one of its sides", None)
+    return (new or ()) or (old or ())
 
 
 class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,7 +94,12 @@ class Socket(Connection):
         if text == PONG:
             return
         self.stats.frames += 1
-        for event in events_of(text.encode()):
+        try:
+            events = events_of(text.encode())
+        except Exception as exc:
+            self._unreadable(exc)
+            return
+        for event in events:
             try:
                 self.on_event(event)
             except Exception as exc:
@@ -141,6 +146,7 @@ class MarketSockets:
         self._session, self._url, self._options = session, url, options
         self._on_event, self._on_state = on_event, on_state
         self.per_connection = per_connection
+        self.on_unreadable: Callable[[Sequence[str]], None] = lambda tokens: None
         self.sockets: list[Socket] = []
         self.assets: list[list[str]] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -148,7 +154,7 @@ class MarketSockets:
         self.after_frame: Callable[[], Awaitable[None]] | None = None
 
     def _make(self, shard: int, assets: list[str]) -> Socket:
-        socket = Socket(
+        made = Socket(
             self._session,
             self._url,
             lambda: market_hello(assets),
@@ -157,8 +163,9 @@ class MarketSockets:
             seed=shard,
             **self._options,
         )
-        socket.after_frame = self.after_frame
-        return socket
+        made.after_frame = self.after_frame
+        made.on_unreadable = lambda: self.on_unreadable(tuple(assets))
+        return made
 
     def subscribe(self, tokens: Sequence[str]) -> None:
         """Follow these tokens from now on."""
@@ -189,9 +196,8 @@ class MarketSockets:
     async def drop(self, token: str) -> None:
         """Close the connection of a token: it comes back with fresh snapshots."""
         for shard, assets in enumerate(self.assets):
-            inner = self.sockets[shard]._socket
-            if token in assets and inner is not None:
-                await inner.close()
+            if token in assets:
+                await self.sockets[shard].renew()
 
     async def close(self) -> None:
         """Close all connections."""

@@ -22,11 +22,13 @@ from enum import StrEnum
 
 from adapters.polymarket import schemas
 from core.domain.clock import NS_PER_SECOND, ns_from_iso
+from core.domain.errors import CorruptData
 from core.domain.fees import Role, Side
 from core.domain.money import ONE, ZERO
 
 LOT = Decimal("0.01")
 PRICE_STEP = Decimal("0.0001")
+MOST_SHARES = Decimal(10) ** 12
 
 
 class TradeState(StrEnum):
@@ -104,6 +106,28 @@ def venue_time_ns(value: schemas.Number | None) -> int:
     return int(seconds * NS_PER_SECOND)
 
 
+def traded(value: schemas.Number | None) -> Decimal:
+    """Return the shares of a trade.
+
+    Raises
+    ------
+    CorruptData
+        If there are none: what was traded would be booked as nothing, and its repetition taken for known.
+    """
+    size = schemas.number(value, "size")
+    if not ZERO < size < MOST_SHARES:
+        raise CorruptData("Polymarket sent a trade of an impossible size", str(value)[:40])
+    return size
+
+
+def price_of(value: schemas.Number | None) -> Decimal:
+    """Return the price of a trade; raise `CorruptData` for one outside 0 and 1."""
+    price = schemas.number(value, "price")
+    if not ZERO < price < ONE:
+        raise CorruptData("Polymarket sent a trade at an impossible price", str(value)[:40])
+    return price
+
+
 def legs_of(trade: schemas.TradeMsg, api_key: str, own_orders: Iterable[str] = ()) -> list[Leg]:
     """Return our executions in a trade.
 
@@ -134,8 +158,8 @@ def legs_of(trade: schemas.TradeMsg, api_key: str, own_orders: Iterable[str] = (
                 maker.asset_id,
                 trade.market,
                 side,
-                schemas.number(maker.matched_amount, "matched amount"),
-                schemas.number(maker.price, "price"),
+                traded(maker.matched_amount),
+                price_of(maker.price),
                 Role.MAKER,
                 at,
             )
@@ -148,7 +172,7 @@ def _taker_legs(trade: schemas.TradeMsg, side: Side, at: int) -> list[Leg]:
 
     The trade's single price is only right when all makers had the same one; the parts are exact.
     """
-    size, price = schemas.number(trade.size, "size"), schemas.number(trade.price, "price")
+    size, price = traded(trade.size), price_of(trade.price)
     whole = Leg(
         leg_id(trade.id, trade.taker_order_id, ""),
         trade.id,
@@ -164,12 +188,12 @@ def _taker_legs(trade: schemas.TradeMsg, side: Side, at: int) -> list[Leg]:
     parts: list[Leg] = []
     for maker in trade.maker_orders or ():
         same = maker.asset_id == trade.asset_id
-        own = schemas.number(maker.price, "price")
+        own = price_of(maker.price)
         parts.append(
             replace(
                 whole,
                 leg_id=leg_id(trade.id, trade.taker_order_id, maker.order_id),
-                size=schemas.number(maker.matched_amount, "matched amount"),
+                size=traded(maker.matched_amount),
                 price=own if same else ONE - own,
             )
         )

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from adapters.fake.faults import HTTP_FAULTS, FaultKind, FaultSchedule
+from adapters.fake.faults import HTTP_FAULTS, Fault, FaultKind, FaultSchedule, Tamper, shape
 from adapters.fake.kalshi import wire
 from adapters.fake.kalshi.orders import OrderRoutes
 from adapters.fake.kalshi.stream import Streams
@@ -67,6 +67,8 @@ class FakeKalshi:
 
     Attributes
     ----------
+    tamper : callable, optional
+        Gets ``"METHOD path"`` and the body of every answer and returns the body that is sent instead.
     tags : dict
         Series to its tags (the asset of a crypto window).
     scopes : tuple of str
@@ -97,6 +99,7 @@ class FakeKalshi:
         self.archived_before_ns = 0
         self.shard_cash: dict[int, int] = {}
         self.requests: list[tuple[int, str]] = []
+        self.tamper: Tamper | None = None
         exchange.listeners.append(self.streams.on_exchange)
 
     # -- application ------------------------------------------------------------------------
@@ -147,8 +150,15 @@ class FakeKalshi:
         """Faults first, then signature, limits and the error body of a refusal."""
         subject = f"{request.method} {request.path}"
         self.requests.append((self.clock(), subject))
-        stream = request.path.startswith("/trade-api/ws")
-        fault = None if stream else self.faults.due(subject, HTTP_FAULTS)
+        if request.path.startswith("/trade-api/ws"):
+            return self._check(request, True) or await handler(request)
+        fault = self.faults.due(subject, HTTP_FAULTS)
+        answer = await self._faulty(request, handler, fault)
+        return shape(answer, self.clock(), fault, subject, self.tamper)
+
+    async def _faulty(
+        self, request: web.Request, handler: Handler, fault: Fault | None
+    ) -> web.StreamResponse:
         if fault is not None:
             if fault.kind is FaultKind.DROP_REQUEST:
                 return self._hang_up(request)
@@ -162,7 +172,7 @@ class FakeKalshi:
             }.get(fault.kind)
             if early is not None:
                 return web.json_response(early[1], status=early[0])
-        problem = self._check(request, stream)
+        problem = self._check(request, False)
         if problem is not None:
             return problem
         try:

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from adapters.fake.faults import HTTP_FAULTS, FaultKind, FaultSchedule
+from adapters.fake.faults import HTTP_FAULTS, Fault, FaultKind, FaultSchedule, Tamper, shape
 from adapters.fake.polymarket import wire
 from adapters.fake.polymarket.orders import FAK_WORDS, FOK_WORDS, Posted, read
 from adapters.fake.polymarket.settlement import Settlement
@@ -49,6 +49,11 @@ class FakePolymarket:
         API secret (URL-safe base64); with one, private calls must carry a right HMAC. Empty: anyone may call.
     public_key : optional
         Orders must be signed with its private half.
+
+    Attributes
+    ----------
+    tamper : callable, optional
+        Gets ``"METHOD path"`` and the body of every answer and returns the body that is sent instead.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class FakePolymarket:
         self.heartbeat_window_s = heartbeat_window_s
         self.heartbeat_id, self.beat_at, self.heartbeats = "", 0.0, 0
         self.requests: list[tuple[int, str]] = []
+        self.tamper: Tamper | None = None
         self._keeper: asyncio.Task[None] | None = None
         exchange.listeners.append(self._on_exchange)
 
@@ -159,8 +165,15 @@ class FakePolymarket:
         """Faults first, then place, key, and the error body of a refusal."""
         subject = f"{request.method} {request.path}"
         self.requests.append((self.clock(), subject))
-        stream = request.path.startswith("/ws/")
-        fault = None if stream else self.faults.due(subject, HTTP_FAULTS)
+        if request.path.startswith("/ws/"):
+            return await self._answered(request, handler)
+        fault = self.faults.due(subject, HTTP_FAULTS)
+        answer = await self._faulty(request, handler, fault)
+        return shape(answer, self.clock(), fault, subject, self.tamper)
+
+    async def _faulty(
+        self, request: web.Request, handler: Handler, fault: Fault | None
+    ) -> web.StreamResponse:
         if fault is not None:
             if fault.kind is FaultKind.DROP_REQUEST:
                 return self._hang_up(request)
@@ -196,6 +209,8 @@ class FakePolymarket:
             return problem
         try:
             return await handler(request)
+        except web.HTTPUnauthorized as exc:
+            return web.Response(text=exc.text, status=401)
         except VenueRefusal as exc:
             status = 404 if exc.code == "not_found" else 400
             return web.json_response({"error": WORDS.get(exc.code, str(exc))}, status=status)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from adapters.fake.faults import WS_FAULTS, FaultKind
+from adapters.fake.faults import WS_FAULTS, FaultKind, TamperFrame
 from adapters.fake.polymarket import wire
 from core.engine.paper.book import PRICE_UNIT, BookSide, other
 from core.engine.paper.exchange import Execution, FakeMarket, FakeOrder
@@ -35,11 +35,18 @@ class Connection:
 
 
 class Streams:
-    """All sockets of the fake venue, and the books as they were last told."""
+    """All sockets of the fake venue, and the books as they were last told.
+
+    Attributes
+    ----------
+    tamper : callable, optional
+        Gets every frame on its way out and returns what is sent instead: texts, binary frames, nothing.
+    """
 
     def __init__(self, venue: FakePolymarket) -> None:
         self.venue = venue
         self.connections: list[Connection] = []
+        self.tamper: TamperFrame | None = None
         self.told: dict[str, Sides] = {}
         self._changes: dict[str, list[tuple[BookSide, int, int]]] = {}
 
@@ -71,8 +78,13 @@ class Streams:
     async def _write(self, connection: Connection) -> None:
         while True:
             text = await connection.queue.get()
-            if asyncio.get_running_loop().time() >= connection.silent_until:
-                await connection.socket.send_str(text)
+            if asyncio.get_running_loop().time() < connection.silent_until:
+                continue
+            for frame in (text,) if self.tamper is None else self.tamper(text):
+                if isinstance(frame, bytes):
+                    await connection.socket.send_bytes(frame)
+                else:
+                    await connection.socket.send_str(frame)
 
     @property
     def waiting(self) -> int:
