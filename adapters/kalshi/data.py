@@ -17,7 +17,15 @@ from adapters.connection import OnState, SocketState
 from adapters.kalshi import schemas
 from adapters.kalshi.books import BookState, KalshiBook
 from adapters.kalshi.markets import market_of
-from adapters.kalshi.parsing import NO, YES, dollars, instrument_id, payouts, split_instrument
+from adapters.kalshi.parsing import (
+    NO,
+    YES,
+    dollars,
+    instrument_id,
+    ns_of_ms,
+    payouts,
+    split_instrument,
+)
 from adapters.kalshi.rest import KalshiRest
 from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
 from adapters.outcomes import OutcomeData
@@ -33,13 +41,7 @@ CHECK_EVERY_S = 0.2
 POLL_RESULT_S = 5.0
 CHANNELS = ("orderbook_delta", "trade", "market_lifecycle_v2")
 RESYNC_PAUSE_S, RENEW_PAUSE_S, MAX_TRIES = 1.0, 60.0, 10
-MAX_MS = 4_102_444_800_000  # the year 2100
 Book = TypeVar("Book", schemas.DeltaMsg, schemas.SnapshotMsg)
-
-
-def event_ns(ts_ms: int, now_ns: int) -> int:
-    """Return the venue's time of news, or ours where the venue's cannot be."""
-    return ts_ms * 1_000_000 if 0 < ts_ms < MAX_MS else now_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +302,7 @@ class KalshiData(OutcomeData):
         now = self.stamps.next()
         side, price, size = book.apply(msg)
         self.last_news_ns[book.ticker] = now
-        event = event_ns(msg.ts_ms, now)
+        event = ns_of_ms(msg.ts_ms) or now
         bid = side == "bid"
         yes, no = instrument_id(book.ticker, YES), instrument_id(book.ticker, NO)
         if yes in self._deltas:
@@ -328,7 +330,7 @@ class KalshiData(OutcomeData):
         price, count = dollars(msg.yes_price_dollars, "price"), dollars(msg.count_fp, "count")
         if not ZERO < price < ONE or count <= 0:
             raise CorruptData("Kalshi sent an impossible trade", (str(price), str(count)))
-        takes_bid, at = msg.taker_book_side == "bid", event_ns(msg.ts_ms, now)
+        takes_bid, at = msg.taker_book_side == "bid", ns_of_ms(msg.ts_ms) or now
         for outcome, own in ((YES, price), (NO, ONE - price)):
             iid = instrument_id(msg.market_ticker, outcome)
             if iid not in self._trades:

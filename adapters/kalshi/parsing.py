@@ -21,6 +21,7 @@ from core.domain.money import ONE, ZERO
 
 YES, NO = "YES", "NO"
 #: No text of the venue is longer, and no amount larger: what is would only fill memory.
+LAST_MS = 4_102_444_800_000  # the year 2100
 MAX_DIGITS, MOST = 40, Decimal(10) ** 12
 
 
@@ -83,6 +84,11 @@ def dollars(text: str | None, what: str) -> Decimal:
     if value is None or not value.is_finite() or not -MOST < value < MOST:
         raise CorruptData(f"Kalshi sent no number for {what}", text and text[:MAX_DIGITS])
     return value
+
+
+def ns_of_ms(ts_ms: int) -> int:
+    """Return a venue time given in milliseconds; what cannot be a time is absent: 0."""
+    return ts_ms * 1_000_000 if 0 < ts_ms < LAST_MS else 0
 
 
 def payouts(result: str, settlement_value: Decimal | None) -> tuple[Decimal, Decimal]:

@@ -22,6 +22,7 @@ from adapters.kalshi.parsing import (
     format_price,
     from_book,
     instrument_id,
+    ns_of_ms,
     split_instrument,
     to_book,
 )
@@ -283,7 +284,7 @@ class KalshiPort:
             status = VenueOrderStatus.FILLED
         else:
             status = VenueOrderStatus.CANCELED
-        at = ts_ms * 1_000_000 or intent.ts_ns
+        at = ns_of_ms(ts_ms) or intent.ts_ns
         return VenueOrder(
             order_id,
             intent.client_order_id,
@@ -444,6 +445,8 @@ class KalshiPort:
     # -- rows -------------------------------------------------------------------------------
     def order(self, row: schemas.OrderMsg) -> VenueOrder:
         """Return a venue order from any of its payloads; counts decide, not the status word."""
+        if not row.order_id:
+            raise CorruptData("Kalshi sent an order without an id", row.ticker[:80])
         cid = row.client_order_id or self._client_ids.get(row.order_id, "")
         self._client_ids[row.order_id] = cid
         outcome = self.sides.outcome(cid, row.book_side)
@@ -455,10 +458,8 @@ class KalshiPort:
             status = VenueOrderStatus.FILLED if filled >= quantity else VenueOrderStatus.CANCELED
         if status is VenueOrderStatus.CANCELED and row.last_update_reason == "ExpiryCancel":
             status = VenueOrderStatus.EXPIRED
-        created = row.created_ts_ms * 1_000_000 or venue_time_ns(row.created_time)
-        updated = (
-            row.last_updated_ts_ms * 1_000_000 or venue_time_ns(row.last_update_time) or created
-        )
+        created = ns_of_ms(row.created_ts_ms) or venue_time_ns(row.created_time)
+        updated = ns_of_ms(row.last_updated_ts_ms) or venue_time_ns(row.last_update_time) or created
         return VenueOrder(
             row.order_id,
             cid,
@@ -488,7 +489,7 @@ class KalshiPort:
         outcome = self.sides.outcome(cid, row.book_side)
         side, price = from_book(outcome, row.book_side, dollars(row.yes_price_dollars, "price"))
         count, name = dollars(row.count_fp, "count"), row.trade_id or row.fill_id
-        if not ZERO < price < ONE or count <= 0 or not name:
+        if not ZERO < price < ONE or count <= 0 or not name or not row.order_id:
             raise CorruptData("Kalshi sent an impossible fill", (name, str(price), str(count)))
         return VenueFill(
             name,
@@ -500,9 +501,9 @@ class KalshiPort:
             price,
             dollars(row.fee_cost, "fee"),
             Role.TAKER if row.is_taker else Role.MAKER,
-            row.ts_ms * 1_000_000
+            ns_of_ms(row.ts_ms)
             or venue_time_ns(row.created_time)
-            or (row.ts or 0) * NS_PER_SECOND,
+            or ns_of_ms((row.ts or 0) * 1_000),
         )
 
 

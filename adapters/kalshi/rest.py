@@ -288,14 +288,14 @@ class KalshiRest:
         Raises
         ------
         VenueRefused
-            A clear no, a duplicate client order id (409, code kept), or a 2xx without order id.
+            A clear no, or a duplicate client order id (409, code kept).
         VenueUncertain
-            Anything else: the order may be there.
+            Anything else, a 2xx without an order id too: the order may be there.
         """
         data = await self._write("POST", ORDERS, body=msgspec.json.encode(order), lane=Lane.ORDER)
         ack = self._read(data, schemas.CreateOrderAck, "a create")
         if not ack.order_id:
-            raise VenueRefused("no_order_id", "Kalshi answered a create without an order id", 200)
+            raise VenueUncertain("Kalshi answered a create without an order id", "status 200")
         return ack
 
     async def create_batch(
@@ -440,5 +440,5 @@ def _item(
         )
         return VenueRefused(code, f"Kalshi refused: {row.error.message or code}", status)
     if not row.order_id:
-        return VenueRefused("no_order_id", "Kalshi answered a batch item without an order id", 200)
+        return VenueUncertain("Kalshi answered a batch item without an order id", order_id)
     return row

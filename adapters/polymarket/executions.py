@@ -17,6 +17,7 @@ from adapters.polymarket.trades import (
     legs_of,
     state_of,
 )
+from core.domain.errors import CorruptData
 from core.domain.fees import FeeFill, Role, Side
 from core.domain.money import ZERO
 from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
@@ -66,6 +67,22 @@ class Executions:
     def _legs(self, trade: schemas.TradeMsg, api_key: str) -> list[Leg]:
         """Return our legs; as taker always those of the first message, or a trade told twice would count twice."""
         legs = legs_of(trade, api_key, self._ids.by_order)
+        for leg in legs:
+            sent, token = (
+                self._ids.by_order.get(leg.order_id),
+                self._registry.by_token.get(leg.token_id),
+            )
+            if sent is None:
+                continue
+            if (
+                token is None
+                or token[1].instrument_id != sent.instrument_id
+                or leg.side is not sent.side
+            ):
+                raise CorruptData(
+                    "Polymarket sent a trade of our order on another token or side",
+                    leg.token_id[:80],
+                )
         if not legs or legs[0].role is not Role.TAKER:
             return legs
         return self._taken.setdefault(trade.id, legs)

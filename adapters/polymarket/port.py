@@ -34,7 +34,7 @@ from adapters.polymarket.preflight import check
 from adapters.polymarket.registry import Registry
 from adapters.polymarket.rest import ClobRest
 from adapters.polymarket.sockets import OnEvent, Socket
-from adapters.polymarket.trades import TradeState, state_of, venue_time_ns
+from adapters.polymarket.trades import TradeState, side_of, state_of, venue_time_ns
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent
 from core.domain.errors import VenueRefused, VenueUncertain
@@ -563,7 +563,7 @@ class PolymarketPort:
                 row.id,
                 "",
                 known[1].instrument_id,
-                Side.BUY if row.side.upper() == "BUY" else Side.SELL,
+                side_of(row.side),
                 schemas.number(row.original_size, "size") // LOT * LOT,
                 schemas.number(row.price, "price"),
                 venue_time_ns(row.created_at) or last,

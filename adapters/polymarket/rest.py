@@ -341,7 +341,7 @@ class ClobRest:
             for answer in answers:
                 try:
                     out.append(self._taken(answer))
-                except VenueRefused as exc:
+                except (VenueRefused, VenueUncertain) as exc:
                     out.append(exc)
         return out
 
@@ -350,9 +350,15 @@ class ClobRest:
 
     @staticmethod
     def _taken(answer: schemas.OrderAnswer) -> schemas.OrderAnswer:
-        """Return an answer that names an order; without one it is a refusal, whatever `success` says."""
+        """Return an answer that names an order.
+
+        Without one it is a refusal, whatever `success` says, if it says why. Without a reason it says nothing: the
+        order may be there.
+        """
         if not answer.success or not answer.orderID:
-            words = answer.errorMsg or "no order id"
+            words = answer.errorMsg
+            if not words:
+                raise VenueUncertain("Polymarket answered an order with neither an id nor a reason")
             raise VenueRefused(code_of(words), f"Polymarket refused: {words}", 200)
         return answer
 

@@ -28,6 +28,7 @@ from core.domain.money import ONE, ZERO
 
 LOT = Decimal("0.01")
 PRICE_STEP = Decimal("0.0001")
+LAST_S = 4_102_444_800  # the year 2100
 MOST_SHARES = Decimal(10) ** 12
 
 
@@ -73,8 +74,17 @@ class Leg:
 
 
 def side_of(word: str) -> Side:
-    """Return the side of a word; everything but BUY sells."""
-    return Side.BUY if word.upper() == "BUY" else Side.SELL
+    """Return the side of a word.
+
+    Raises
+    ------
+    CorruptData
+        For any other word: a purchase booked as a sale is worse than a trade that is read again.
+    """
+    try:
+        return Side(word.upper())
+    except ValueError:
+        raise CorruptData("Polymarket sent an unknown side", word[:40]) from None
 
 
 def flipped(side: Side) -> Side:
@@ -103,7 +113,7 @@ def venue_time_ns(value: schemas.Number | None) -> int:
     if not stamp.is_finite() or stamp <= 0:
         return 0
     seconds = stamp / 1000 if stamp > 10_000_000_000 else stamp
-    return int(seconds * NS_PER_SECOND)
+    return int(seconds * NS_PER_SECOND) if seconds < LAST_S else 0
 
 
 def traded(value: schemas.Number | None) -> Decimal:

@@ -36,7 +36,13 @@ Path = tuple[Any, ...]
 def paths(node: Any, at: Path = ()) -> list[tuple[Path, Any]]:
     """Return every place of a payload with its value."""
     out: list[tuple[Path, Any]] = []
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    items = (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    )
     for key, value in items:
         out += [((*at, key), value), *paths(value, (*at, key))]
     return out
@@ -76,7 +82,24 @@ def _deep(text: str, rng: random.Random) -> Frames:
 
 
 def _junk(text: str, rng: random.Random) -> Frames:
-    return [rng.choice(("", " ", "null", "0", '"x"', "[]", "{}", "<html>502</html>", "[[", "\\u0000", "true", "PING"))]
+    return [
+        rng.choice(
+            (
+                "",
+                " ",
+                "null",
+                "0",
+                '"x"',
+                "[]",
+                "{}",
+                "<html>502</html>",
+                "[[",
+                "\\u0000",
+                "true",
+                "PING",
+            )
+        )
+    ]
 
 
 def _impossible(text: str, rng: random.Random) -> Frames:
@@ -84,7 +107,9 @@ def _impossible(text: str, rng: random.Random) -> Frames:
 
 
 def _wrong_type(text: str, rng: random.Random) -> Frames:
-    return [json.dumps(_put(json.loads(text), rng, NEEDED - {"asks", "bids", "price_changes"}, WRONG))]
+    return [
+        json.dumps(_put(json.loads(text), rng, NEEDED - {"asks", "bids", "price_changes"}, WRONG))
+    ]
 
 
 def _dropped(text: str, rng: random.Random) -> Frames:
@@ -100,17 +125,31 @@ def _dropped(text: str, rng: random.Random) -> Frames:
 
 
 def _unknown(text: str, rng: random.Random) -> Frames:
-    return [json.dumps(_put(json.loads(text), rng, frozenset({"type", "event_type", "side"}), ("nonsense", "")))]
+    return [
+        json.dumps(
+            _put(json.loads(text), rng, frozenset({"type", "event_type", "side"}), ("nonsense", ""))
+        )
+    ]
 
 
 def _number(text: str, rng: random.Random) -> Frames:
     places = frozenset({"seq", "sid", "timestamp"})
-    return [json.dumps(_put(json.loads(text), rng, places, (-1, 10**30, 2**63, 1e17, "99999999999999999", None)))]
+    return [
+        json.dumps(
+            _put(
+                json.loads(text), rng, places, (-1, 10**30, 2**63, 1e17, "99999999999999999", None)
+            )
+        )
+    ]
 
 
 def _stranger(text: str, rng: random.Random) -> Frames:
     places = frozenset({"market_ticker", "asset_id", "order_id"})
-    return [json.dumps(_put(json.loads(text), rng, places, ("", "nobody", "x" * 100_000, "\u0000", "99")))]
+    return [
+        json.dumps(
+            _put(json.loads(text), rng, places, ("", "nobody", "x" * 100_000, "\u0000", "99"))
+        )
+    ]
 
 
 def _twice(text: str, rng: random.Random) -> Frames:

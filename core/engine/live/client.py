@@ -297,6 +297,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self._assert_thread()
         cid = self.client_id_of(order)
         ours = self.order_of(cid)
+        self._about(ours, order)
         if ours is None or self._is_late(cid, order) or cid in self._ended:
             return
         before = self.venue_orders.get(cid)
@@ -346,6 +347,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
                 self.journal.confirmed(fill, cid)
             return
         ours = self.order_of(cid)
+        self._about(ours, fill)
         if ours is None and self.leftovers.take(fill, cid):
             return
         if ours is None:
@@ -394,6 +396,17 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
             fill.ts_ns,
         )
         self.refresh_cash()
+
+    @staticmethod
+    def _about(ours: Any, news: VenueOrder | VenueFill) -> None:
+        """Raise `VenueUncertain` for news of an order of ours on an instrument or a side that it is not on."""
+        if ours is None:
+            return
+        if (ours.instrument_id.value, ours.side.name) != (news.instrument_id, news.side.value):
+            raise VenueUncertain(
+                "news of our order on another instrument or side",
+                f"{news.instrument_id[:80]} {news.side}",
+            )
 
     def _is_late(self, cid: str, news: VenueOrder | VenueFill) -> bool:
         return self.unknowns.is_late(cid, news.venue_order_id, news.instrument_id)
