@@ -40,11 +40,14 @@ class Answers:
     ----------
     skew_s : float
         The venue's clock less ours, as far as a ``Date`` header proves it; 0 while they may agree.
+    secrets : tuple of bytes
+        What is sent along with requests and must not come back into a row or a line.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.stats = SocketStats()
         self.skew_s = 0.0
+        self.secrets: tuple[bytes, ...] = ()
         self._monotonic = monotonic
         self._limited_until = 0.0
 
@@ -61,6 +64,12 @@ class Answers:
         if abs(self.skew_s) <= MAX_SKEW_S:
             return ""
         return f"this clock is {-self.skew_s:+.0f} s from the venue's; {CLOCK_MEND}"
+
+    def hide(self, body: bytes) -> bytes:
+        """Return a body without our secrets: an error may quote the request that it refuses."""
+        for secret in self.secrets:
+            body = body.replace(secret, b"[hidden]")
+        return body
 
     def bad(self, what: str, why: object) -> None:
         """Count an answer that cannot be read."""

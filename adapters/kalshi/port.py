@@ -212,7 +212,12 @@ class KalshiPort:
                 out.append(item)
             else:
                 order_id, filled, left = item.order_id or "", item.fill_count, item.remaining_count
-                out.append(self._acked(intent, price, order_id, filled, left, item.ts_ms))
+                try:
+                    out.append(self._acked(intent, price, order_id, filled, left, item.ts_ms))
+                except (
+                    CorruptData
+                ) as exc:  # one item nobody can read leaves the others what they are
+                    out.append(VenueUncertain(exc.what, exc.seen))
         return out
 
     @staticmethod
@@ -272,8 +277,8 @@ class KalshiPort:
         intent: OrderIntent,
         price: Decimal,
         order_id: str,
-        fill_count: str,
-        remaining_count: str,
+        fill_count: str | None,
+        remaining_count: str | None,
         ts_ms: int,
     ) -> VenueOrder:
         self._client_ids[order_id] = intent.client_order_id
@@ -310,6 +315,7 @@ class KalshiPort:
         """Cancel (order id, instrument id) pairs in batches; return those that were not cancelled."""
         return await self.rest.cancel_batch([(v, split_instrument(i)[0]) for v, i in orders])
 
+    @certain
     async def modify(self, order: VenueOrder, quantity: Decimal, price: Decimal) -> VenueOrder:
         """Amend: count is filled plus wanted, which is the engine's quantity.
 
@@ -327,6 +333,7 @@ class KalshiPort:
         except VenueRefused as exc:  # the change is made; only its reading back is refused
             raise VenueUncertain("a change could not be read back", exc.code) from exc
 
+    @certain
     async def cancel_everything(self) -> list[str]:
         """Cancel all working orders in batches, then read back what still works."""
         working = await self.rest.orders(status="resting")

@@ -84,6 +84,8 @@ class KalshiRest:
         self.write = write or TokenBucket(100.0, 100.0)
         self.costs, self.tier = Costs(), ""
         self.answers = Answers()
+        if signer is not None:
+            self.answers.secrets = (signer.key_id.get_secret_value().encode(),)
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.clock_ms = clock_ms
         self.before_order: Callable[[], None] = lambda: None
@@ -133,7 +135,7 @@ class KalshiRest:
         if status >= 500:
             raise VenueUncertain(f"Kalshi failed on {method} {path}", status)
         if status >= 400:
-            raise refusal(status, data)
+            raise refusal(status, self.answers.hide(data))
         return data
 
     async def _exchange(

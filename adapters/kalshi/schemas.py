@@ -125,12 +125,12 @@ class CreateOrderBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class CreateOrderAck(msgspec.Struct, frozen=True, kw_only=True):
-    """201 of a create; without `order_id` it is a refusal."""
+    """201 of a create; without an id or its counts it says nothing for certain."""
 
     order_id: str = ""
     client_order_id: str = ""
-    fill_count: str = "0"
-    remaining_count: str = "0"
+    fill_count: str | None = None
+    remaining_count: str | None = None
     ts_ms: int = 0
 
 
@@ -155,8 +155,8 @@ class BatchItem(msgspec.Struct, frozen=True, kw_only=True):
 
     order_id: str | None = None
     client_order_id: str | None = None
-    fill_count: str = "0"
-    remaining_count: str = "0"
+    fill_count: str | None = None
+    remaining_count: str | None = None
     reduced_by: str = "0"
     ts_ms: int = 0
     error: ItemError | None = None

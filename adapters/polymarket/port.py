@@ -357,6 +357,7 @@ class PolymarketPort:
             "no_amend", "Polymarket cannot change an order", 0, "cancel and send again"
         )
 
+    @certain
     async def cancel_everything(self) -> list[str]:
         """Cancel all orders of this key, then read back what still works."""
         await self.rest.cancel_all()

@@ -139,8 +139,16 @@ class ClobRest:
         else:
             bucket.relax()
         if status >= 400 and status not in accept:
-            raise error_of(status, data, what, method != "GET")
+            raise error_of(status, self._hidden(data), what, method != "GET")
         return data
+
+    def _hidden(self, data: bytes) -> bytes:
+        """Return a refusal without what our requests carry."""
+        key = self.api_key
+        if key is not None:
+            words = (key.key, key.secret, key.passphrase)
+            self.answers.secrets = tuple(w.get_secret_value().encode() for w in words)
+        return self.answers.hide(data)
 
     async def _headers(
         self, method: str, path: str, body: bytes, signer: tuple[Wallet, ApiKey] | None, login: bool

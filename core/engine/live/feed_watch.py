@@ -1,7 +1,7 @@
-"""What went wrong on a venue's connections, as rows: bad frames, gaps, breaks. The counters go into the status line.
+"""What went wrong on a venue's connections, as rows: bad frames and answers, gaps, breaks, 429s, clocks apart.
 
 A venue that sends nonsense must be seen by whoever reads ledger or log, not only by a counter in memory. At most one
-row of a kind a second and connection, whatever comes.
+row of a kind a second and connection, whatever comes. The counters go into the status line.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from core.ledger import Ledger
 from core.ledger.kinds import Fault, FeedState
 
 MEND = (
-    "the frame was dropped and what it touched is read again; if it goes on the venue has changed its format: "
+    "it was dropped and what it touched is read again; if it goes on the venue has changed its format: "
     "stop the node (beta risk halt) and update"
 )
 #: Counters of a connection that the status line shows, summed over all.
-COUNTERS = ("frames", "bad_frames", "gaps", "repeats", "connects")
+COUNTERS = ("frames", "bad_frames", "gaps", "repeats", "connects", "limited")
 
 
 def connections_of(owner: object) -> Mapping[str, Any]:
@@ -33,6 +33,7 @@ class _Seen:
     bad_frames: int = 0
     gaps: int = 0
     connects: int = 0
+    limited: int = 0
     state: str = ""
 
 
@@ -63,7 +64,8 @@ class FeedWatch:
                 except LedgerError:
                     return totals  # the ledger has halted the node by itself
             seen.bad_frames, seen.gaps = stats.bad_frames, stats.gaps
-            seen.connects, seen.state = stats.connects, str(connection.state)
+            seen.connects, seen.limited = stats.connects, stats.limited
+            seen.state = str(connection.state)
         return totals
 
     def _news(self, name: str, connection: Any, seen: _Seen) -> list[Any]:
@@ -77,6 +79,13 @@ class FeedWatch:
             detail = f"{gaps} gaps; books cleared until their snapshots come"
             rows.append(FeedState(feed=name, state="gap", detail=detail))
         if seen.state and (stats.connects > max(seen.connects, 1) or state != seen.state):
-            detail = f"{stats.connects} connects; {last}" if last else f"{stats.connects} connects"
+            count = (
+                f"{stats.connects} connects" if stats.connects else f"{stats.limited} answers 429"
+            )
+            detail = f"{count}; {last}" if last else count
             rows.append(FeedState(feed=name, state=state, detail=detail))
+        elif limited := stats.limited - seen.limited:  # waited out between two looks
+            rows.append(
+                FeedState(feed=name, state="limited", detail=f"{limited} answers 429; {last}")
+            )
         return rows

@@ -38,6 +38,7 @@ from core.engine.live.assembly import live_gate, live_session, live_strategy
 from core.engine.live.away import holdings, settle_away
 from core.engine.live.backlog import Backlog
 from core.engine.live.client import VenueClient
+from core.engine.live.clock_watch import watch_clock
 from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch, limits_in_force, resumed_ns
 from core.engine.live.feed import LiveFeed
@@ -545,11 +546,12 @@ class Node:
             await self._log(port)
 
     def _watch_feeds(self, port: VenuePort) -> None:
-        """Write bad frames, gaps and breaks of the venue's connections as rows."""
+        """Write bad frames, gaps and breaks of the venue's connections as rows; clocks that differ stop buying."""
         if self._feed_watch is None:
             self._feed_watch = FeedWatch(self.ledger)
         connections = {**connections_of(self.data), **connections_of(port)}
         self._counters = self._feed_watch.look(connections, time.time_ns())
+        watch_clock(self.gate, connections, time.time_ns())
 
     async def _log(self, port: VenuePort) -> None:
         """Let the log catch up with the ledger, and say how the node is when that is due."""
