@@ -90,6 +90,7 @@ class KalshiSocket(Connection):
         self._asked: dict[int, str] = {}
         self._sequences: dict[int, Seq] = {}
         self._known: set[int] = set()
+        self._last: dict[int, tuple[int, str]] = {}
 
     # -- what is wanted ---------------------------------------------------------------------
     def subscribe(self, channel: str, tickers: Sequence[str] = ()) -> None:
@@ -157,6 +158,7 @@ class KalshiSocket(Connection):
     def _lost(self) -> None:
         self.sids.clear()
         self._known.clear()
+        self._last.clear()
         self._sequences.clear()
 
     def _heard(self, text: str) -> None:
@@ -169,13 +171,22 @@ class KalshiSocket(Connection):
         except Exception as exc:
             self._unreadable(exc)
             return
-        if verdict == "repeat":
+        if verdict == "repeat" and frame.sid is not None:
             self.stats.repeats += 1
+            if self._same_number(frame, text):
+                self.on_gap(frame.sid)  # two frames with one number: what was between is not known
             return
+        if frame.sid is not None and frame.seq is not None:
+            self._last[frame.sid] = (frame.seq, text)
         if verdict == "gap" and frame.sid is not None:
             self.stats.gaps += 1
             self.on_gap(frame.sid)
         self.on_frame(frame)
+
+    def _same_number(self, frame: schemas.Frame, text: str) -> bool:
+        """Return whether this repeats the last number of its subscription with other words."""
+        last = self._last.get(frame.sid or 0)
+        return last is not None and last[0] == frame.seq and last[1] != text
 
     def _number(self, frame: schemas.Frame) -> str:
         """Return what a frame's number says: ``next``, ``gap`` or ``repeat``.

@@ -8,6 +8,7 @@ that was not the venue's.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import tempfile
@@ -46,7 +47,15 @@ class Found:
 class Spoiler:
     """Spoils one frame or answer in so many, by a seed."""
 
-    def __init__(self, stand: Stand, seed: int, ways: Sequence[str], often: float) -> None:
+    def __init__(
+        self,
+        stand: Stand,
+        seed: int,
+        ways: Sequence[str],
+        often: float,
+        recorded: Sequence[str] = (),
+    ) -> None:
+        self.recorded = recorded
         self.stand, self.rng, self.ways, self.often = stand, random.Random(seed), ways, often
         self.did: Counter[str] = Counter()
         self.told: list[tuple[str, str, list[str]]] = []
@@ -55,6 +64,19 @@ class Spoiler:
         """Return what is sent instead of a frame."""
         if self.stand.faults.paused or self.rng.random() > self.often:
             return [text]
+        if (
+            self.recorded and self.rng.random() < 0.3
+        ):  # a right frame of another market or account beside ours
+            other = self.rng.choice(self.recorded)
+            self.did["recorded"] += 1
+            return [
+                text,
+                *(
+                    spoiled(other, self.rng.choice(list(self.ways)), self.rng)
+                    if self.rng.random() < 0.5
+                    else [other]
+                ),
+            ]
         way = self.rng.choice(list(self.ways))
         self.did[way] += 1
         out = spoiled(text, way, self.rng)
@@ -75,12 +97,27 @@ class Spoiler:
         return first.encode() if isinstance(first, str) else first
 
 
+def recorded_frames(fixtures: Path, venue: str) -> list[str]:
+    """Return the recorded (and documented) frames of a venue."""
+    if venue == "KALSHI":
+        stream = json.loads((fixtures / "kalshi/ws_orderbook_stream.json").read_text())
+        made = json.loads((fixtures / "kalshi/synthetic_ws_frames.json").read_text())
+        frames = [row["frame"] for row in stream] + made["frames"]
+    else:
+        folders = (fixtures / "polymarket" / name for name in ("ws_market", "ws_user"))
+        frames = [
+            json.loads(p.read_text()) for folder in folders for p in sorted(folder.glob("*.json"))
+        ]
+    return [json.dumps(frame) for frame in frames]
+
+
 def hostile_run(
     venue: str,
     seed: int,
     ways: Sequence[str] = tuple(WAYS),
-    often: float = 0.1,
-    answers: float = 0.05,
+    often: float = 0.25,
+    answers: float = 0.1,
+    recorded: Sequence[str] = (),
 ) -> Found:
     """Play one run and return what differed."""
     spoilers: list[Spoiler] = []
@@ -95,7 +132,7 @@ def hostile_run(
             await super().follow()
             stands.append(self)
             self.loop.set_exception_handler(lambda loop, context: escaped.append(context))
-            spoilers.append(Spoiler(self, seed, ways, often))
+            spoilers.append(Spoiler(self, seed, ways, often, recorded))
             spoilers.append(Spoiler(self, seed + 1, ways, answers))
             self.fake.streams.tamper = spoilers[0].frame
             self.fake.tamper = spoilers[1].answer

@@ -30,7 +30,14 @@ def test_what_goes_wrong_on_a_connection_is_a_row_and_a_counter(tmp_path: Path) 
     totals = watch.look({"KALSHI data": line}, 2)
     watch.look({"KALSHI data": line}, 3)
     ledger.close()
-    assert totals == {"frames": 10, "bad_frames": 3, "gaps": 1, "repeats": 0, "connects": 1, "limited": 0}
+    assert totals == {
+        "frames": 10,
+        "bad_frames": 3,
+        "gaps": 1,
+        "repeats": 0,
+        "connects": 1,
+        "limited": 0,
+    }
     (fault,) = rows(tmp_path / "l", "fault")
     assert fault.where == "KALSHI data" and "malformed" in fault.error and "stop" in fault.action
     assert [r.state for r in rows(tmp_path / "l", "feed.state")] == ["gap", "down"]
