@@ -27,6 +27,7 @@ MAX_SKEW_S = 5.0
 #: Below this the ``Date`` header, which has whole seconds, proves nothing.
 PROVEN_S = 1.0
 LONGEST_PAUSE_S = 60.0
+#: A shorter text is no secret, and part of ordinary words.
 SHORTEST_SECRET = 6
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 CLOCK_MEND = (
@@ -69,7 +70,7 @@ class Answers:
     def hide(self, body: bytes) -> bytes:
         """Return a body without our secrets: an error may quote the request that it refuses."""
         for secret in self.secrets:
-            if len(secret) >= SHORTEST_SECRET:  # a shorter one is no secret, and part of ordinary words
+            if len(secret) >= SHORTEST_SECRET:
                 body = body.replace(secret, b"[hidden]")
         return body
 
