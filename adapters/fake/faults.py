@@ -12,7 +12,11 @@ from aiohttp import web
 
 
 class FaultKind(StrEnum):
-    """What a fake venue can be told to do wrong."""
+    """What a fake venue can be told to do wrong.
+
+    ``ws_late`` lets a frame arrive after those that follow it, ``ws_again`` sends it a second time later on, with the
+    number it had, and ``ws_replay`` repeats all private frames so far to whoever subscribes.
+    """
 
     WS_CLOSE = "ws_close"
     WS_DROP = "ws_drop"
@@ -20,6 +24,9 @@ class FaultKind(StrEnum):
     WS_SWAP = "ws_swap"
     WS_GARBAGE = "ws_garbage"
     WS_SILENCE = "ws_silence"
+    WS_LATE = "ws_late"
+    WS_AGAIN = "ws_again"
+    WS_REPLAY = "ws_replay"
     HTTP_429 = "http_429"
     HTTP_500 = "http_500"
     HTTP_503 = "http_503"
@@ -43,7 +50,8 @@ class Fault:
     match : str
         Part of ``"METHOD path"`` or of the frame type that it applies to; empty = all.
     seconds : float
-        Length, for delays and silences; what a 429 asks for in ``Retry-After`` (0 = it says nothing).
+        Length, for delays, silences and frames that come late or again; what a 429 asks for in ``Retry-After``
+        (0 = it says nothing).
     """
 
     kind: FaultKind
@@ -110,7 +118,9 @@ HTTP_FAULTS = frozenset(
         FaultKind.STALE_READ,
     }
 )
-WS_FAULTS = frozenset(k for k in FaultKind if k.value.startswith("ws_"))
+REPLAYS = frozenset({FaultKind.WS_REPLAY})
+WS_FAULTS = frozenset(k for k in FaultKind if k.value.startswith("ws_")) - REPLAYS
+OLD_NEWS = frozenset({FaultKind.WS_LATE, FaultKind.WS_AGAIN})
 
 
 def random_schedule(

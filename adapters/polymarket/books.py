@@ -152,9 +152,13 @@ class PolyBook:
             raise
         return done
 
+    def newer_than(self, msg: schemas.BookMsg) -> bool:
+        """Return whether a snapshot is older than what is known, also while that is doubted."""
+        return int(schemas.number(msg.timestamp, "timestamp")) < self.ts_ms
+
     def differs(self, msg: schemas.BookMsg) -> bool:
         """Return whether a snapshot that is not older than the book shows other levels."""
-        if int(schemas.number(msg.timestamp, "timestamp")) < self.ts_ms:
+        if self.newer_than(msg):
             return False
         bids = levels_of(schemas.side_of_book(msg.bids, msg.buys))
         asks = levels_of(schemas.side_of_book(msg.asks, msg.sells))

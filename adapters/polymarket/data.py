@@ -275,6 +275,8 @@ class PolymarketData(OutcomeData):
             self._stranger(msg.asset_id, msg.market)
             return
         try:
+            if book.newer_than(msg):
+                return  # changes overtook it; REST brings what is missing
             self._take_book(book, msg)
         except Exception as exc:  # crossed, impossible, or more than the engine can hold
             self._distrust(book, str(exc))

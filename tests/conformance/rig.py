@@ -61,11 +61,9 @@ def one(*args, market=0, **kwargs):
     return script
 
 
-async def rest(trader, stand, quantity="5", price="0.38", market=0, **kwargs):
+async def rest(trader, stand, quantity="5", price="0.38", market=0, tif=TimeInForce.GTC, **kwargs):
     """Send a bid that rests, wait for its acceptance, return its id."""
-    cid = await trader.send(
-        stand.markets[market], Side.BUY, D(quantity), D(price), TimeInForce.GTC, **kwargs
-    )
+    cid = await trader.send(stand.markets[market], Side.BUY, D(quantity), D(price), tif, **kwargs)
     assert cid is not None
     await asyncio.sleep(1.0)
     return cid

@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-MODULES = ("test_data.py", "test_orders.py")
+MODULES = ("test_data.py", "test_orders.py", "test_news.py")
 VENUES = ("Kalshi", "Polymarket", "paper")
 #: What a venue cannot do, and what it does instead; every other cell is "yes".
 INSTEAD = {

@@ -1,4 +1,4 @@
-"""Market data, TC-001 to TC-012: the same on Kalshi, Polymarket and paper."""
+"""Market data, TC-001 to TC-013: the same on Kalshi, Polymarket and paper."""
 
 import asyncio
 from decimal import Decimal
@@ -16,6 +16,7 @@ from nautilus_trader.model import (
 )
 
 from adapters.fake.faults import Fault, FaultKind
+from adapters.fake.matrix.cases import SNAPSHOT
 from core.domain.market import MarketStatus
 from tests.conformance.market_rig import FRAMES, follow
 from tests.conformance.rig import VENUES, eventually
@@ -179,3 +180,23 @@ def test_tc_012_an_empty_side_shows_no_quote(tmp_path, venue):
         assert len(rig.of(QuoteTick)) == before
 
     follow(tmp_path, venue, script)
+
+
+def test_tc_013_a_snapshot_older_than_the_book_changes_nothing(tmp_path, venue):
+    async def script(rig):
+        rig.stand.fake.streams.snapshot_all(rig.id)  # and once more, late
+        await asyncio.sleep(1.0)
+        rig.level("ask", 4700, 4)
+        rig.level("bid", 3300, 5)
+        await eventually(rig.equal)
+        assert rig.stand.faults.fired
+        wrong = []
+        for _ in range(200):
+            await asyncio.sleep(0.05)
+            if not rig.equal():
+                wrong.append(rig.stand.loop.time())
+        assert not wrong
+
+    snapshot = SNAPSHOT.get(venue, SNAPSHOT["KALSHI"])
+    faults = [Fault(FaultKind.WS_AGAIN, match=snapshot, count=9, seconds=4.0)]
+    follow(tmp_path, venue, script, faults)

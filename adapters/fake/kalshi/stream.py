@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from adapters.fake.faults import WS_FAULTS, Fault, FaultKind, TamperFrame
+from adapters.fake.faults import OLD_NEWS, REPLAYS, WS_FAULTS, Fault, FaultKind, TamperFrame
 from adapters.fake.kalshi import wire
 from core.engine.paper.book import PRICE_UNIT, BookSide
 from core.engine.paper.exchange import Execution, FakeMarket, FakeOrder
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 SEQUENCED = {"orderbook_delta", "trade", "market_lifecycle_v2"}
 CHANNELS = SEQUENCED | {"ticker", "fill", "user_orders", "market_positions"}
+PRIVATE = frozenset({"fill", "user_orders"})
 MAX_QUEUED = 100_000
+MAX_TOLD = 500
 
 
 @dataclass(slots=True)
@@ -58,6 +61,7 @@ class Streams:
         self.venue = venue
         self.connections: list[Connection] = []
         self.tamper: TamperFrame | None = None
+        self._told: deque[tuple[str, str, dict[str, Any]]] = deque(maxlen=MAX_TOLD)
 
     # -- sockets ----------------------------------------------------------------------------
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
@@ -156,6 +160,7 @@ class Streams:
                     "msg": {"channel": channel, "sid": sub.sid},
                 }
                 self._send(connection, reply)
+                self._replay(connection, sub)
                 new = tickers
                 sub.tickers |= tickers
             else:
@@ -218,7 +223,7 @@ class Streams:
         }
         if cid is not None:
             body["id"] = cid
-        self._send(connection, body)
+        self._send(connection, body, self.venue.faults.due("orderbook_snapshot", OLD_NEWS))
 
     # -- market data out --------------------------------------------------------------------
     def level_changed(
@@ -315,7 +320,18 @@ class Streams:
                 body = base | {"event_type": "deactivated", "is_deactivated": True}
                 self._to_channel("market_lifecycle_v2", "market_lifecycle_v2", body, None)
 
+    def _replay(self, connection: Connection, sub: Subscription) -> None:
+        """Tell a new subscriber of a private channel everything again, when the schedule says so."""
+        subject = f"subscribed {sub.channel}"
+        if sub.channel not in PRIVATE or self.venue.faults.due(subject, REPLAYS) is None:
+            return
+        for channel, kind, msg in self._told:
+            if channel == sub.channel:
+                self._send(connection, {"type": kind, "sid": sub.sid, "msg": msg})
+
     def _to_channel(self, channel: str, kind: str, msg: dict[str, Any], ticker: str | None) -> None:
+        if channel in PRIVATE:
+            self._told.append((channel, kind, msg))
         for connection in self.connections:
             sub = connection.subscriptions.get(channel)
             if sub is not None and (ticker is None or not sub.tickers or ticker in sub.tickers):
@@ -344,6 +360,10 @@ class Streams:
         elif fault.kind is FaultKind.WS_GARBAGE:
             self._push(connection, text[: len(text) // 2])
             self._push(connection, text)
+        elif fault.kind in OLD_NEWS:
+            if fault.kind is FaultKind.WS_AGAIN:
+                self._push(connection, text)
+            asyncio.get_running_loop().call_later(fault.seconds, self._push_late, connection, text)
         elif fault.kind is FaultKind.WS_SWAP and connection.held is None:
             connection.held = text
             return
@@ -353,6 +373,10 @@ class Streams:
         if connection.held is not None and fault is None:
             held, connection.held = connection.held, None
             self._push(connection, held)
+
+    def _push_late(self, connection: Connection, text: str) -> None:
+        if connection in self.connections:
+            self._push(connection, text)
 
     def _push(self, connection: Connection, text: str) -> None:
         try:

@@ -14,6 +14,7 @@ CREATE = {"KALSHI": "POST /trade-api/v2/portfolio/events/orders", "POLYMARKET": 
 CANCEL = {"KALSHI": "DELETE", "POLYMARKET": "DELETE /order"}
 PRIVATE = {"KALSHI": ("fill", "user_order"), "POLYMARKET": ("trade", "order")}
 PUBLIC = {"KALSHI": ("orderbook_delta",), "POLYMARKET": ("price_change",)}
+SNAPSHOT = {"KALSHI": "orderbook_snapshot", "POLYMARKET": "book"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,12 @@ class Plan:
         Whether rows that nobody waited for survive it.
     changes : bool
         Working orders are changed often, in price and size.
+    linger : float
+        Virtual seconds of trading by others after the last move, in which orders with a time expire.
+    crosses : bool
+        The strategy now and then sells into its own bids.
+    forgets : bool
+        After a kill the strategy numbers its orders from the beginning again.
     options : mapping
         Options of the fake venue.
     """
@@ -66,6 +73,9 @@ class Plan:
     environment: Mapping[str, str] = field(default_factory=dict)
     kills: tuple[int, ...] = ()
     kept: tuple[bool, ...] = ()
+    linger: float = 0.0
+    crosses: bool = False
+    forgets: bool = False
     steps: int = 22
     changes: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -229,6 +239,42 @@ def _burst(venue: str, rng: random.Random) -> Plan:
     return Plan(steps=80, faults=_some(rng, K.WS_DUPLICATE, PRIVATE[venue][0]))
 
 
+def _late_news(venue: str, rng: random.Random) -> Plan:
+    """Fills after the cancel's answer, after an expiry, after the settlement, before the order's answer."""
+    faults: tuple[Fault, ...] = ()
+    for match in PRIVATE[venue]:
+        faults += _some(rng, K.WS_LATE, match, 6, seconds=rng.choice((0.05, 0.5, 3.0, 12.0, 60.0)))
+    if rng.random() < 0.3:  # and the answers to orders are late as well
+        faults += _some(rng, K.DELAY, CREATE[venue], seconds=1.0)
+    settle_at = rng.choice((0.0, 0.0, rng.uniform(1.0, 9.0)))
+    linger = rng.choice((0.0, 100.0))
+    return Plan(faults, settle_at=settle_at, payout=rng.choice((0, 10_000)), linger=linger)
+
+
+def _old_news(venue: str, rng: random.Random) -> Plan:
+    """Frames that come a second time: with their old number, in old snapshots, after a reconnect, after a kill."""
+    seconds = rng.choice((0.2, 1.0, 5.0, 30.0))
+    faults: tuple[Fault, ...] = (Fault(K.WS_REPLAY, count=99),) if rng.random() < 0.7 else ()
+    for match in rng.choice((PRIVATE[venue], PUBLIC[venue], PRIVATE[venue] + PUBLIC[venue])):
+        faults += _some(rng, K.WS_AGAIN, match, 6, seconds=seconds)
+    faults += _some(rng, K.WS_AGAIN, SNAPSHOT[venue], 4, seconds=seconds)
+    drops = tuple(rng.uniform(0.2, 12.0) for _ in range(rng.randint(0, 3)))
+    if rng.random() < 0.3:
+        return Plan(faults, drops=drops, kills=(rng.randrange(60),), kept=(rng.random() < 0.5,))
+    return Plan(faults, feed=True, drops=drops)
+
+
+def _own_orders(venue: str, rng: random.Random) -> Plan:
+    kind = rng.choice((K.DROP_RESPONSE, K.DELAY, K.WS_DROP))
+    match = rng.choice(PRIVATE[venue]) if kind is K.WS_DROP else CREATE[venue]
+    return Plan(_some(rng, kind, match, seconds=1.0), crosses=True, steps=40)
+
+
+def _forgetful(venue: str, rng: random.Random) -> Plan:
+    kills = tuple(rng.randrange(60) for _ in range(rng.choice((1, 2))))
+    return Plan(kills=kills, kept=tuple(rng.random() < 0.5 for _ in kills), forgets=True, steps=40)
+
+
 BOTH = ("KALSHI", "POLYMARKET")
 CASES: dict[str, Case] = {
     c.code: c
@@ -254,6 +300,10 @@ CASES: dict[str, Case] = {
         Case("F26", "bursts", BOTH, 20, _burst),
         Case("F27", "stopped in order at any moment", BOTH, 40, _stop),
         Case("CHANGE", "change: lost, or answered late or never", ("KALSHI",), 60, _change),
+        Case("F28", "news comes late: after cancel, expiry, payout", BOTH, 100, _late_news),
+        Case("F29", "old news again: snapshots, reconnects, restarts", BOTH, 100, _old_news),
+        Case("F30", "own orders meet", BOTH, 40, _own_orders),
+        Case("F31", "order ids used again after a restart", BOTH, 40, _forgetful),
         Case("HALT", "operator halts while orders fly", BOTH, 60, _halt),
     )
 }

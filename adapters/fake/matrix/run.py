@@ -24,7 +24,7 @@ from adapters.fake.matrix.cases import CASES, CREATE, Plan
 from adapters.fake.matrix.compare import Books, compare
 from adapters.fake.matrix.judge import leaks
 from adapters.fake.matrix.lives import PowerCut
-from adapters.fake.matrix.script import Trader, play, quiesce
+from adapters.fake.matrix.script import Trader, linger, play, quiesce
 from adapters.fake.matrix.stand import KEY, SECRET_BYTES, STOPPING, WALLET_BYTES, Stand
 from adapters.fake.matrix.virtual import VirtualLoop, run_virtual
 from core.domain import faultpoints
@@ -153,9 +153,11 @@ async def _run(
     if stand.cut is not None:
         stand.cut.install()
     trader, extra = Trader(stand), Books()
+    trader.forgets, trader.crosses = plan.forgets, plan.crosses
     side = asyncio.create_task(_happen(stand, plan, rng.randrange(1 << 30), extra))
     await play(stand, trader, rng, plan.steps, plan.changes)
     await side
+    await linger(stand, rng, plan.linger)
     if not await quiesce(stand):
         extra.say("I1", f"not at rest; unknown: {stand.client.unknowns.ids}")
     stand.faults.paused, stand.clock.skew_ns = True, 0
@@ -182,7 +184,7 @@ async def _run(
 async def _happen(stand: Stand, plan: Plan, seed: int, extra: Books) -> None:
     """Let happen what the plan says, each at its time."""
     events: list[tuple[float, Callable[[], Any]]] = [
-        (at, lambda: stand.fake.streams.drop_all()) for at in plan.drops
+        (at, partial(_drop, stand)) for at in plan.drops
     ]
     events += [(at, partial(stand.fake.streams.hush, length)) for at, length in plan.hushes]
     events += [(at, partial(_skew, stand, offset)) for at, offset in plan.skew]
@@ -212,6 +214,13 @@ async def _judge_feed(stand: Stand, extra: Books) -> None:
         await asyncio.sleep(5.0)
     for text in (*stand.feed.differences(), *stand.feed.wrong):
         extra.say("BOOK", text)
+
+
+async def _drop(stand: Stand) -> None:
+    """Close all sockets; one that was up has to be missed."""
+    if not stand.dead and stand.fake.streams.connections:
+        stand.dropped += 1
+    await stand.fake.streams.drop_all()
 
 
 def _skew(stand: Stand, seconds: float) -> None:
@@ -255,7 +264,7 @@ def _judge(stand: Stand, plan: Plan) -> None:
         and not any(e.startswith("halt") for e, _ in judge.said)
     ):
         judge.wrong("I9", "a halt that no log line tells")
-    if plan.drops and False not in judge.links:
+    if stand.dropped and False not in judge.links:
         judge.wrong("I9", "closed sockets that nobody was told of")
     sockets = [getattr(stand.port, "_socket")]  # noqa: B009 - no part of the contract
     if stand.feed is not None:

@@ -40,6 +40,8 @@ class Trader:
         self.stand = stand
         self.intents: dict[str, OrderIntent] = {}
         self.refused: list[str] = []
+        self.forgets = self.crosses = False
+        self._sent, self._life = 0, stand.lives
 
     def view(self, market: Market, outcome: int = 0) -> MarketView:
         """Return an outcome's top of book: as the feed tells it, else the market's own."""
@@ -72,7 +74,7 @@ class Trader:
         stand, now = self.stand, self.stand.clock.timestamp_ns()
         if stand.feed is not None and None in stand.feed.top(market, outcome):
             return None  # no strategy trades on a book that it does not see
-        cid = f"F-{len(self.intents) + len(self.refused) + 1:04d}"
+        cid = self._number()
         intent = OrderIntent(
             cid,
             STRATEGY.value,
@@ -101,6 +103,13 @@ class Trader:
         stand.engine.orders[cid] = order
         await stand.client._submit_order(SimpleNamespace(order=order))
         return cid
+
+    def _number(self) -> str:
+        """Return the next order id; a strategy that forgets begins again in every life."""
+        if self.forgets and self._life != self.stand.lives:
+            self._sent, self._life = 0, self.stand.lives
+        self._sent += 1
+        return f"F-{self._sent:04d}"
 
     def _order(self, intent: OrderIntent) -> Any:
         instrument = self.stand.engine.instruments[intent.instrument_id]
@@ -156,11 +165,24 @@ async def play(
         )[0]
         if changes and move == "modify":
             move = "amend"
+        if trader.crosses and rng.random() < 0.25:
+            move = "cross"
         try:
             await _move(stand, trader, rng, market, move)
         except Killed:
             continue
         await asyncio.sleep(rng.choice((0.0, 0.01, 0.1, 0.4, 1.5)))
+
+
+async def linger(stand: Stand, rng: random.Random, seconds: float) -> None:
+    """Let others trade for a while: orders with a time fill in part, then expire."""
+    end = stand.loop.time() + seconds
+    while stand.loop.time() < end:
+        market = rng.choice(stand.markets)
+        if stand.exchange.markets[market.market_id].status == "active":
+            stand.trade(market.market_id, rng.choice((3700, 3800)), rng.randint(50, 600), "ask")
+        await asyncio.sleep(5.0)
+        stand.exchange.expire(stand.loop.time_ns())
 
 
 async def _come_back(stand: Stand, rng: random.Random) -> None:
@@ -198,6 +220,10 @@ async def _move(
             ((TimeInForce.IOC, Decimal("0.39")), (TimeInForce.GTC, Decimal("0.45")))
         )
         await trader.send(market, Side.SELL, min(held, quantity), price, tif)
+    elif move == "cross" and held > 0:
+        bids = [o for o in stand.exchange.working() if o.market == market.market_id]
+        price = Decimal(max((o.price for o in bids if o.side == "bid"), default=4_000)) / PRICE
+        await trader.send(market, Side.SELL, min(held, quantity), price, TimeInForce.GTC)
     elif move == "cancel" and (open_ids := trader.working()):
         await trader.cancel(rng.choice(open_ids))
     elif move == "modify" and (open_ids := trader.working()):

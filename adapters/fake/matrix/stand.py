@@ -142,7 +142,7 @@ class Stand:
         self.loop, self.root, self.venue, self.options = loop, root, venue, dict(options)
         self.clock, self.faults = Clock(loop), FaultSchedule(tuple(faults))
         self.halted = ""
-        self.lives = 0
+        self.lives = self.dropped = 0
         self.cut: PowerCut | None = None
         self.judge = Judge()
         self.live: Any = None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from adapters.fake.faults import WS_FAULTS, FaultKind, TamperFrame
+from adapters.fake.faults import OLD_NEWS, REPLAYS, WS_FAULTS, FaultKind, TamperFrame
 from adapters.fake.polymarket import wire
 from core.engine.paper.book import PRICE_UNIT, BookSide, other
 from core.engine.paper.exchange import Execution, FakeMarket, FakeOrder
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from adapters.fake.polymarket.server import FakePolymarket
 
 MAX_QUEUED = 100_000
+MAX_TOLD = 500
 Sides = dict[BookSide, dict[int, int]]
 
 
@@ -49,6 +51,7 @@ class Streams:
         self.tamper: TamperFrame | None = None
         self.told: dict[str, Sides] = {}
         self._changes: dict[str, list[tuple[BookSide, int, int]]] = {}
+        self._told_user: deque[dict[str, Any]] = deque(maxlen=MAX_TOLD)
 
     # -- sockets ----------------------------------------------------------------------------
     async def market(self, request: web.Request) -> web.WebSocketResponse:
@@ -116,6 +119,9 @@ class Streams:
             connection.ready = auth.get("apiKey") == self.venue.api_key and (
                 not self.venue.secret or auth.get("secret") == self.venue.secret
             )
+            if connection.ready and self.venue.faults.due("subscribed user", REPLAYS) is not None:
+                for told in self._told_user:
+                    self._push(connection, json.dumps(told, separators=(",", ":")))
             return connection.ready
         asked = [str(t) for t in frame.get("assets_ids") or ()]
         if frame.get("operation") == "unsubscribe":
@@ -126,7 +132,10 @@ class Streams:
         connection.ready = connection.ready or bool(frame.get("custom_feature_enabled"))
         books = [body for t in new if (body := self._token_book(t)) is not None]
         if books:
-            self._push(connection, json.dumps(books, separators=(",", ":")))
+            text = json.dumps(books, separators=(",", ":"))
+            self._push(connection, text)
+            if (fault := self.venue.faults.due("book", OLD_NEWS)) is not None:
+                self._later(connection, text, fault.seconds)
         return True
 
     def _token_book(self, token: str) -> dict[str, Any] | None:
@@ -314,6 +323,7 @@ class Streams:
                 self._publish(connection, body)
 
     def _to_user(self, body: dict[str, Any]) -> None:
+        self._told_user.append(body)
         for connection in self.connections:
             if connection.private and connection.ready:
                 self._publish(connection, body)
@@ -332,6 +342,10 @@ class Streams:
         elif fault.kind is FaultKind.WS_GARBAGE:
             self._push(connection, text[: len(text) // 2])
             self._push(connection, text)
+        elif fault.kind in OLD_NEWS:
+            if fault.kind is FaultKind.WS_AGAIN:
+                self._push(connection, text)
+            self._later(connection, text, fault.seconds)
         elif fault.kind is FaultKind.WS_SWAP:
             connection.held = text
         elif fault.kind is FaultKind.WS_SILENCE:
@@ -339,6 +353,13 @@ class Streams:
         elif fault.kind is FaultKind.WS_CLOSE:
             task = asyncio.get_running_loop().create_task(connection.socket.close(code=1011))
             task.add_done_callback(lambda _: None)
+
+    def _later(self, connection: Connection, text: str, seconds: float) -> None:
+        def push() -> None:
+            if connection in self.connections:
+                self._push(connection, text)
+
+        asyncio.get_running_loop().call_later(seconds, push)
 
     def _push(self, connection: Connection, text: str) -> None:
         try:

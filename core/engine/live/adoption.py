@@ -24,7 +24,10 @@ MOST_READS = 5
 async def adopt(
     context: LiveContext, markets: Sequence[Market], memory: LedgerMemory, owner: str, now_ns: int
 ) -> None:
-    """Cancel what works, then fill the gate with the venue's cash and holdings.
+    """Cancel what works, then fill the gate with the venue's cash and holdings, and the ids that are taken.
+
+    An order id of an earlier run is never used again: news of the old order would be taken for the new one's, and a
+    venue that does not know our ids would hold both.
 
     Parameters
     ----------
@@ -46,6 +49,7 @@ async def adopt(
         )
     for market_id, why in memory.barred.items():
         gate.on_barred(market_id, why)
+    gate.book.known.update(memory.owners)
     context.adopted, cash, positions = await _account(port, max(context.since_ns(now_ns), 0))
     gate.on_cash(port.venue, cash.settled)
     known = {o.instrument_id for m in markets for o in m.outcomes}
