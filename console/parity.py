@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from console.terminal.text import printable
 from core.domain.clock import iso_from_ns
 from core.domain.errors import ExitCode, MissingData
 from core.engine.parity import ParityReport, check_parity
@@ -90,8 +91,9 @@ def show(report: ParityReport) -> None:
         print(f"  {count:>5}  {reason}")
     for one in report.differences[:SHOWN]:
         when = iso_from_ns(one.ts_ns) if one.ts_ns else ""
-        print(f"{when} {one.what} {one.instrument_id}: {one.reason.value} {one.detail}".rstrip())
-        print(f"    recorded  {one.recorded or 'nothing'}")
-        print(f"    replayed  {one.replayed or 'nothing'}")
+        said = f"{when} {one.what} {one.instrument_id}: {one.reason.value} {one.detail}"
+        print(printable(said.rstrip()))
+        print(printable(f"    recorded  {one.recorded or 'nothing'}"))
+        print(printable(f"    replayed  {one.replayed or 'nothing'}"))
     if len(report.differences) > SHOWN:
         print(f"... {len(report.differences) - SHOWN} more with --json")

@@ -87,7 +87,7 @@ def _imported(dotted: str, typed: str) -> ModuleType:
                 "the strategy needs a module that is not installed", exc.name, f"used by {dotted}"
             ) from exc
         raise _unknown(typed) from exc
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise _broken(dotted, exc) from exc
 
 
@@ -106,13 +106,13 @@ def _from_file(file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         del sys.modules[name]
         raise _broken(str(file), exc) from exc
     return module
 
 
-def _broken(where: str, exc: Exception) -> StrategyError:
+def _broken(where: str, exc: BaseException) -> StrategyError:
     return StrategyError(
         f"the strategy {where} cannot be imported",
         f"{type(exc).__name__}: {exc}",

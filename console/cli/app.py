@@ -64,10 +64,10 @@ def main() -> None:
     except BetaError as exc:
         if os.environ.get("BETA_DEBUG"):
             raise
-        print(
-            "\n".join(["error: " + exc.what, *("  " + line for line in exc.lines()[1:])]),
-            file=sys.stderr,
-        )
+        from console.terminal.text import lines
+
+        told = "\n".join(["error: " + exc.what, *("  " + line for line in exc.lines()[1:])])
+        print(lines(told), file=sys.stderr)
         sys.exit(int(exc.exit_code))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.history.report import IngestReport
+from console.terminal.text import inert, printable
 from core.domain.clock import iso_from_ns
+from core.domain.errors import DataError
 from core.engine.catalog import Catalog, catalog_names, find_catalog
 from core.engine.catalog.retention import Cleaning
 from core.engine.catalog.verify import Verification
@@ -62,7 +64,11 @@ def show_report(report: IngestReport, as_json: bool) -> None:
     out = Console()
     read = ", ".join(f"{name} {rows:,}" for name, rows in report.rows_in.items())
     wrote = ", ".join(f"{kind} {rows:,}" for kind, rows in report.rows_out.items())
-    out.print(f"[bold]{report.set}[/bold] -> {report.catalog}", highlight=False, soft_wrap=True)
+    out.print(
+        f"[bold]{inert(report.set)}[/bold] -> {inert(report.catalog)}",
+        highlight=False,
+        soft_wrap=True,
+    )
     out.print(f"read    {read}", highlight=False, soft_wrap=True)
     out.print(f"wrote   {wrote}", highlight=False, soft_wrap=True)
     out.print(
@@ -81,16 +87,23 @@ def show_report(report: IngestReport, as_json: bool) -> None:
         table = Table("issue", "rows", "fate", "meaning", title="Issues", title_justify="left")
         for code, issue in report.issues.items():
             fate = ", ".join(f"{name} {rows:,}" for name, rows in issue["fate"].items())
-            table.add_row(code, f"{issue['rows']:,}", fate, issue["meaning"])
+            table.add_row(inert(code), f"{issue['rows']:,}", fate, inert(issue["meaning"]))
         out.print(table)
         out.print(f"every row: {report.issues_file}", highlight=False, soft_wrap=True)
     for note in report.notes:
-        out.print(f"note: {note}", highlight=False, soft_wrap=True)
+        out.print(f"note: {inert(note)}", highlight=False, soft_wrap=True)
 
 
 def show_catalogs(as_json: bool) -> None:
     """Print all named catalogs."""
-    metas = [find_catalog(name).meta for name in catalog_names()]
+    metas, bad = [], []
+    for name in catalog_names():
+        try:
+            metas.append(find_catalog(name).meta)
+        except DataError as exc:
+            bad.append(f"{name}: {exc}")
+    for told in bad:
+        print(printable(told), file=sys.stderr)
     if as_json:
         print_json({"schema_version": 1, "catalogs": [json.loads(m.to_json()) for m in metas]})
         return
@@ -100,9 +113,10 @@ def show_catalogs(as_json: bool) -> None:
         start = min((p.start_ns for p in meta.periods), default=0)
         end = max((p.end_ns for p in meta.periods), default=0)
         kind = "synthetic" if meta.synthetic else "real"
-        table.add_row(meta.name, kind, f"{rows:,}", _day(start), _day(end), meta.source)
+        span = (_day(start), _day(end))
+        table.add_row(inert(meta.name), kind, f"{rows:,}", *span, inert(meta.source))
     Console().print(table)
-    if not metas:
+    if not metas and not bad:
         Console(stderr=True).print("no catalogs yet: beta data sample, or beta data ingest")
 
 
@@ -128,7 +142,11 @@ def show_catalog(catalog: Catalog, limit: int, as_json: bool) -> None:
         return
     out = Console()
     kind = "[yellow]synthetic[/yellow]" if meta.synthetic else "real"
-    out.print(f"[bold]{meta.name}[/bold] ({kind}) {meta.source}", highlight=False, soft_wrap=True)
+    out.print(
+        f"[bold]{inert(meta.name)}[/bold] ({kind}) {inert(meta.source)}",
+        highlight=False,
+        soft_wrap=True,
+    )
     out.print(
         f"created {meta.created}, content {meta.content_sha[:16]}", highlight=False, soft_wrap=True
     )
@@ -140,14 +158,14 @@ def show_catalog(catalog: Catalog, limit: int, as_json: bool) -> None:
     table = Table("market", "venue", "outcome paid", "question")
     for m in list(markets.values())[:limit]:
         paid = str(m.outcomes[0].payout) if m.resolved else "-"
-        table.add_row(m.market_id, m.venue, paid, m.question)
+        table.add_row(inert(m.market_id), m.venue, paid, inert(m.question))
     out.print(table)
     if len(markets) > limit:
         out.print(
             f"... {len(markets) - limit:,} more markets (--limit)", highlight=False, soft_wrap=True
         )
     for note in meta.notes:
-        out.print(f"note: {note}", highlight=False, soft_wrap=True)
+        out.print(f"note: {inert(note)}", highlight=False, soft_wrap=True)
 
 
 def show_moment(instrument: str, rows: dict[str, dict[str, Any]], as_json: bool) -> None:
@@ -172,14 +190,17 @@ def show_verification(result: Verification, as_json: bool) -> None:
         return
     out = Console()
     word = "[green]sound[/green]" if result.passed else "[red]NOT SOUND[/red]"
-    out.print(f"{result.catalog}: {word}, {result.files:,} files, {result.rows:,} rows")
+    said = f"{inert(result.catalog)}: {word}, {result.files:,} files, {result.rows:,} rows"
+    out.print(said, highlight=False, soft_wrap=True)
     counts: dict[tuple[str, str], list[Any]] = {}
     for finding in sorted(result.findings, key=lambda f: f.level):
         counts.setdefault((finding.level, finding.code), []).append(finding)
     for (level, code), found in counts.items():
         first = found[0]
         out.print(
-            f"{level} {code} x{len(found):,}: {first.subject}: {first.detail}", highlight=False
+            f"{level} {code} x{len(found):,}: {inert(first.subject)}: {inert(first.detail)}",
+            highlight=False,
+            soft_wrap=True,
         )
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from console.terminal.text import lines
+
 if TYPE_CHECKING:
     from core.ledger.reader import LedgerReader
     from core.ledger.rows import Row
@@ -119,7 +121,7 @@ def tail(
     last = 0
     while True:
         for row in rows:
-            print(_line(row, as_json), flush=follow)
+            print(lines(_line(row, as_json)), flush=follow)
             last = row.seq
         if not follow:
             return
@@ -156,9 +158,9 @@ def show(
         print(json.dumps({"schema_version": SCHEMA, "rows": back + on}, indent=1))
         return
     for depth, row in found:
-        print(_detail(row, "  " * depth + ("<- " if depth else "")))
+        print(lines(_detail(row, "  " * depth + ("<- " if depth else ""))))
     for depth, row in after:
-        print(_detail(row, "  " * depth + "-> "))
+        print(lines(_detail(row, "  " * depth + "-> ")))
 
 
 @app.command()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from console.terminal.text import inert
+
 if TYPE_CHECKING:
     from core.engine.replay import ReplayReport, ReplayRequest
     from core.ledger.selection import Selection
@@ -137,15 +139,15 @@ def _print(report: ReplayReport) -> None:
         )
         console.print(f"[green]same[/]  {report.run_id}: {report.rows:,} decision rows agree{note}")
         for cause in report.causes:
-            console.print(f"note  {cause}; every decision is the same all the same")
+            console.print(f"note  {inert(cause)}; every decision is the same all the same")
         return
     console.print(f"[bold red]diverged[/]  {report.run_id}: {report.rows:,} decision rows agree")
     for finding in report.findings:
-        console.print(f"finding   {finding}")
+        console.print(f"finding   {inert(finding)}")
     for cause in report.causes:
-        console.print(f"cause     {cause}")
+        console.print(f"cause     {inert(cause)}")
     if report.error:
-        console.print(f"stopped   {report.error}")
+        console.print(f"stopped   {inert(report.error)}")
     if report.divergence is not None:
         _print_rows(report, console)
     print("mend: mend what is named above, or record the run anew", file=sys.stderr)
@@ -171,7 +173,8 @@ def _print_rows(report: ReplayReport, console: object) -> None:
     for name, left, right, differs in found.lines():
         left, right = _cut(left, right)
         style = "red" if differs else "dim"
-        table.add_row("!" if differs else "", name, left, right, style=style)
+        cells = (inert(name), inert(left), inert(right))
+        table.add_row("!" if differs else "", *cells, style=style)
     console.print(table)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from console.terminal.text import inert
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -230,10 +232,12 @@ def _print_report(report: dict[str, Any]) -> None:
     node = report["node_process"]
     console.print(f"trading  [bold {colour}]{report['trading']}[/]")
     console.print(f"node     {f'running (process {node})' if node else 'not running'}")
-    console.print(f"profile  {report['profile']}")
+    console.print(f"profile  {inert(report['profile'])}")
     for hold in report["holds"]:
         since = f" since {iso_from_ns(hold['since_ns'])}" if hold["since_ns"] else ""
-        console.print(f"hold     {hold['source']}: {hold['state']}, {hold['reason']}{since}")
+        console.print(
+            f"hold     {inert(hold['source'])}: {hold['state']}, {inert(hold['reason'])}{since}"
+        )
     if report["unrecorded_commands"]:
         console.print(f"waiting  {report['unrecorded_commands']} command(s) without a ledger row")
     if report["headroom"] is None:
@@ -246,7 +250,7 @@ def _print_report(report: dict[str, Any]) -> None:
     for key, value in report["limits"].items():
         if key == "phases":
             value = ", ".join(f"{p['name']} from {p['from_usd']}" for p in report["phases"])
-        table.add_row(key, value, "changed" if key in report["changed"] else "")
+        table.add_row(inert(key), inert(value), "changed" if key in report["changed"] else "")
     console.print(table)
 
 
@@ -267,18 +271,18 @@ def _print_headroom(console: Console, used: dict[str, Any], running: bool) -> No
         f"phase {governors['phase']} ({governors['phase_factor']})"
     )
     volatile = ", ".join(governors["volatile"]) or "none"
-    console.print(f"volatile {volatile}")
+    console.print(f"volatile {inert(volatile)}")
     console.print(
         f"breaker  {breaker['state']}, {breaker['errors']} errors and {breaker['failed_attempts']} "
         f"failed attempts in a row"
     )
     for name, until in governors["paused_until_ns"].items():
-        console.print(f"paused   {name} until {iso_from_ns(until)}")
+        console.print(f"paused   {inert(name)} until {iso_from_ns(until)}")
     for barred in (governors["barred_until_ns"], breaker["barred_until_ns"]):
         for name, until in barred.items():
-            console.print(f"barred   {name} until {iso_from_ns(until)}")
+            console.print(f"barred   {inert(name)} until {iso_from_ns(until)}")
     for name, why in governors["barred_markets"].items():
-        console.print(f"barred   {name}: {why}")
+        console.print(f"barred   {inert(name)}: {inert(why)}")
     table = Table(box=None, pad_edge=False)
     for title in ("limit", "of", "used", "most", "left"):
         table.add_column(title, justify="left" if title in ("limit", "of") else "right")
@@ -288,7 +292,7 @@ def _print_headroom(console: Console, used: dict[str, Any], running: bool) -> No
         if row["unit"] == "usd":
             shown = [_money(row["used"], up=True), _money(row["most"]), _money(row["left"])]
         name = f"{row['limit']} {row['share']}" if "share" in row else row["limit"]
-        table.add_row(name, row["scope"], *shown)
+        table.add_row(inert(name), inert(row["scope"]), *shown)
     console.print(table)
 
 

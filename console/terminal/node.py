@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from console.terminal.text import printable
+from console.terminal.text import inert, printable
 
 if TYPE_CHECKING:
     from core.engine.live.status import NodeStatus
@@ -86,11 +86,11 @@ def panel(s: NodeStatus, venue: str = "") -> Any:
     table.add_row("orders", refused, "unknown", f"[yellow]{s.unknown}[/]" if s.unknown else "0")
     for held in s.positions[:10]:
         mark = "no bid" if held.mark is None else f"bid ${held.mark.normalize():f}"
-        table.add_row("position", f"{held.quantity} {printable(held.instrument_id)}", "", mark)
+        table.add_row("position", f"{held.quantity} {inert(held.instrument_id)}", "", mark)
     if len(s.positions) > 10:
         table.add_row("", f"and {len(s.positions) - 10} more", "", "")
     if s.halted:
-        table.add_row("[red]HALTED[/]", printable(s.halted).replace("[", "("))
+        table.add_row("[red]HALTED[/]", inert(s.halted))
     colour = "red" if s.mode == "live" else "cyan"
     title = f"[bold {colour}]{s.mode.upper()}[/] {venue or s.venue}  {s.run_id}  {s.uptime_s:.0f} s"
     return Panel(table, title=title, border_style=colour)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from rich.text import Text
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def printable(text: str) -> str:
@@ -10,13 +13,29 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
 
 
+def lines(text: str) -> str:
+    """Return `text` of several lines with every line made printable."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def inert(value: object) -> str:
+    """Return `value` for a place where markup is obeyed: its own is shown."""
+    from rich.markup import escape
+
+    return escape(printable(str(value)))
+
+
 def shown(text: str, style: str = "") -> Text:
     """Return `text` as rich text: markup inside it is shown, not obeyed."""
+    from rich.text import Text
+
     return Text(printable(text), style=style)
 
 
 def toned(text: str) -> Text:
     """Return a signed amount in the colour of its sign."""
+    from rich.text import Text
+
     style = "green" if text.startswith("+") else "red" if text.startswith("-") else ""
     return Text(text, style=style)
 

@@ -151,6 +151,12 @@ class SendingStrategy(ViewingStrategy):
         client_order_id: str = "",
     ) -> str | None:
         self.on_engine_thread()
+        if type(quantity) is not Decimal or (price is not None and type(price) is not Decimal):
+            raise StrategyError(
+                "quantity and price of an order are Decimal",
+                f"quantity={quantity!r} price={price!r}",
+                f'Decimal("{quantity}") in place of {quantity!r}',
+            )
         ref = self._bt_refs[iid]
         now = self.now_ns
         cid = client_order_id or self._bt_factory.generate_client_order_id().value

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,15 @@ import pytest
 
 from console.cli import app
 from core.engine.catalog import Catalog, CatalogWriter, TradeColumns
-from tests.backtest.test_command_line import ROOT, STRATEGY, Said, market, write
+from tests.backtest.test_command_line import (
+    NO_LEDGER,
+    ROOT,
+    STRATEGY,
+    Said,
+    market,
+    quotes,
+    write,
+)
 
 TRADES = "ts,market,price,size\n2026-07-01T12:00:00Z,KXONE-26,0.41,5\n2026-07-02T12:00:00Z,KXONE-26,0.42,6\n"
 
@@ -272,3 +281,65 @@ def test_ctrl_c_while_a_table_is_imported_leaves_the_old_catalog(tmp_path):
     assert (out, err.strip()) == ("", "interrupted")
     assert Catalog.open(old).meta == before
     assert [p.name for p in catalogs.iterdir() if not p.name.endswith(".lock")] == ["t"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("self.buy(iid, 4, Decimal('0.5'))", "order are Decimal"),
+        ("self.buy(iid, Decimal(4), 0.5)", "order are Decimal"),
+        ("raise SystemExit(0)", "raised SystemExit"),
+        ("raise ValueError('boom \\x1b[31m\\x9b2J')", "mine.py:16"),
+    ],
+)
+def test_a_strategy_with_a_wrong_number_a_way_out_or_a_painted_message(
+    beta, catalogs, tmp_path, line, told
+):
+    write(catalogs / "c")
+    file = tmp_path / "mine.py"
+    file.write_text(STRATEGY.replace("self.seen += 1", line))
+    said = beta("backtest", file, "--data", "c", *NO_LEDGER)
+    three_lines(said, 1, told)
+    assert "\x1b" not in said.stderr
+    assert "\x9b" not in said.stderr
+
+
+def test_a_strategy_file_that_exits_while_it_is_read(beta, catalogs, tmp_path):
+    write(catalogs / "c")
+    (tmp_path / "out.py").write_text("import sys; sys.exit(0)")
+    three_lines(beta("backtest", "out.py", "--data", "c"), 1, "cannot be imported", "SystemExit")
+
+
+def test_one_broken_catalog_does_not_hide_the_others(beta, catalogs):
+    write(catalogs / "good")
+    write(catalogs / "bad")
+    (catalogs / "bad" / "catalog.json").write_text("{")
+    said = beta("data", "ls")
+    assert said.returncode == 0
+    assert "good" in said.stdout
+    assert "bad: catalog.json cannot be read" in said.stderr
+
+
+# -- text of strangers ------------------------------------------------------------------------------
+TITLE = "[red]Will\x1b[2J\x9b31m \x1b]0;owned\x07<script>alert(1)</script>\u202e it?"
+
+
+def test_a_hostile_market_title_neither_moves_the_cursor_nor_runs_in_the_page(
+    beta, mine, catalogs, tmp_path
+):
+    with CatalogWriter(catalogs / "c", name="[bold]c\x1b[1m", source="s\x1b[1m") as out:
+        out.markets([replace(market("KXONE-26"), question=TITLE)])
+        out.quotes("KXONE-26-YES.KALSHI", quotes(300))
+        out.quotes("KXONE-26-NO.KALSHI", quotes(300, no=True))
+    report = tmp_path / "r"
+    ran = beta("backtest", mine, "--data", "c", "--report", report, "--ledger", tmp_path / "l")
+    assert ran.returncode == 0, ran.stderr
+    said = [ran, beta("data", "ls"), beta("data", "ls", "c"), beta("data", "verify", "c")]
+    said += [beta("ledger", "show", "fill:1", "--chain", "--dir", tmp_path / "l")]
+    said += [beta("ledger", "tail", "--dir", tmp_path / "l")]
+    for one in said:
+        for stray in ("\x1b", "\x9b", "\x07", "\u202e"):
+            assert stray not in one.stdout + one.stderr, one.stdout
+    assert "[red]Will" in said[2].stdout, "what looks like markup is shown"
+    page = (report / "report.html").read_text()
+    assert "<script>alert(1)" not in page

@@ -7,6 +7,7 @@ import gc
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -124,10 +125,14 @@ def raise_failure(failure: Failure) -> None:
     error = failure.error
     if error is None:
         return
-    if isinstance(error, BetaError | KeyboardInterrupt | SystemExit):
+    if isinstance(error, BetaError | KeyboardInterrupt):
         raise error
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     raise StrategyError(
-        f"{failure.where} raised {type(error).__name__}", str(error), "run with BETA_DEBUG=1"
+        f"{failure.where} raised {type(error).__name__}",
+        f"{error}{place}",
+        "BETA_DEBUG=1 before the command shows the traceback",
     ) from error
 
 

@@ -28,6 +28,7 @@ def require_whole(catalog: Catalog) -> None:
         If there is a data file that the manifest does not list: the engine would read it too, and
         count its period twice.
     """
+    catalog.manifest()  # says what to do where it is missing
     found = dict(_files(catalog.root / "data", "data/"))
     written_ns = (catalog.root / MANIFEST).stat().st_mtime_ns
     mend = f"beta data verify {catalog.root}"

@@ -122,10 +122,15 @@ def test_an_error_in_any_callback_stops_the_run_and_is_raised(tmp_path: Path, wh
         assert SEEN.count("on_book") == 1, "the run must stop at this event"
 
 
-@pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit", "UsageError"])
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "UsageError"])
 def test_interrupts_and_typed_errors_come_out_as_they_are(tmp_path: Path, error: str) -> None:
     with pytest.raises(type(ERRORS[error])):
         run(catalog(tmp_path / "c"), Breaks, params={"error": error})
+
+
+def test_a_strategy_that_exits_the_process_is_an_error_not_a_quiet_success(tmp_path: Path) -> None:
+    with pytest.raises(StrategyError, match="raised SystemExit"):
+        run(catalog(tmp_path / "c"), Breaks, params={"error": "SystemExit"})
 
 
 def test_a_fee_model_that_raises_stops_the_run(tmp_path: Path) -> None:
