@@ -50,7 +50,6 @@ class SocketStats:
     gaps: int = 0
     repeats: int = 0
     limited: int = 0
-    last_frame_monotonic: float = 0.0
     errors: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -177,7 +176,6 @@ class Connection:
                     self.stats.note("silence")
                     return
                 continue
-            self.stats.last_frame_monotonic = time.monotonic()
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._take(message.data)
                 if self.after_frame is not None:

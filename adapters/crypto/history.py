@@ -25,8 +25,6 @@ INTERVALS: dict[str, int] = {
     "1d": 86_400,
 }
 BARS_PER_CALL = 1000
-#: Kraken serves no more than this many of the latest bars.
-KRAKEN_BARS = 720
 #: Answers with HTTP 200 that mean "slower", and how long to wait.
 KRAKEN_BUSY = ("EAPI:Rate limit exceeded", "EGeneral:Too many requests", "EService:Busy")
 KRAKEN_PAUSE_S = 5.0

@@ -40,15 +40,6 @@ def mirrored_quotes(cols: QuoteColumns) -> QuoteColumns:
     )
 
 
-def changes_only(cols: QuoteColumns) -> QuoteColumns:
-    """Return the rows that differ from the row before, and the first one."""
-    same = np.ones(max(len(cols) - 1, 0), dtype=bool)
-    for name in ("bid", "ask", "bid_size", "ask_size"):
-        column = getattr(cols, name)
-        same &= column[1:] == column[:-1]
-    return cols.take(np.concatenate([[True], ~same])) if len(cols) else cols
-
-
 def with_silences(cols: QuoteColumns, after_row: Int64, at_ns: Int64) -> QuoteColumns:
     """Insert a quote without either side after each row of `after_row`, at the times `at_ns`.
 

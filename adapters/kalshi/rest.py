@@ -26,7 +26,6 @@ from core.domain.errors import VenueRefused, VenueUncertain
 T = TypeVar("T")
 
 PRODUCTION = "https://external-api.kalshi.com/trade-api/v2"
-DEMO = "https://external-api.demo.kalshi.co/trade-api/v2"
 GROUPS = "/portfolio/order_groups"
 MAX_PAGES = 1_000
 
@@ -214,12 +213,6 @@ class KalshiRest:
     async def series(self, ticker: str) -> schemas.SeriesMsg:
         """Return one series: fee type and multiplier."""
         return (await self._get(f"/series/{ticker}", schemas.SeriesEnvelope)).series
-
-    async def orderbook(self, ticker: str) -> schemas.OrderbookFp:
-        """Return the book: bids of both sides, best last."""
-        return (
-            await self._get(f"/markets/{ticker}/orderbook", schemas.OrderbookEnvelope)
-        ).orderbook_fp
 
     # -- limits -----------------------------------------------------------------------------
     async def read_limits(self) -> str:

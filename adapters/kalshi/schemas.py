@@ -94,19 +94,6 @@ class EventMsg(msgspec.Struct, frozen=True, kw_only=True):
     markets: tuple[MarketMsg, ...] = ()
 
 
-class OrderbookFp(msgspec.Struct, frozen=True):
-    """Bids of both sides, best last; a side can be null or absent."""
-
-    yes_dollars: tuple[tuple[str, str], ...] | None = None
-    no_dollars: tuple[tuple[str, str], ...] | None = None
-
-
-class OrderbookEnvelope(msgspec.Struct, frozen=True):
-    """One book."""
-
-    orderbook_fp: OrderbookFp
-
-
 class CreateOrderBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Body of ``POST /portfolio/events/orders`` (V2): one book, YES prices."""
 

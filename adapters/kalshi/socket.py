@@ -101,17 +101,6 @@ class KalshiSocket(Connection):
         if self.state is SocketState.UP and (new or not known):
             self._command("subscribe", self._params(channel, sorted(new)))
 
-    def unsubscribe(self, channel: str, tickers: Sequence[str]) -> None:
-        """Stop wanting these markets."""
-        self.wanted.get(channel, set()).difference_update(tickers)
-        if self.state is SocketState.UP and channel in self.sids:
-            params = {
-                "sids": [self.sids[channel]],
-                "action": "delete_markets",
-                "market_tickers": list(tickers),
-            }
-            self._command("update_subscription", params)
-
     def resync(self, tickers: Sequence[str]) -> None:
         """Ask for fresh snapshots of books."""
         sid = self.sids.get("orderbook_delta")

@@ -10,7 +10,6 @@ from core.domain.clock import NS_PER_SECOND, ns_from_iso
 START_NS = ns_from_iso("2026-07-01T00:00:00Z")
 DAYS = 90
 DAY_S = 86_400
-END_NS = START_NS + DAYS * DAY_S * NS_PER_SECOND
 
 
 def ns(second: int) -> int:

@@ -33,11 +33,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
 #: loaded so far and find nothing: a tenth of their start. A node that runs for weeks keeps the default.
 FINITE = frozenset({"backtest", "data", "fees", "parity", "replay"})
 
+#: Commands whose files (ledger, account, risk state, logs, recordings) are their owner's alone.
+PRIVATE = frozenset({"paper", "live", "risk"})
+
 
 def run(name: str, args: list[str]) -> None:
     """Import the typer app of command `name` and run it with `args`; exit non-zero if it says so."""
     if name in FINITE:
         gc.set_threshold(100_000, 20, 100)
+    if name in PRIVATE:
+        os.umask(0o077)
     import typer.main
 
     command = typer.main.get_command(importlib.import_module(COMMANDS[name][0]).app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
@@ -152,14 +152,3 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     reserved: Decimal = ZERO
     nonce: int = 0
     expires_ns: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One step that the decision hash covers: what was decided, on what, and with which result."""
-
-    ts_ns: int
-    strategy_id: str
-    kind: str
-    subject: str
-    detail: tuple[tuple[str, str], ...] = field(default=())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import (
     ROUND_CEILING,
-    ROUND_DOWN,
     ROUND_FLOOR,
     ROUND_HALF_EVEN,
     Decimal,
@@ -37,26 +36,6 @@ def decimal_of(value: str | int | float | Decimal, what: str = "value") -> Decim
     return out
 
 
-def to_micros(value: Decimal) -> int:
-    """Return `value` in integer millionths; refuses anything finer than a millionth.
-
-    Raises
-    ------
-    MarketError
-        If the value is not a whole number of millionths.
-    """
-    scaled = value.scaleb(6)
-    out = int(scaled)
-    if scaled != out:
-        raise MarketError("amount is finer than a millionth", value)
-    return out
-
-
-def from_micros(value: int) -> Decimal:
-    """Return integer millionths as a Decimal with 6 places."""
-    return Decimal(value).scaleb(-6)
-
-
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """Round `value` up to a multiple of `step`."""
     return (value / step).to_integral_value(rounding=ROUND_CEILING) * step
@@ -65,11 +44,6 @@ def ceil_to(value: Decimal, step: Decimal) -> Decimal:
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """Round `value` down (towards minus infinity) to a multiple of `step`."""
     return (value / step).to_integral_value(rounding=ROUND_FLOOR) * step
-
-
-def truncate_to(value: Decimal, step: Decimal) -> Decimal:
-    """Round `value` towards zero to a multiple of `step`."""
-    return (value / step).to_integral_value(rounding=ROUND_DOWN) * step
 
 
 def half_even_to(value: Decimal, step: Decimal) -> Decimal:

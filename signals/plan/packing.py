@@ -14,7 +14,6 @@ import numpy as np
 from signals.plan.graph import Array
 
 LANES = 4
-PANEL = 16
 UNITS = 8
 """LSTM units per panel."""
 

@@ -22,11 +22,6 @@ class Interval:
     high: float
     level: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the whole interval lies on one side of zero."""
-        return self.low > 0.0 or self.high < 0.0
-
 
 def bootstrap_interval(
     statistic: Callable[[Rows], float],

@@ -58,27 +58,21 @@ _ACTIONS = {
 _AGGRESSORS = {0: AggressorSide.NO_AGGRESSOR, 1: AggressorSide.BUY, 2: AggressorSide.SELL}
 
 
-class _Prices(dict[int, Price]):
-    """Ticks to engine prices of one precision; prediction markets have at most 10,000."""
+class _Ticks[T](dict[int, T]):
+    """Ticks to engine values of one precision; a prediction market has at most 10,000 prices.
 
-    def __init__(self, precision: int) -> None:
+    Parameters
+    ----------
+    make : callable
+        ``from_decimal_dp`` of the engine's type.
+    """
+
+    def __init__(self, precision: int, make: Callable[[Decimal, int], T]) -> None:
         self.precision = precision
+        self.make = make
 
-    def __missing__(self, tick: int) -> Price:
-        out = Price.from_decimal_dp(Decimal(tick).scaleb(-self.precision), self.precision)
-        if len(self) < 100_000:
-            self[tick] = out
-        return out
-
-
-class _Sizes(dict[int, Quantity]):
-    """Ticks to engine quantities of one precision."""
-
-    def __init__(self, precision: int) -> None:
-        self.precision = precision
-
-    def __missing__(self, tick: int) -> Quantity:
-        out = Quantity.from_decimal_dp(Decimal(tick).scaleb(-self.precision), self.precision)
+    def __missing__(self, tick: int) -> T:
+        out = self.make(Decimal(tick).scaleb(-self.precision), self.precision)
         if len(self) < 100_000:
             self[tick] = out
         return out
@@ -112,8 +106,8 @@ class MergedRows:
         kinds: Sequence[Kind],
         streamed: Callable[[Kind, InstrumentRef], bool],
     ) -> None:
-        self._prices: dict[int, _Prices] = {}
-        self._sizes: dict[int, _Sizes] = {}
+        self._prices: dict[int, _Ticks[Price]] = {}
+        self._sizes: dict[int, _Ticks[Quantity]] = {}
         low, high = universe.data_start_ns, universe.end_ns + 1
         jobs: list[tuple[int, Kind | None, InstrumentRef, str]] = [
             (rank, kind, ref, key)
@@ -128,8 +122,12 @@ class MergedRows:
             if ref.iid in universe.at_close
         ]
         for _, _, ref, _ in jobs:
-            self._prices.setdefault(ref.price_precision, _Prices(ref.price_precision))
-            self._sizes.setdefault(ref.size_precision, _Sizes(ref.size_precision))
+            self._prices.setdefault(
+                ref.price_precision, _Ticks(ref.price_precision, Price.from_decimal_dp)
+            )
+            self._sizes.setdefault(
+                ref.size_precision, _Ticks(ref.size_precision, Quantity.from_decimal_dp)
+            )
         with ThreadPoolExecutor(READERS) as pool:
             self._sources = list(
                 pool.map(
@@ -230,8 +228,8 @@ class MergedRows:
         ref: InstrumentRef,
         low: int,
         high: int,
-        prices: _Prices,
-        sizes: _Sizes,
+        prices: _Ticks[Price],
+        sizes: _Ticks[Quantity],
     ) -> Source:
         c, iid = catalog.quotes(ref.iid, low, high), ref.native
         columns = (c.bid, c.ask, c.bid_size, c.ask_size, c.ts_event, c.ts)
@@ -253,8 +251,8 @@ class MergedRows:
         ref: InstrumentRef,
         low: int,
         high: int,
-        prices: _Prices,
-        sizes: _Sizes,
+        prices: _Ticks[Price],
+        sizes: _Ticks[Quantity],
     ) -> Source:
         c, iid = catalog.trades(ref.iid, low, high), ref.native
         ids = c.trade_id or [str(n) for n in range(len(c))]
@@ -278,8 +276,8 @@ class MergedRows:
         key: str,
         low: int,
         high: int,
-        prices: _Prices,
-        sizes: _Sizes,
+        prices: _Ticks[Price],
+        sizes: _Ticks[Quantity],
     ) -> Source:
         columns, iid = closing_trades(catalog.bars(key, low, high)), ref.native
         nobody = AggressorSide.NO_AGGRESSOR
@@ -294,7 +292,13 @@ class MergedRows:
 
     @staticmethod
     def _bars(
-        catalog: Catalog, rank: int, key: str, low: int, high: int, prices: _Prices, sizes: _Sizes
+        catalog: Catalog,
+        rank: int,
+        key: str,
+        low: int,
+        high: int,
+        prices: _Ticks[Price],
+        sizes: _Ticks[Quantity],
     ) -> Source:
         c, bar_type = catalog.bars(key, low, high), BarType.from_str(key)
 
@@ -314,8 +318,8 @@ class MergedRows:
         ref: InstrumentRef,
         low: int,
         high: int,
-        prices: _Prices,
-        sizes: _Sizes,
+        prices: _Ticks[Price],
+        sizes: _Ticks[Quantity],
     ) -> Source:
         c, iid = catalog.deltas(ref.iid, low, high), ref.native
         ends = np.flatnonzero(c.flags & F_LAST) + 1
@@ -345,7 +349,11 @@ class MergedRows:
 
 
 def _one_level(
-    iid: InstrumentId, columns: tuple[Int64, ...], at: Int64, prices: _Prices, sizes: _Sizes
+    iid: InstrumentId,
+    columns: tuple[Int64, ...],
+    at: Int64,
+    prices: _Ticks[Price],
+    sizes: _Ticks[Quantity],
 ) -> list[OrderBookDeltas]:
     """Return quotes as books of one level: clear, then the sides that have a size."""
     out = []

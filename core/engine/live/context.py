@@ -56,8 +56,6 @@ class LiveContext:
         Orders of earlier runs without an end in the ledger.
     resume_ns : int
         Until the start is reconciled reads go back to here: the oldest of these orders. Set to 0 then.
-    cancel_on_start : bool
-        Cancel what works at the venue before trading begins.
     """
 
     port: VenuePort
@@ -83,7 +81,6 @@ class LiveContext:
     lookback_ns: int = 3600 * NS_PER_SECOND
     leftovers: Mapping[str, Leftover] = field(default_factory=dict)
     resume_ns: int = 0
-    cancel_on_start: bool = True
 
     def journal(self, clock: Callable[[], int]) -> OrderJournal:
         """Return the order journal of this venue."""

@@ -58,11 +58,6 @@ class Trade:
         """How long the position was open."""
         return self.closed_ns - self.opened_ns
 
-    @property
-    def return_on_cost(self) -> float | None:
-        """P&L over dollars paid; None when nothing was paid."""
-        return float(self.pnl / self.cost) if self.cost else None
-
 
 @dataclass(slots=True)
 class _Open:

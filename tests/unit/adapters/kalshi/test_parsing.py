@@ -65,10 +65,6 @@ def test_recorded_payloads_decode(shared_fixtures):
     assert market.market.price_ranges
     fills = msgspec.json.decode((folder / "rest_fills.json").read_bytes(), type=schemas.FillsPage)
     assert len(fills.fills) == 33
-    book = msgspec.json.decode(
-        (folder / "rest_orderbook.json").read_bytes(), type=schemas.OrderbookEnvelope
-    )
-    assert book.orderbook_fp.yes_dollars
     settled = msgspec.json.decode(
         (folder / "rest_settlements.json").read_bytes(), type=schemas.SettlementsPage
     )

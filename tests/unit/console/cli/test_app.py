@@ -98,3 +98,14 @@ def test_a_place_that_cannot_be_written_is_named_in_three_lines(tmp_path, monkey
     assert ended.value.code == 1
     assert len(told) == 3
     assert "taken" in told[1]
+
+
+def test_what_a_node_and_its_risk_commands_write_is_their_owners_alone(tmp_path):
+    done = run("risk", "halt", "a test", "--dir", str(tmp_path / "risk"))
+    assert done.returncode == 0, done.stderr
+    modes = {
+        p.name: p.stat().st_mode & 0o077
+        for p in [tmp_path / "risk", *(tmp_path / "risk").iterdir()]
+    }
+    assert len(modes) > 1
+    assert set(modes.values()) == {0}, modes

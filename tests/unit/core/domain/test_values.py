@@ -9,19 +9,9 @@ from hypothesis import strategies as st
 from core.domain.clock import iso_from_ns, ns_from_iso
 from core.domain.decision import Forecast
 from core.domain.errors import BetaError, ExitCode, MarketError, SignalError, UsageError
-from core.domain.money import ceil_to, decimal_of, floor_to, from_micros, to_micros
+from core.domain.money import ceil_to, decimal_of, floor_to
 
 D = Decimal
-
-
-@given(st.integers(min_value=-(10**15), max_value=10**15))
-def test_micros_round_trip(value):
-    assert to_micros(from_micros(value)) == value
-
-
-def test_amounts_finer_than_a_millionth_are_refused():
-    with pytest.raises(MarketError):
-        to_micros(D("0.0000001"))
 
 
 @given(st.decimals(min_value="-1000", max_value="1000", places=7))
