@@ -180,6 +180,7 @@ def runs(directory: Dir = "", as_json: AsJson = False) -> None:
         print(
             f"{r.run_id}  {r.mode!s:8}  {r.outcome or 'open':17}  rows {r.first_seq}-{r.last_seq or ''}  "
             f"{iso_from_ns(r.started_ns)} .. {ended}"
+            + (f"  {r.reason}" if r.reason and r.outcome != "ended" else "")
         )
 
 

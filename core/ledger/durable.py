@@ -25,6 +25,7 @@ from core.domain.errors import LedgerError, LedgerWriteError
 from core.domain.faultpoints import point
 from core.ledger.acknowledgement import Ack, settle
 from core.ledger.anchors import write_anchor
+from core.ledger.appended import Appended, fate
 from core.ledger.digest import settle_file
 from core.ledger.kinds import Genesis, LedgerFault, RunStarted
 from core.ledger.recovery import genesis_row
@@ -110,6 +111,8 @@ class DurableLedger(SequencingLedger):
         self._halted_for = ""
         self._anchored = self._head.seq
         self._digests: list[threading.Thread] = []
+        self._appended = Appended(directory)
+        self.fate = fate(self._appended.read(), self._head.seq)
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
         self._seal_crashed(wall_clock())
@@ -306,6 +309,7 @@ class DurableLedger(SequencingLedger):
         while held:
             try:
                 self._busy_since = time.monotonic()
+                self._appended.note(self._seq)
                 self._commit(held)
             except LedgerError as exc:
                 attempts += 1
@@ -447,3 +451,4 @@ class DurableLedger(SequencingLedger):
                 f"{missing} rows: {self._halted_for}",
                 _MEND,
             )
+        self._appended.close()

@@ -25,7 +25,7 @@ _AT_ONCE = 500
 
 
 class RunSummary(NamedTuple):
-    """One run of a ledger; `last_seq` is 0 and `outcome` empty while it is open."""
+    """One run of a ledger; `last_seq` is 0 and `outcome` empty while it is open; `reason` says why it ended."""
 
     run_id: str
     mode: str
@@ -34,6 +34,7 @@ class RunSummary(NamedTuple):
     outcome: str
     started_ns: int
     ended_ns: int
+    reason: str = ""
 
 
 class LedgerReader:
@@ -166,7 +167,10 @@ class LedgerReader:
                     )
                 elif isinstance(payload, RunEnded) and payload.run_id in out:
                     out[payload.run_id] = out[payload.run_id]._replace(
-                        last_seq=row.seq, outcome=str(payload.outcome), ended_ns=row.ts_event
+                        last_seq=row.seq,
+                        outcome=str(payload.outcome),
+                        ended_ns=row.ts_event,
+                        reason=payload.reason,
                     )
         return list(out.values())
 

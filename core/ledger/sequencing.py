@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from core.ledger.rows import Head
 from core.ledger.segment import StoreOptions, file_sha256
 
 _INT64 = 1 << 63
+_LOG = logging.getLogger("beta.ledger")
 
 
 class SequencingLedger(ABC):
@@ -38,7 +40,11 @@ class SequencingLedger(ABC):
     ----------
     recovered_runs : tuple of str
         Runs that the last process left open; each has been sealed ``crashed_recovered``.
+    fate : str
+        What is known of rows that the last process had appended and that are not on disk.
     """
+
+    fate = ""
 
     def __init__(
         self, directory: Path, options: StoreOptions, wall_clock: Callable[[], int] = time.time_ns
@@ -138,8 +144,10 @@ class SequencingLedger(ABC):
         """Seal each run that a dead process left open, under its own id."""
         for run in self.recovered_runs:
             self._run_id = run
+            reason = f"process died; {self.fate}" if self.fate else "process died"
+            _LOG.warning("ledger run %s sealed as crashed: %s", run, reason)
             self.end_run(
-                RunEnded(run_id=run, outcome=RunOutcome.CRASHED_RECOVERED, reason="process died"),
+                RunEnded(run_id=run, outcome=RunOutcome.CRASHED_RECOVERED, reason=reason),
                 ts_event=ts_ns,
             )
 

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from core.domain.errors import BetaError, StrategyError
+from core.domain.errors import BetaError, LedgerCorrupt, StrategyError
 from core.engine.backtest.spec import Progress
 from core.engine.replay.recorded import RecordedRun, catalog_for, causes, recorded_run
 from core.engine.replay.report import Divergence, ReplayReport
@@ -68,9 +68,10 @@ def replay(request: ReplayRequest, progress: Progress | None = None) -> ReplayRe
     Raises
     ------
     BetaError
-        If the run cannot be repeated at all: no such run, no catalog, no strategy.
+        If the run cannot be repeated at all: no such run, no catalog, no strategy, a damaged record.
     """
     recorded = recorded_run(request.ledger, request.run_id)
+    _verify(request.ledger, recorded.run_id)
     catalog = catalog_for(recorded, request.catalog)
     with tempfile.TemporaryDirectory(prefix="beta-replay-") as scratch:
         out = request.keep or Path(scratch) / "ledger"
@@ -90,6 +91,17 @@ def replay(request: ReplayRequest, progress: Progress | None = None) -> ReplayRe
             error=error,
             complete=recorded.complete,
         )
+
+
+def _verify(ledger: Path, run_id: str) -> None:
+    """Refuse a record whose rows are not what was written: a difference would be blamed on the code."""
+    for row in LedgerReader(ledger).rows(Selection(run=run_id)):
+        if not row.verifies:
+            raise LedgerCorrupt(
+                "a ledger row does not verify",
+                f"{ledger}: row {row.seq}",
+                "beta ledger verify, then beta ledger restore",
+            )
 
 
 def _error(told: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -239,3 +240,57 @@ def test_no_flipped_byte_makes_opening_reading_or_folding_fail_otherwise_than_ty
             refused += 1
             assert holder(directory) is None
     assert refused > 300
+
+
+def killed_with_rows_waiting(folder: Path, waiting: int) -> None:
+    """Append `waiting` rows that no commit takes before the process is killed."""
+    code = f"""
+import os, signal, threading, time
+from pathlib import Path
+from core.domain import faultpoints
+from core.ledger import DurableLedger
+from tests.unit.core.ledger import rows_for_tests as make
+
+ledger = DurableLedger(Path({str(folder)!r}))
+ledger.begin_run(make.started("killed"), ts_event=make.T0)
+reached, go_on = threading.Event(), threading.Event()
+
+def at(name):
+    if name == "ledger.write.before_ack" and not go_on.is_set():
+        reached.set()
+        go_on.wait()
+    if name == "ledger.write.before_begin" and go_on.is_set():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+faultpoints.listen(at)
+ledger.append(make.snapshot(), ts_event=make.T0)
+reached.wait()
+for _ in range({waiting}):
+    ledger.append(make.snapshot(), ts_event=make.T0)
+go_on.set()
+time.sleep(60)
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=120)
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_after_a_kill_the_seal_says_how_many_appended_rows_are_missing(tmp_path: Path) -> None:
+    killed_with_rows_waiting(tmp_path, 7)
+    with DurableLedger(tmp_path) as ledger:
+        assert ledger.recovered_runs == ("killed",)
+    (run,) = LedgerReader(tmp_path).runs()
+    assert run.outcome == "crashed_recovered"
+    assert run.reason == (
+        "process died; at least 7 appended rows, none of them acknowledged, did not reach the disk"
+    )
+    assert not (tmp_path / "ledger.appended").exists(), "closed in order, so nothing is missing"
+
+
+def test_a_ledger_that_cannot_keep_its_note_is_written_nevertheless(tmp_path: Path) -> None:
+    (tmp_path / "ledger.appended").mkdir()
+    with DurableLedger(tmp_path) as ledger:
+        ledger.begin_run(make.started("run"), ts_event=make.T0)
+    with DurableLedger(tmp_path) as ledger:
+        assert ledger.recovered_runs == ("run",)
+    (run,) = LedgerReader(tmp_path).runs()
+    assert run.reason == "process died"
