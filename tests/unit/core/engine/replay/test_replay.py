@@ -308,6 +308,21 @@ def test_other_modes_and_unreadable_configurations_are_refused(tmp_path: Path):
         recorded_run(tmp_path / "0")
 
 
+def test_a_damaged_record_is_named_and_no_code_is_blamed_for_it(recorded: Recorded):
+    recorded.record()
+    (file,) = (recorded.folder / "ledger").glob("ledger-*.sqlite")
+    row = next(r for r in LedgerReader(file.parent).rows() if r.name == "order.filled")
+    stored = file.read_bytes()
+    assert stored.count(row.payload) == 1
+    forged = row.payload.replace(b'"fee":"0', b'"fee":"9')
+    assert forged != row.payload
+    file.write_bytes(stored.replace(row.payload, forged))
+    with pytest.raises(LedgerCorrupt) as caught:
+        recorded.replay()
+    assert f"row {row.seq}" in str(caught.value)
+    assert caught.value.exit_code == 8
+
+
 def test_limits_of_a_run_are_rebuilt_whole(recorded: Recorded):
     recorded.record(limits=load_profile("usd10000").changed({"blacklist": "X,Y"}))
     report = recorded.replay()
