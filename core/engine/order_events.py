@@ -83,7 +83,9 @@ class AnsweringStrategy(SendingStrategy):
             return  # paid out by `core.engine.settlement` in a fixed order
         session, ts_ns = self.session, event.ts_event
         gate, journal = session.gate, session.journal
-        record = journal.orders[order_id]
+        record = journal.orders.get(order_id)
+        if record is None:
+            return  # an order placed by hand at the venue: the execution client has booked its fill
         ref, intent = record.ref, record.intent
         market_id = intent.market_id
         charge, merged, side, role, price, quantity = session.charged(ref.venue, order_id, event)

@@ -34,7 +34,7 @@ def session(repo_root, shared_data, tmp_path_factory):
     told = beta(
         "paper", "kalshi_event", "--venue", "fake-kalshi", "--data", catalog, "--market", WINDOW,
         "--speed", "30", "--limits", "research", "--capital", "1000", "--home", home,
-        "--param", "min_edge=0.005", "--for", "36", "--json", root=repo_root,
+        "--param", "min_edge=0.005", "--for", "70", "--json", root=repo_root,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
     return home, json.loads(told.stdout)

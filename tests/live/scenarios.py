@@ -11,6 +11,7 @@ from typing import Any
 
 from adapters.fake.faults import Fault, FaultKind
 from core.domain.decision import TimeInForce
+from core.engine.paper.exchange import FakeOrder
 from tests.live.rig import Rig, eventually, rig
 
 D = Decimal
@@ -307,4 +308,45 @@ async def unresolved(code: str, home: Path) -> dict[str, Any]:
         "status": status,
         "ended": [e.reason for e in ended],
         "unknown": len(r.rows("order.unknown")),
+    }
+
+
+async def by_hand(code: str, home: Path) -> dict[str, Any]:
+    """The account's owner trades on the venue's own page, in markets of a running strategy."""
+    async with rig(code, home) as r:
+        exchange, clock = r.venue.fake.exchange, r.venue.fake.clock
+        taken, rested = r.venue.instruments[:2]
+
+        def order(market: int, price: int, tif: str) -> FakeOrder:
+            return FakeOrder(
+                "", "", r.venue.ids[market], "bid", "YES", price, 300, tif, False, clock()
+            )
+
+        def by_hand_held(iid: str) -> D:
+            return r.node.session.gate.position("EXTERNAL", iid)
+
+        exchange.submit(order(0, 4200, "IOC"), clock())
+        exchange.submit(order(1, 4100, "GTC"), clock())
+        heard = await eventually(lambda: by_hand_held(taken) == 3)
+        await asyncio.sleep(6)  # the engine's own check of orders finds the resting one
+        exchange.trade(r.venue.ids[1], 4100, 300, "ask", clock())
+        heard_too = await eventually(lambda: by_hand_held(rested) == 3)
+        await asyncio.sleep(6)
+        cid = r.hands.buy(taken, D(5), D("0.42"), reason="goes on")
+        goes_on = await eventually(lambda: r.hands.position(taken) == 5, 5)
+        await asyncio.sleep(2)  # until the venue has confirmed them
+        sold = r.hands.sell(taken, D(5), D("0.40"), reason="and sells what is its own")
+        all_sold = await eventually(lambda: r.hands.position(taken) == 0, 5)
+        facts = {
+            "heard": heard, "heard_too": heard_too, "goes_on": goes_on and cid is not None,
+            "sold": all_sold and sold is not None, "executions": len(exchange.executions),
+            "cash_right": await eventually(
+                lambda: r.hands.cash() == D(exchange.account.cash) / 1_000_000, 8
+            ),
+            "cash": [str(r.hands.cash()), str(D(exchange.account.cash) / 1_000_000)],
+        }  # fmt: skip
+    rows = r.rows("order.filled")
+    return facts | {
+        "rows": len(rows),
+        "owners": sorted({row.strategy_id for row in rows}),
     }

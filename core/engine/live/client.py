@@ -52,6 +52,7 @@ from core.engine.live.leftovers import Leftovers
 from core.engine.live.port import VenueCash, VenueFill, VenueOrder, VenueOrderStatus, VenueVoid
 from core.engine.live.reports import ReportHooks
 from core.engine.live.sizes import Sizes
+from core.engine.live.strangers import Strangers
 from core.engine.live.unknowns import NoOrder, UnknownOrders
 from core.engine.live.voids import void_event
 from core.engine.units import price_of, quantity_of
@@ -103,8 +104,8 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.venue_orders: dict[str, VenueOrder] = {}
         self._ended: set[str] = set()
         self._accepted: set[str] = set()
-        self._early: dict[str, list[VenueFill]] = {}
         self.sizes, self.leftovers = Sizes(self), Leftovers(self)
+        self.strangers = Strangers(self)
         self._cash_task: asyncio.Task[object] | None = None
         self._thread = 0
 
@@ -311,7 +312,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
             self.gate.on_working(cid)
             self.journal.accepted(order, cid)
             self.generate_order_accepted(ours, VenueOrderId(order.venue_order_id), order.ts_ns)
-            for fill in self._early.pop(order.venue_order_id, []):
+            for fill in self.strangers.claimed(order.venue_order_id):
                 self.on_fill(fill)
         self._answered(cid)
         if order.status in ENDED or self.sizes.ended_full(order):
@@ -351,9 +352,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         if ours is None and self.leftovers.take(fill, cid):
             return
         if ours is None:
-            early = self._early.setdefault(fill.venue_order_id, [])
-            if fill not in early and len(self._early) < 10_000:
-                early.append(fill)  # the fill may overtake the answer to its order
+            self.strangers.note(fill, cid)
             return
         late = self._is_late(cid, fill)
         self.context.reached("fill-heard")

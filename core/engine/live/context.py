@@ -92,6 +92,12 @@ class LiveContext:
         if why:
             raise HaltedError("trading is halted", why, "beta risk resume")
 
+    def owner_of(self, instrument_id: str, client_order_id: str = "") -> str:
+        """Return the strategy that owns an order of an earlier run, else the one that claims the instrument."""
+        return self.owners.get(client_order_id) or self.instrument_owners.get(
+            instrument_id, EXTERNAL
+        )
+
     def halt(self, reason: str) -> None:
         """Stop trading."""
         self.on_halt(reason)

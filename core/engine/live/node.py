@@ -580,14 +580,16 @@ class Node:
 
 
 def engine_config() -> LiveExecutionEngineConfig:
-    """Return the engine's own checks: unknown submits are kept, silent changes are found within seconds."""
+    """Return the engine's own checks: unknown submits are kept, silent changes are found within seconds.
+
+    Its check of positions stays off: while news waits in a queue it invents orders, and books the fills twice.
+    """
     return LiveExecutionEngineConfig(
         reconciliation_startup_delay_secs=1.0,
         allow_overfills=True,  # chain sizes have six decimals; whole orders for dollars: ADR 0078
         submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
         open_check_interval_secs=5.0,
         open_check_open_only=False,
-        position_check_interval_secs=30.0,
         purge_closed_orders_interval_mins=15,
         purge_closed_orders_buffer_mins=60,
         purge_account_events_interval_mins=15,

@@ -23,7 +23,6 @@ from nautilus_trader.model import (
 
 from core.domain.fees import Role, Side
 from core.engine.currency import money
-from core.engine.live.context import EXTERNAL
 from core.engine.live.port import VenueFill, VenueOrder, VenueOrderStatus
 from core.engine.units import price_of, quantity_of
 
@@ -142,9 +141,7 @@ class ReportHooks:
     def _write_recovered(self, fill: VenueFill, cid: str) -> None:
         """Write a fill that happened while no node ran, once; the gate hears of it unless it began with it."""
         client = self._client()
-        owner = client.context.owners.get(cid) or client.context.instrument_owners.get(
-            fill.instrument_id, EXTERNAL
-        )
+        owner = client.context.owner_of(fill.instrument_id, cid)
         client.leftovers.missed(fill, owner, cid)
         if fill.trade_id not in client.context.known_trades:
             client.context.known_trades.add(fill.trade_id)

@@ -182,3 +182,18 @@ def test_live_trap_13_a_stop_with_unknown_orders_is_not_a_crash(ours: Any, venue
     facts = ours("unresolved", venue)
     assert facts["status"] == "SUBMITTED" and facts["unknown"] == 1
     assert len(facts["ended"]) == 1, "the run is sealed with its reason"
+
+
+@each_venue
+def test_live_trap_14_a_trade_by_hand_is_booked_and_stops_no_node(ours: Any, venue: str) -> None:
+    facts = ours("by_hand", venue)
+    assert facts["heard"] and facts["heard_too"], "the gate has the shares within seconds"
+    assert facts["owners"] == ["EXTERNAL", "Hands-001"], "and they are nobody's to sell"
+    assert facts["goes_on"] and facts["sold"] and facts["cash_right"], facts["cash"]
+    assert facts["rows"] == facts["executions"], "each fill is one row"
+
+
+def test_live_trap_15_the_check_of_positions_invents_orders() -> None:
+    from core.engine.live.node import engine_config
+
+    assert engine_config().position_check_interval_secs is None
