@@ -144,8 +144,11 @@ def _submit(kind: FaultKind, news_too: bool = True) -> Callable[[str, random.Ran
             faults += (
                 Fault(K.HTTP_503, at=rng.randrange(10), count=rng.randint(1, 12), match="GET"),
             )
-        if news_too and rng.random() < 0.5:  # and the news of it is lost
-            faults += _some(rng, K.WS_DROP, rng.choice(PRIVATE[venue]))
+        if news_too and rng.random() < 0.5:  # and the news of it is lost, some or all
+            if rng.random() < 0.5:
+                faults += _some(rng, K.WS_DROP, rng.choice(PRIVATE[venue]))
+            else:
+                faults += tuple(Fault(K.WS_DROP, count=99, match=m) for m in PRIVATE[venue])
         return Plan(faults)
 
     return plan

@@ -45,6 +45,7 @@ class LedgerFacts:
     reverted: set[str] = field(default_factory=set)
     recovered: int = 0
     digest: str = ""
+    numbers: set[int] = field(default_factory=set)
 
 
 def read_ledger(stand: Stand) -> LedgerFacts:
@@ -52,6 +53,7 @@ def read_ledger(stand: Stand) -> LedgerFacts:
     facts, seal = LedgerFacts(), hashlib.sha256()
     for row in LedgerReader(stand.root / "ledger").rows(Selection()):
         payload: Any = row.decoded()
+        facts.numbers.add(row.seq)
         if isinstance(payload, OrderIntended):
             facts.intents[payload.client_order_id] = tuple(json.loads(row.parents))
         elif isinstance(payload, VerdictGiven) and payload.approved:
@@ -83,6 +85,11 @@ def compare(stand: Stand, trader: Trader, gone: frozenset[str] = frozenset()) ->
     cuts = len(stand.cut.cuts) if stand.cut is not None else 0
     if facts.recovered > cuts or (cuts and not facts.recovered):
         books.say("I9", f"{cuts} kills, {facts.recovered} runs sealed as crashed")
+    if not _late(stand):
+        for text in stand.exposure.broken[:3]:
+            books.say("I5", text)
+    if lost := sorted((stand.acknowledged | stand.appended) - facts.numbers):
+        books.say("I6", f"{len(lost)} rows are not in the ledger: {lost[:4]}")
     report = verify(stand.root / "ledger", structure=False)
     if not report.ok:
         books.say("I6", f"ledger: {report.first_bad}")
@@ -217,7 +224,7 @@ def _money(stand: Stand, facts: LedgerFacts, books: Books) -> None:
     for name, value in (("ledger", cash), ("gate", stand.gate.cash(code))):
         if value != venue_cash:
             books.say("I3", f"cash: venue {venue_cash}, {name} {value}")
-    if not stand.exchange.working() and stand.engine.cash_shown != venue_cash:
+    if stand.engine.cash_shown != venue_cash:
         books.say("I3", f"cash: venue {venue_cash}, engine {stand.engine.cash_shown}")
 
 

@@ -90,6 +90,7 @@ class Trader:
             post_only=post_only,
             expire_ns=expire_ns,
         )
+        stand.exposure.allow()
         answer = stand.gate.review(intent, self.view(market, outcome))
         if isinstance(answer, Refusal):
             self.refused.append(str(answer.code))
@@ -133,6 +134,7 @@ class Trader:
     async def modify(self, cid: str, market: Market, quantity: Decimal, price: Decimal) -> bool:
         """Change an order; return whether the gate let it pass."""
         stand, base = self.stand, self.intents[cid]
+        stand.exposure.allow()
         answer = stand.gate.review_change(cid, quantity, price, base, self.view(market))
         if isinstance(answer, Refusal):
             return False

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from adapters.fake.faults import Fault, FaultSchedule
 from adapters.fake.kalshi.server import FakeKalshi
 from adapters.fake.matrix.engine import EngineDouble, HarnessClient
+from adapters.fake.matrix.exposure import Exposure
 from adapters.fake.matrix.feed import MarketFeed
 from adapters.fake.matrix.judge import Judge
 from adapters.fake.matrix.lives import Killed, PowerCut, PowerLine, watch_requests
@@ -89,7 +90,10 @@ class InlineLedger(DurableLedger):
         """Write a row, unless its process is dead."""
         if self.stand is not None and self.stand.dead:
             raise Killed("ledger")
-        return super().append(payload, ts_event=ts_event, parents=parents, durable=durable)
+        seq = super().append(payload, ts_event=ts_event, parents=parents, durable=durable)
+        if self.stand is not None:
+            (self.stand.acknowledged if durable else self.stand.appended).add(seq)
+        return seq
 
     async def append_durable_async(
         self, payload: Any, *, ts_event: int, parents: Sequence[int] = ()
@@ -143,6 +147,8 @@ class Stand:
         self.clock, self.faults = Clock(loop), FaultSchedule(tuple(faults))
         self.halted = ""
         self.lives = self.dropped = 0
+        self.acknowledged: set[int] = set()
+        self.appended: set[int] = set()
         self.cut: PowerCut | None = None
         self.judge = Judge()
         self.live: Any = None
@@ -169,6 +175,7 @@ class Stand:
         code = self.markets[0].venue
         memory = remember(self.root / "ledger")
         self.lives += 1
+        self.appended.clear()  # rows that nobody waited for may have died with the life before
         self.gate = live_gate([code], self.markets, buys_in_cash=self.port.buys_in_cash)
         self.gate.on_strategy("Matrix-001")
         self.ledger = InlineLedger(
@@ -188,6 +195,8 @@ class Stand:
                     market, outcome, "USD", self.loop.time_ns()
                 )
         self.judge.watch(self.gate)
+        if self.lives == 1:
+            self.exposure = Exposure(self)
         self.sweep = Sweep(self.port, lambda: self.client.in_flight, self.judge.say)
         self.context = LiveContext(
             port=self.port,
