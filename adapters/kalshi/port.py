@@ -91,6 +91,7 @@ class KalshiPort:
 
     venue = "KALSHI"
     buys_in_cash = False
+    share_dust = ZERO
 
     def __init__(
         self,

@@ -74,6 +74,7 @@ class PolymarketPort:
 
     venue = "POLYMARKET"
     buys_in_cash = True
+    share_dust = LOT
 
     def __init__(
         self,

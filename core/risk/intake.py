@@ -6,6 +6,7 @@ rebuilds the same state. Times are arguments.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
@@ -23,7 +24,7 @@ from core.risk.phases import FundPhase
 from core.risk.portfolio import OrderState, Terms, Trade, WorkingOrder
 from core.risk.states import Holds, RiskEvent, TradingState, taken_back
 from core.risk.throttle import Throttle
-from core.risk.units import NANO, attos_down, attos_up, nanos_of
+from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of
 from core.risk.volatility import VolatilityWatch
 
 #: Strategy that owns fills and positions no strategy of ours asked for.
@@ -52,6 +53,7 @@ class Intake(Inspection):
         self.bounded = frozenset({self.breaker.family})
         self.families = Families(self.governor, self._events)
         self._rounds: dict[tuple[str, str], int] = {}
+        self._paid_out: Counter[str] = Counter()
         self._venues = {v.code: v for v in venues}
         self.rules: dict[str, InstrumentRules] = {}
         self._states: dict[str, MarketState] = {}
@@ -453,8 +455,25 @@ class Intake(Inspection):
             raise MarketError("a settlement needs a known outcome and a payout", instrument_id)
         rules.state.status = MarketStatus.RESOLVED
         self.volatility.forget(rules, self.now_ns)
+        purse = self.book.purse(rules.venue_code)
+        before = purse.cash
         for strategy_id, profit in self.book.settle(rules, paid).items():
             self._realised(strategy_id, rules, profit)
+        self._paid_out[rules.venue_code] += purse.cash - before
+
+    def paid_out(self, venue: str) -> Decimal:
+        """Return the dollars that settlements have brought at a venue so far."""
+        return dollars(self._paid_out[venue])
+
+    def on_difference(self, instrument_id: str, detail: str, ts_ns: int) -> None:
+        """Count that the venue's statement shows other shares, or without an instrument other cash, than this book."""
+        self._advance(ts_ns)
+        self._anomaly("ACCOUNT_DIFFERS", detail)
+        rules = self.rules.get(instrument_id)
+        if rules is not None:
+            self._strangers(rules, EXTERNAL)
+        elif self.breaker.family in self.book.families.values():
+            self.breaker.error("", "cash differs from the venue's", self.now_ns)
 
     def on_merge(self, strategy_id: str, market_id: str, quantity: Decimal, ts_ns: int = 0) -> None:
         """Turn pairs of both outcomes into dollars (a venue that nets, or a merge on chain)."""

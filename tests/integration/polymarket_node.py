@@ -100,6 +100,7 @@ def main():
         run_s=told.get("run_s", 0.0),
         keep_orders=told.get("keep_orders", False),
         limits=told.get("limits", ""),
+        audit_every_s=told.get("audit_every_s", 30.0),
     )
     node = Node(spec, open_venue(venue, settings), on_status=say)
     asyncio.run(node.run())

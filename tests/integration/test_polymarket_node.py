@@ -205,6 +205,24 @@ async def test_a_market_barred_by_a_void_stays_barred_after_a_restart_until_a_re
         assert await fourth.end() == 0
 
 
+async def test_money_that_is_gone_at_the_venue_halts_the_node_and_is_a_row(tmp_path, repo_root):
+    async with venue(tmp_path) as (fake, told):
+        node = NodeProcess(repo_root, tmp_path, told, audit_every_s=1.0)
+        await node.start()
+        await eventually(lambda: node.held() or node.proc.returncode, 60)
+        assert node.held() == {IYES: 10.0}, node.errors.decode()[-3000:]
+        await asyncio.sleep(4.0)
+        assert not node.said[-1]["halted"], "nothing differs yet"
+        fake.exchange.account.cash -= 5_000_000
+        await eventually(lambda: "differs from the books" in node.said[-1].get("halted", ""), 90)
+        await eventually(lambda: not fake.exchange.working(), 60)
+        await node.end()
+        rows = LedgerReader(tmp_path / "home" / "ledger").rows(
+            Selection(kinds=("account.difference",))
+        )
+        assert [r.decoded().action for r in rows] == ["looked at again", "trading halted"]
+
+
 def resume(home):
     """Do what `beta risk resume` does while no node runs."""
     now = time.time_ns()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapters.fake.faults import Fault, FaultKind
@@ -55,6 +55,8 @@ class Plan:
         The strategy now and then sells into its own bids.
     forgets : bool
         After a kill the strategy numbers its orders from the beginning again.
+    audit : bool
+        Holdings and cash are compared with the venue's all the while.
     options : mapping
         Options of the fake venue.
     """
@@ -78,6 +80,7 @@ class Plan:
     forgets: bool = False
     steps: int = 22
     changes: bool = False
+    audit: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -278,6 +281,13 @@ def _forgetful(venue: str, rng: random.Random) -> Plan:
     return Plan(kills=kills, kept=tuple(rng.random() < 0.5 for _ in kills), forgets=True, steps=40)
 
 
+def _audited(venue: str, rng: random.Random) -> Plan:
+    """Any of the others, with the comparison of the account going on: it may never be wrong."""
+    plans = [_submit(K.DROP_RESPONSE), _late, _cancel_race, _sockets, _resolved, _stream(K.WS_DROP)]
+    plans += [_change] if venue == "KALSHI" else [_reverted]
+    return replace(rng.choice(plans)(venue, rng), audit=True, steps=40)
+
+
 BOTH = ("KALSHI", "POLYMARKET")
 CASES: dict[str, Case] = {
     c.code: c
@@ -307,6 +317,7 @@ CASES: dict[str, Case] = {
         Case("F29", "old news again: snapshots, reconnects, restarts", BOTH, 100, _old_news),
         Case("F30", "own orders meet", BOTH, 40, _own_orders),
         Case("F31", "order ids used again after a restart", BOTH, 40, _forgetful),
+        Case("AUDIT", "any of these, the account compared all the while", BOTH, 60, _audited),
         Case("HALT", "operator halts while orders fly", BOTH, 60, _halt),
     )
 }

@@ -15,7 +15,14 @@ from core.domain.fees import Side
 from core.engine.live.memory import remember
 from core.engine.paper.book import PRICE_UNIT, QUANTITY_UNIT
 from core.engine.paper.exchange import FakeOrder
-from core.ledger.kinds import OrderFilled, OrderIntended, RunEnded, RunOutcome, VerdictGiven
+from core.ledger.kinds import (
+    AccountDiffers,
+    OrderFilled,
+    OrderIntended,
+    RunEnded,
+    RunOutcome,
+    VerdictGiven,
+)
 from core.ledger.kinds.orders import FillVoided
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
@@ -44,6 +51,7 @@ class LedgerFacts:
     voided: set[str] = field(default_factory=set)
     reverted: set[str] = field(default_factory=set)
     recovered: int = 0
+    differences: list[str] = field(default_factory=list)
     digest: str = ""
     numbers: set[int] = field(default_factory=set)
 
@@ -63,6 +71,10 @@ def read_ledger(stand: Stand) -> LedgerFacts:
         elif isinstance(payload, FillVoided):
             facts.voided.add(payload.trade_id)
             facts.reverted.add(payload.client_order_id)
+        elif isinstance(payload, AccountDiffers):
+            facts.differences.append(
+                f"{payload.subject}: {payload.here} {payload.there} {payload.action}"
+            )
         elif isinstance(payload, RunEnded) and payload.outcome is RunOutcome.CRASHED_RECOVERED:
             facts.recovered += 1
         if row.kind not in ("ledger.genesis", "genesis"):
@@ -79,6 +91,8 @@ def compare(stand: Stand, trader: Trader, gone: frozenset[str] = frozenset()) ->
         books.say("I3", text)
     for text in stand.client.failures:
         books.say("I1", text)
+    for text in facts.differences:
+        books.say("I3", f"the account was said to differ: {text}")
     _orders(stand, trader, facts, books)
     _fills(stand, facts, books, gone)
     _money(stand, facts, books)

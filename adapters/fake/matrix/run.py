@@ -152,6 +152,8 @@ async def _run(
     stand.faults.paused = False
     if stand.cut is not None:
         stand.cut.install()
+    if plan.audit:
+        stand.watch_account()
     trader, extra = Trader(stand), Books()
     trader.forgets, trader.crosses = plan.forgets, plan.crosses
     side = asyncio.create_task(_happen(stand, plan, rng.randrange(1 << 30), extra))

@@ -36,6 +36,7 @@ from core.domain.fees import FeeSchedule
 from core.domain.market import Market
 from core.engine.live.adoption import adopt
 from core.engine.live.assembly import live_gate
+from core.engine.live.audit import Audit
 from core.engine.live.context import LiveContext
 from core.engine.live.instruments import engine_instrument
 from core.engine.live.memory import remember
@@ -153,6 +154,8 @@ class Stand:
         self.judge = Judge()
         self.live: Any = None
         self.feed: MarketFeed | None = None
+        self.audit: Audit | None = None
+        self._auditing: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
 
     async def open(self) -> None:
@@ -222,6 +225,11 @@ class Stand:
         if self.lives > 1:
             await self.engine.start(self.client)
 
+    def watch_account(self) -> None:
+        """Compare the gate's holdings and cash with the venue's from now on, much more often than a node does."""
+        self.audit = Audit(self.client, every_s=1.0, confirm_s=0.3)
+        self._auditing = self.loop.create_task(self.audit.run())
+
     async def rise(self, after_s: float) -> None:
         """Come back after a power cut."""
         assert self.cut is not None
@@ -268,6 +276,8 @@ class Stand:
     async def close(self) -> None:
         """Stop client, venue and ledger."""
         self.sweep.stop()
+        if self._auditing is not None:
+            self._auditing.cancel()
         await self.client._disconnect()
         if self.feed is not None:
             await self.feed.close()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -102,6 +102,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.seen: OrderedDict[str, None] = OrderedDict()
         self.acks: dict[str, asyncio.Event] = {}
         self.venue_orders: dict[str, VenueOrder] = {}
+        self.heard, self.booked = 0, Counter[str]()
         self._ended: set[str] = set()
         self._accepted: set[str] = set()
         self.sizes, self.leftovers = Sizes(self), Leftovers(self)
@@ -296,6 +297,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
     def on_order(self, order: VenueOrder) -> None:
         """Turn a venue order into accepted, canceled or expired. Fills are never invented from it."""
         self._assert_thread()
+        self.heard += 1
         cid = self.client_id_of(order)
         ours = self.order_of(cid)
         self._about(ours, order)
@@ -341,6 +343,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
     def on_fill(self, fill: VenueFill) -> None:
         """Book an execution once: gate, ledger, engine, in this order."""
         self._assert_thread()
+        self.heard += 1
         cid = self.client_id_of(fill)
         if fill.trade_id in self.seen:
             if not fill.provisional and fill.trade_id in self.gate.book.provisional:
@@ -362,6 +365,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         if len(self.seen) > MAX_SEEN_TRADES:
             self.seen.popitem(last=False)
         strategy = ours.strategy_id.value
+        self.booked[fill.instrument_id] += 1
         self.gate.on_fill(
             cid,
             fill.trade_id,
@@ -421,6 +425,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
     def on_void(self, void: VenueVoid) -> None:
         """Take back an execution in gate, ledger and engine."""
         self._assert_thread()
+        self.heard += 1
         known = self.cache.client_order_id(VenueOrderId(void.venue_order_id))
         ours = self.cache.order(known) if known is not None else None
         if ours is None or not self.gate.on_fill_voided(void.trade_id):

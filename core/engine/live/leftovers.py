@@ -96,6 +96,7 @@ class Leftovers:
         context, gate = self._client.context, self._client.gate
         if fill.trade_id in (context.adopted or ()) or fill.instrument_id not in gate.rules:
             return
+        self._client.booked[fill.instrument_id] += 1
         gate.on_fill(
             cid,
             fill.trade_id,

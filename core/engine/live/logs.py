@@ -33,6 +33,7 @@ KINDS = (
     "fault",
     "settlement",
     "position.*",
+    "account.*",
     "limits.changed",
     "operator.command",
     "ledger.fault",

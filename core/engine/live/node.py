@@ -35,6 +35,7 @@ from core.engine.backtest.strategies import StrategyPlan
 from core.engine.catalog.instruments import is_spot
 from core.engine.live.adoption import adopt
 from core.engine.live.assembly import live_gate, live_session, live_strategy
+from core.engine.live.audit import EVERY_S, Audit
 from core.engine.live.away import holdings, settle_away
 from core.engine.live.backlog import Backlog
 from core.engine.live.client import VenueClient
@@ -94,6 +95,8 @@ class NodeSpec:
         Keep the market data of the run in ``recordings/<run_id>``.
     status_every_s : float
         Seconds between two lines of the log that say how the node is.
+    audit_every_s : float
+        Seconds between two comparisons of the gate's holdings and cash with the venue's.
     limits : str
         Risk profile to put in force; empty = what is in force in ``risk/``.
     spot : SpotSource, optional
@@ -113,6 +116,7 @@ class NodeSpec:
     seed: int = 0
     record: bool = True
     status_every_s: float = STATUS_EVERY_S
+    audit_every_s: float = EVERY_S
     limits: str = ""
     spot: SpotSource | None = None
     look_ns: int = STEP_NS
@@ -236,8 +240,11 @@ class Node:
         watch = self._watch(port)
         status = asyncio.create_task(self._report(port))
         watching = asyncio.create_task(watch.run())
+        assert self.client is not None
+        auditing = asyncio.create_task(Audit(self.client, self.spec.audit_every_s).run())
         reason = await self._until_stopped(run)
         watching.cancel()
+        auditing.cancel()
         self._stopping = "the node is stopping"
         if not self.spec.keep_orders and not await self._withdraw(port):
             reason += "; working orders could not be cancelled"

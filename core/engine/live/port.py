@@ -142,10 +142,13 @@ class VenuePort(Protocol):
         Engine venue code.
     buys_in_cash : bool
         Whether a BUY that must not rest is sent for dollars, not for shares.
+    share_dust : Decimal
+        Shares that one fill can leave at the venue beyond what is booked here.
     """
 
     venue: str
     buys_in_cash: bool
+    share_dust: Decimal
 
     def most_shares(self, venue_order_id: str) -> Decimal | None:
         """Return how many shares an order sent for dollars can have filled at its end; None = as asked.

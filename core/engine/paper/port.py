@@ -14,7 +14,7 @@ from core.domain.decision import OrderIntent, TimeInForce
 from core.domain.errors import VenueRefused, VenueUncertain
 from core.domain.fees import FeeBook, Role, Side
 from core.domain.market import Market, MarketStatus
-from core.domain.money import ONE
+from core.domain.money import ONE, ZERO
 from core.engine.live.port import (
     BatchAnswer,
     VenueCash,
@@ -60,6 +60,7 @@ class PaperPort:
     """
 
     buys_in_cash = False
+    share_dust = ZERO
 
     def __init__(
         self,

@@ -23,6 +23,7 @@ from core.ledger.kinds.knowledge import (
     RandomDraw,
 )
 from core.ledger.kinds.money import (
+    AccountDiffers,
     AccountState,
     FeeCharged,
     FeeKind,
@@ -61,6 +62,7 @@ from core.ledger.kinds.runs import (
 )
 
 __all__ = [
+    "AccountDiffers",
     "AccountState",
     "Check",
     "ClockRead",

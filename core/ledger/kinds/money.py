@@ -82,6 +82,17 @@ class AccountState(Payload, frozen=True, kw_only=True):
     equity: Decimal | None = None
 
 
+@kind("account.difference")
+class AccountDiffers(Payload, frozen=True, kw_only=True):
+    """The venue's own statement is not what the books say: `subject` is ``cash`` or an instrument."""
+
+    venue: str
+    subject: str
+    here: Decimal
+    there: Decimal
+    action: str
+
+
 @kind("account.transfer")
 class Transferred(Payload, frozen=True, kw_only=True):
     """Deposit (positive) or withdrawal (negative): not profit, not loss."""
