@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from nautilus_trader.live import LiveExecutionEngineConfig, SubmissionRecoveryPolicy
 from nautilus_trader.model import InstrumentId
 from pydantic import ConfigDict, create_model
 
@@ -120,3 +121,21 @@ def live_strategy(plan: StrategyPlan, index: int, claims: Sequence[str]) -> Beta
         external_order_instrument_ids=[InstrumentId.from_str(c) for c in claims],
     )
     return plan.type(config)
+
+
+def engine_config() -> LiveExecutionEngineConfig:
+    """Return the engine's own checks: unknown submits are kept, silent changes are found within seconds.
+
+    Its check of positions stays off: while news waits in a queue it invents orders, and books the fills twice.
+    """
+    return LiveExecutionEngineConfig(
+        reconciliation_startup_delay_secs=1.0,
+        allow_overfills=True,  # chain sizes have six decimals; whole orders for dollars: ADR 0078
+        submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
+        open_check_interval_secs=5.0,
+        open_check_open_only=False,
+        purge_closed_orders_interval_mins=15,
+        purge_closed_orders_buffer_mins=60,
+        purge_account_events_interval_mins=15,
+        purge_account_events_lookback_mins=60,
+    )

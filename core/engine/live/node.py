@@ -20,12 +20,7 @@ from typing import Any
 
 from nautilus_trader.common import CacheConfig, Environment, LoggerConfig, LogLevel
 from nautilus_trader.config import DataClientConfig, ExecutionClientConfig
-from nautilus_trader.live import (
-    LiveExecutionEngineConfig,
-    LiveNode,
-    LiveRiskEngineConfig,
-    SubmissionRecoveryPolicy,
-)
+from nautilus_trader.live import LiveNode, LiveRiskEngineConfig
 from nautilus_trader.live.clients import DataClientFactory, ExecutionClientFactory
 from nautilus_trader.model import TraderId
 
@@ -34,7 +29,7 @@ from core.domain.market import Market
 from core.engine.backtest.strategies import StrategyPlan
 from core.engine.catalog.instruments import is_spot
 from core.engine.live.adoption import adopt
-from core.engine.live.assembly import live_gate, live_session, live_strategy
+from core.engine.live.assembly import engine_config, live_gate, live_session, live_strategy
 from core.engine.live.audit import EVERY_S, Audit
 from core.engine.live.away import holdings, settle_away
 from core.engine.live.backlog import Backlog
@@ -584,21 +579,3 @@ class Node:
                 unseen=self.backlog.unseen,
                 **self._counters,
             )
-
-
-def engine_config() -> LiveExecutionEngineConfig:
-    """Return the engine's own checks: unknown submits are kept, silent changes are found within seconds.
-
-    Its check of positions stays off: while news waits in a queue it invents orders, and books the fills twice.
-    """
-    return LiveExecutionEngineConfig(
-        reconciliation_startup_delay_secs=1.0,
-        allow_overfills=True,  # chain sizes have six decimals; whole orders for dollars: ADR 0078
-        submission_recovery_policy=SubmissionRecoveryPolicy.RETAIN_UNRESOLVED,
-        open_check_interval_secs=5.0,
-        open_check_open_only=False,
-        purge_closed_orders_interval_mins=15,
-        purge_closed_orders_buffer_mins=60,
-        purge_account_events_interval_mins=15,
-        purge_account_events_lookback_mins=60,
-    )
