@@ -106,7 +106,8 @@ class Audit:
         return [*self._shares(positions), *self._cash(cash)]
 
     def _moving(self) -> bool:
-        return self._client.in_flight or bool(self._client.changes.open)
+        client = self._client
+        return client.in_flight or bool(client.changes.open) or client.strangers.waiting
 
     def _stamp(self) -> tuple[int, Decimal]:
         return self._client.heard, self._paid()

@@ -44,6 +44,11 @@ class Strangers:
             self._book_later(fill, cid, 0.0 if cid else PATIENCE_S), f"stranger-{fill.trade_id}"
         )
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a fill waits for its order, or to be booked without one."""
+        return bool(self._waiting)
+
     def claimed(self, venue_order_id: str) -> list[VenueFill]:
         """Return and forget the fills of an order that turned out to be ours."""
         return self._waiting.pop(venue_order_id, [])
