@@ -143,7 +143,7 @@ class Journal:
         if self.ledger is None:
             return 0
         row = kinds.ForecastMade.of(strategy_id, made, mid)
-        return self.ledger.append(row, ts_event=now_ns)
+        return self.ledger.append(row, ts_event=now_ns, parents=self._source())
 
     def proposal(self, made: Proposal, now_ns: int) -> int:
         """Keep a proposal; return its ledger row."""
@@ -195,7 +195,8 @@ class Journal:
             if verdict is None:
                 verdict = Verdict(intent.client_order_id, False, code, (), intent.ts_ns)
             row = kinds.VerdictGiven.of(verdict)
-            self.ledger.append(row, ts_event=intent.ts_ns, parents=self._thought(intent))
+            parents = self._thought(intent) or self._source()
+            self.ledger.append(row, ts_event=intent.ts_ns, parents=parents)
 
     def sent(
         self, record: OrderRecord, verdict: Verdict | None, snapshot: kinds.DataSnapshot | None
@@ -210,14 +211,18 @@ class Journal:
         now = intent.ts_ns
         parents = list(self._thought(intent))
         if snapshot is not None:
-            source = (self.data_seq,) if self.data_seq else ()
-            parents.insert(0, self.ledger.append(snapshot, ts_event=now, parents=source))
+            seen = self.ledger.append(snapshot, ts_event=now, parents=self._source())
+            parents.insert(0, seen)
         judged = self.ledger.append(
             kinds.VerdictGiven.of(verdict), ts_event=now, parents=sorted(set(parents))
         )
         record.row_seq = self.ledger.append(
             kinds.OrderIntended.of(intent), ts_event=now, parents=(judged,), durable=False
         )
+
+    def _source(self) -> tuple[int, ...]:
+        """Return the row of the data set that a backtest sees; a node's data is of the moment."""
+        return (self.data_seq,) if self.data_seq else ()
 
     def _thought(self, intent: OrderIntent) -> tuple[int, ...]:
         """Return the proposal row of this very moment, if one was recorded."""
@@ -242,16 +247,19 @@ class Journal:
             if status == "ACCEPTED":
                 record.row_seq = seq
 
-    def modifying(self, record: OrderRecord, intent: OrderIntent) -> None:
-        """Keep an approved change that is about to be sent."""
+    def modifying(self, record: OrderRecord, intent: OrderIntent, verdict: Verdict | None) -> None:
+        """Keep an approved change that is about to be sent, with the gate's verdict on it."""
         self.hash.add("modify", intent)
         if self.ledger is not None:
+            parents = [record.row_seq] if record.row_seq else []
+            if verdict is not None:
+                given = kinds.VerdictGiven.of(verdict)
+                parents.append(self.ledger.append(given, ts_event=intent.ts_ns))
             row = kinds.OrderModifyRequested(
                 client_order_id=record.intent.client_order_id,
                 quantity=intent.quantity,
                 price=intent.price,
             )
-            parents = (record.row_seq,) if record.row_seq else ()
             record.row_seq = self.ledger.append(row, ts_event=intent.ts_ns, parents=parents)
 
     def modified(self, record: OrderRecord, ts_ns: int) -> None:
@@ -391,11 +399,12 @@ class Journal:
             after=str(event.after),
             reason=event.reason,
         )
-        self.ledger.append(row, ts_event=event.ts_ns)
+        seq = self.ledger.append(row, ts_event=event.ts_ns)
         if event.machine == "trading" and event.after != TradingState.RUNNING:
             self.ledger.append(
                 kinds.Halted(level=str(event.after), source=event.subject, reason=event.reason),
                 ts_event=event.ts_ns,
+                parents=(seq,),
             )
 
     def _settled(self, row: SettlementRow, ref: InstrumentRef) -> int:

@@ -436,7 +436,8 @@ class SendingStrategy(ViewingStrategy):
         if session.redeem_on_submit:
             session.gate.redeem(answer, intent.ts_ns)
         record.pending = intent
-        session.journal.modifying(record, intent)
+        kept = session.journal.ledger is not None
+        session.journal.modifying(record, intent, answer.verdict() if kept else None)
         super().modify_order(
             ClientOrderId(old.client_order_id),
             quantity_of(total, record.ref.size_precision),

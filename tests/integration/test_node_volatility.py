@@ -28,8 +28,12 @@ def test_a_burst_on_a_venue_halves_the_limits_of_its_market_until_it_is_over(
     )  # fmt: skip
     _, errors = node.communicate(timeout=150)
     assert node.returncode == 0, errors
+    rows = {r.seq: r for r in LedgerReader(home / "ledger").rows()}
+    intents = [r for r in rows.values() if r.name == "order.intent"]
+    assert intents
+    assert {tuple(rows[p].name for p in r.parent_seqs) for r in intents} == {("verdict",)}
     moves, seen = [], {"CALM": set(), "HIGH": set()}
-    for row in (r.decoded() for r in LedgerReader(home / "ledger").rows()):
+    for row in (r.decoded() for r in rows.values()):
         if isinstance(row, StateChanged) and row.machine == "volatility":
             moves.append((row.subject, row.after))
         elif isinstance(row, VerdictGiven):

@@ -67,10 +67,13 @@ class LiveJournal(Journal):
         with self._silent():
             super().event(record, status, ts_ns, reason)
 
-    def modifying(self, record: OrderRecord, intent: OrderIntent) -> None:
-        """Keep a change in memory."""
+    def modifying(self, record: OrderRecord, intent: OrderIntent, verdict: Verdict | None) -> None:
+        """Write the verdict on a change and hand its row to the change; keep the change in memory."""
         with self._silent():
-            super().modifying(record, intent)
+            super().modifying(record, intent, None)
+        if self.ledger is not None and verdict is not None:
+            seq = self.ledger.append(VerdictGiven.of(verdict), ts_event=intent.ts_ns)
+            self._link(intent.client_order_id, seq)
 
     def modified(self, record: OrderRecord, ts_ns: int) -> None:
         """Keep a confirmed change in memory."""
@@ -111,10 +114,11 @@ class OrderJournal:
     def __init__(self, ledger: Ledger, clock: Callable[[], int], venue: str, currency: str) -> None:
         self.ledger, self.clock, self.venue, self.currency = ledger, clock, venue, currency
         self._last: dict[str, int] = {}
+        self._judged: dict[str, int] = {}
 
     def _parents(self, client_order_id: str) -> tuple[int, ...]:
-        seq = self._last.get(client_order_id)
-        return (seq,) if seq else ()
+        seqs = (self._last.get(client_order_id), self._judged.pop(client_order_id, None))
+        return tuple(seq for seq in seqs if seq)
 
     def _write(self, client_order_id: str, payload: Payload, durable: bool = False) -> int:
         seq = self.ledger.append(
@@ -125,8 +129,8 @@ class OrderJournal:
         return seq
 
     def link(self, client_order_id: str, seq: int) -> None:
-        """Name the row (a verdict) that the next row of this order comes from."""
-        self._last[client_order_id] = seq
+        """Name a verdict that the next row of this order comes from too."""
+        self._judged[client_order_id] = seq
 
     async def intended(self, intent: OrderIntent) -> int:
         """Write the intent and return once it is on disk. Only then may the order leave."""

@@ -202,6 +202,29 @@ def test_a_change_is_in_the_ledger_only_once_the_venue_has_made_it(tmp_path: Pat
     assert (order["quantity"], order["price"]) == ("50", "0.25")
 
 
+def test_a_change_comes_from_the_order_as_it_was_and_from_a_verdict_of_its_own(
+    tmp_path: Path,
+) -> None:
+    def rest(s) -> None:
+        s.rested = s.buy(YES, D(10), D("0.20"), tif=TimeInForce.GTC, reason="rest")
+
+    def change(s) -> None:
+        s.modify_order(ClientOrderId(s.rested), qty("50"), px("0.25"))
+
+    play(tmp_path, {1: rest, 3: change}, venue="SLOW", ledger=tmp_path / "ledger")
+    rows = {r.seq: r for r in LedgerReader(tmp_path / "ledger").rows()}
+    (asked,) = [r for r in rows.values() if r.name == "order.modify_requested"]
+    before, judged = (rows[p] for p in asked.parent_seqs)
+    assert (before.name, judged.name) == ("order.accepted", "verdict")
+    first, second = [r.decoded() for r in rows.values() if r.name == "verdict"]
+    assert second.approved
+    assert second.reserved == 50 * D("0.25") - 10 * D("0.20") > 0, "what it may cost more"
+    assert first.nonce != second.nonce
+    (snapshot,) = [r for r in rows.values() if r.name == "data.snapshot"]
+    (source,) = snapshot.parent_seqs
+    assert rows[source].name == "data.manifest"
+
+
 def test_a_change_that_the_venue_refuses_leaves_the_old_terms_in_every_account(
     tmp_path: Path,
 ) -> None:
