@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.engine.parity import check_parity
+from core.engine.parity import Reason, check_parity
 from core.ledger.kinds import StateChanged, VerdictGiven
 from core.ledger.reader import LedgerReader
 from tests.integration.kalshi_session import STEP_NS, TICKERS, write_burst_catalog
@@ -23,7 +23,7 @@ def test_a_burst_on_a_venue_halves_the_limits_of_its_market_until_it_is_over(
     limits.write_text("[governors]\nconsecutive_losses = 100\n")
     tape = write_burst_catalog(tmp_path / "burst")
     node = start(
-        repo_root, home, tape, strategy=TAKES, params={"every": 5, "quantity": "1"}, run_s=24.0,
+        repo_root, home, tape, strategy=TAKES, params={"every": 5, "quantity": "1"}, run_s=30.0,
         mode=mode, capital="1000", limits=str(limits), look_ns=STEP_NS,
     )  # fmt: skip
     _, errors = node.communicate(timeout=150)
@@ -41,4 +41,5 @@ def test_a_burst_on_a_venue_halves_the_limits_of_its_market_until_it_is_over(
             seen[moves[-1][1] if moves else "CALM"].update(round(m) for m in most)
     assert moves == [(TICKERS[0], "HIGH"), (TICKERS[0], "CALM")]
     assert seen == {"CALM": {20}, "HIGH": {10}}, "2 % of 1,000 dollars, and half of it"
-    assert check_parity(home).differences == ()
+    # A slow machine may stop while an order is on its way: what came after the end is not in the recording.
+    assert {d.reason for d in check_parity(home).differences} <= {Reason.MISSING_DATA}
