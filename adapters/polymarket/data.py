@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -94,7 +93,7 @@ class PolymarketData(OutcomeData):
         self.resyncs = self.mended = 0
         self._resyncing: set[str] = set()
         self._asked: dict[str, float] = {}
-        self._compare = asyncio.Event()
+        self._compare = False
 
     @property
     def connections(self) -> dict[str, Socket | Answers]:
@@ -197,10 +196,11 @@ class PolymarketData(OutcomeData):
     async def _audit(self) -> None:
         """Compare every book with the venue's now and then: changes carry no numbers, so a lost one is silent."""
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._compare.wait(), AUDIT_S)
-                await asyncio.sleep(RESYNC_PAUSE_S)  # at most once a second
-            self._compare.clear()
+            due = asyncio.get_running_loop().time() + AUDIT_S
+            await asyncio.sleep(RESYNC_PAUSE_S)
+            while not self._compare and asyncio.get_running_loop().time() < due:
+                await asyncio.sleep(RESYNC_PAUSE_S)
+            self._compare = False
             for token, book in list(self.books.items()):
                 if book.state is not BookState.GOOD or self._token_settled(token):
                     continue
@@ -243,7 +243,9 @@ class PolymarketData(OutcomeData):
             self.new_markets.append(msgspec.json.decode(event, type=schemas.NewMarketMsg))
             del self.new_markets[:-1000]
         elif kind not in IGNORED:
-            self._compare.set()  # it may have been a change under a new name: the books are compared at once
+            self._compare = (
+                True  # it may have been a change under a new name: the books are compared at once
+            )
             raise CorruptData("Polymarket sent an event of a kind that is not known", kind[:40])
 
     def _read(self, event: bytes, kind: type[Timed]) -> Timed:
@@ -292,7 +294,7 @@ class PolymarketData(OutcomeData):
     def _stranger(self, token: str, condition: str) -> None:
         """Compare the books when one of our markets is told to have a token that it has not."""
         if condition in self.registry.markets and token not in self.registry.by_token:
-            self._compare.set()
+            self._compare = True
             raise CorruptData("Polymarket sent a token that its market does not have", token[:80])
 
     def _distrust(self, book: PolyBook, reason: str) -> None:
@@ -310,7 +312,7 @@ class PolymarketData(OutcomeData):
         for change in msg.rows():
             by_token.setdefault(change.asset_id, []).append(change)
         if not by_token:
-            self._compare.set()
+            self._compare = True
             raise CorruptData("Polymarket sent a book change without a change", msg.market[:80])
         ts_ms = int(schemas.number(msg.timestamp, "timestamp"))
         failed: Exception | None = None

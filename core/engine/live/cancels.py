@@ -12,6 +12,8 @@ from core.domain.errors import VenueRefused, VenueUncertain
 from core.engine.live.port import VenueOrder, VenueOrderStatus
 from core.engine.live.unknowns import FIRST_PAUSE_S, LONGEST_PAUSE_S, not_working
 
+TOO_MANY = 429
+
 if TYPE_CHECKING:
     from core.engine.live.client import VenueClient
 
@@ -55,11 +57,13 @@ class CancelHooks:
         for client_order_id in ids:
             cid = client_order_id.value
             answer = left.get(ready[cid].venue_order_id) if cid in ready else None
-            if cid not in ready or isinstance(answer, VenueUncertain):
+            limited = isinstance(answer, VenueRefused) and answer.status == TOO_MANY
+            if cid not in ready or limited or isinstance(answer, VenueUncertain):
                 client.create_task(client._cancel(client_order_id), f"cancel-{cid}")
                 continue
+            refused = answer if isinstance(answer, VenueRefused) else None
             client.create_task(
-                client._cancelled(client_order_id, ready[cid].instrument_id, answer), f"end-{cid}"
+                client._cancelled(client_order_id, ready[cid].instrument_id, refused), f"end-{cid}"
             )
 
     async def _cancel(self, client_order_id: ClientOrderId) -> None:
@@ -86,6 +90,10 @@ class CancelHooks:
             try:
                 await client.port.cancel(vid, iid)
             except VenueRefused as exc:
+                if exc.status == TOO_MANY:  # not taken: asked again, ahead of everything else
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE_S)
+                    continue
                 await self._cancelled(client_order_id, iid, exc)
                 return
             except VenueUncertain:

@@ -18,6 +18,8 @@ MEND = (
     "it was dropped and what it touched is read again; if it goes on the venue has changed its format: "
     "stop the node (beta risk halt) and update"
 )
+#: How connections look while a node comes up: no news.
+STARTING = ("down", "connecting", "up")
 #: Counters of a connection that the status line shows, summed over all.
 COUNTERS = ("frames", "bad_frames", "gaps", "repeats", "connects", "limited")
 
@@ -78,14 +80,13 @@ class FeedWatch:
         if gaps := stats.gaps - seen.gaps:
             detail = f"{gaps} gaps; books cleared until their snapshots come"
             rows.append(FeedState(feed=name, state="gap", detail=detail))
-        if seen.state and (stats.connects > max(seen.connects, 1) or state != seen.state):
+        known = seen.state or ("" if state in STARTING else "unknown")
+        if known and (stats.connects > max(seen.connects, 1) or state != known):
             count = (
                 f"{stats.connects} connects" if stats.connects else f"{stats.limited} answers 429"
             )
             detail = f"{count}; {last}" if last else count
             rows.append(FeedState(feed=name, state=state, detail=detail))
-        elif limited := stats.limited - seen.limited:  # waited out between two looks
-            rows.append(
-                FeedState(feed=name, state="limited", detail=f"{limited} answers 429; {last}")
-            )
+        elif stats.limited > seen.limited and state == "up":  # waited out between two looks
+            rows.append(FeedState(feed=name, state="limited", detail=last))
         return rows
