@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import aiohttp
 import msgspec
+from pydantic import SecretStr
 
 from adapters.connection import SocketStats
 from core.domain.errors import VenueUncertain
@@ -27,8 +28,6 @@ MAX_SKEW_S = 5.0
 #: Below this the ``Date`` header, which has whole seconds, proves nothing.
 PROVEN_S = 1.0
 LONGEST_PAUSE_S = 60.0
-#: A shorter text is no secret, and part of ordinary words.
-SHORTEST_SECRET = 6
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 CLOCK_MEND = (
     "run an NTP client (chrony, systemd-timesyncd); buying goes on by itself once the clocks agree"
@@ -42,14 +41,11 @@ class Answers:
     ----------
     skew_s : float
         The venue's clock less ours, as far as a ``Date`` header proves it; 0 while they may agree.
-    secrets : tuple of bytes
-        What is sent along with requests and must not come back into a row or a line.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.stats = SocketStats()
         self.skew_s = 0.0
-        self.secrets: tuple[bytes, ...] = ()
         self._monotonic = monotonic
         self._limited_until = 0.0
 
@@ -68,11 +64,14 @@ class Answers:
         return f"this clock is {-self.skew_s:+.0f} s from the venue's; {CLOCK_MEND}"
 
     def hide(self, body: bytes) -> bytes:
-        """Return a body without our secrets: an error may quote the request that it refuses."""
-        for secret in self.secrets:
-            if len(secret) >= SHORTEST_SECRET:
-                body = body.replace(secret, b"[hidden]")
-        return body
+        """Return the body of a refusal without our secrets: it may quote the request that it refuses."""
+        return self.stats.hide(body.decode(errors="replace")).encode()
+
+    def know(self, *secrets: SecretStr) -> None:
+        """Remember what must never come back into a row or a line."""
+        for secret in secrets:
+            if (text := secret.get_secret_value()) not in self.stats.secrets:
+                self.stats.secrets.append(text)
 
     def bad(self, what: str, why: object) -> None:
         """Count an answer that cannot be read."""

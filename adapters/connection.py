@@ -20,6 +20,8 @@ from core.domain.errors import BetaError
 LONGEST_PAUSE_S = 30.0
 #: A connection that lived this long was a good one: the next failure is the first again.
 GOOD_S = 30.0
+#: A shorter text is no secret, and part of ordinary words.
+SHORTEST_SECRET = 6
 ENDED = (
     aiohttp.WSMsgType.CLOSE,
     aiohttp.WSMsgType.CLOSED,
@@ -42,7 +44,13 @@ OnState = Callable[[SocketState], None]
 
 @dataclass(slots=True)
 class SocketStats:
-    """Counters that metrics and `doctor` show."""
+    """Counters that metrics and `doctor` show.
+
+    Attributes
+    ----------
+    secrets : list of str
+        What is sent along and must not come back in a note; one list for all connections of a venue.
+    """
 
     connects: int = 0
     frames: int = 0
@@ -51,10 +59,18 @@ class SocketStats:
     repeats: int = 0
     limited: int = 0
     errors: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list, repr=False)
+
+    def hide(self, text: str) -> str:
+        """Return a text of the venue without our secrets: it may quote what we sent."""
+        for secret in self.secrets:
+            if len(secret) >= SHORTEST_SECRET:
+                text = text.replace(secret, "[hidden]")
+        return text
 
     def note(self, text: str) -> None:
         """Keep the last hundred errors."""
-        self.errors.append(text[:200])
+        self.errors.append(self.hide(text)[:200])
         del self.errors[:-100]
 
 

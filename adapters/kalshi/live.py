@@ -123,7 +123,7 @@ class KalshiLive:
 
     def _socket(self, on_frame: OnFrame, on_gap: OnGap, on_state: OnState) -> KalshiSocket:
         assert self._session is not None
-        return KalshiSocket(
+        made = KalshiSocket(
             self._session,
             self.settings.ws_url,
             self.signer,
@@ -132,6 +132,8 @@ class KalshiLive:
             on_state,
             clock_ms=self.rest.venue_ms,
         )
+        made.stats.secrets = self.rest.answers.stats.secrets
+        return made
 
     def provider(
         self, on_market: Callable[[Market], None], clock: Callable[[], int]

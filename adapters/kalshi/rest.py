@@ -30,6 +30,12 @@ GROUPS = "/portfolio/order_groups"
 MAX_PAGES = 1_000
 
 
+MENDS = dict.fromkeys(
+    (401, 403),
+    "is the key of this environment (--environment demo or production)? else check the clock, or make a new key",
+)
+
+
 class _Error(msgspec.Struct):
     code: str = ""
     message: str = ""
@@ -46,12 +52,20 @@ def refusal(status: int, body: bytes) -> VenueRefused:
     try:
         found = msgspec.json.decode(body, type=_ErrorEnvelope)
     except UNREADABLE:
-        return VenueRefused("unreadable", "Kalshi refused with a body that is not JSON", status)
+        return VenueRefused(
+            "unreadable",
+            "Kalshi refused with a body that is not JSON",
+            status,
+            MENDS.get(status, ""),
+        )
     if isinstance(found.error, str):
-        return VenueRefused(found.error, f"Kalshi refused: {found.error}", status)
+        return VenueRefused(
+            found.error[:80], f"Kalshi refused: {found.error[:200]}", status, MENDS.get(status, "")
+        )
     inner = found.error or _Error(found.code, found.message)
-    code = inner.code or "unknown"
-    return VenueRefused(code, f"Kalshi refused: {inner.message or code}", status)
+    code = inner.code[:80] or "unknown"
+    words = inner.message[:200] or code
+    return VenueRefused(code, f"Kalshi refused: {words}", status, MENDS.get(status, ""))
 
 
 class KalshiRest:
@@ -84,7 +98,7 @@ class KalshiRest:
         self.costs, self.tier = Costs(), ""
         self.answers = Answers()
         if signer is not None:
-            self.answers.secrets = (signer.key_id.get_secret_value().encode(),)
+            self.answers.know(signer.key_id)
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.clock_ms = clock_ms
         self.before_order: Callable[[], None] = lambda: None

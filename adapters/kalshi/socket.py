@@ -90,7 +90,7 @@ class KalshiSocket(Connection):
         self._asked: dict[int, str] = {}
         self._sequences: dict[int, Seq] = {}
         self._known: set[int] = set()
-        self._last: dict[int, tuple[int, str]] = {}
+        self._last: dict[int, tuple[int, int]] = {}
 
     # -- what is wanted ---------------------------------------------------------------------
     def subscribe(self, channel: str, tickers: Sequence[str] = ()) -> None:
@@ -166,7 +166,7 @@ class KalshiSocket(Connection):
                 self.on_gap(frame.sid)  # two frames with one number: what was between is not known
             return
         if frame.sid is not None and frame.seq is not None:
-            self._last[frame.sid] = (frame.seq, text)
+            self._last[frame.sid] = (frame.seq, hash(text))
         if verdict == "gap" and frame.sid is not None:
             self.stats.gaps += 1
             self.on_gap(frame.sid)
@@ -175,7 +175,7 @@ class KalshiSocket(Connection):
     def _same_number(self, frame: schemas.Frame, text: str) -> bool:
         """Return whether this repeats the last number of its subscription with other words."""
         last = self._last.get(frame.sid or 0)
-        return last is not None and last[0] == frame.seq and last[1] != text
+        return last is not None and last[0] == frame.seq and last[1] != hash(text)
 
     def _number(self, frame: schemas.Frame) -> str:
         """Return what a frame's number says: ``next``, ``gap`` or ``repeat``.

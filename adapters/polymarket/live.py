@@ -152,7 +152,9 @@ class PolymarketLive:
         return self._session
 
     def _market_sockets(self, on_event: OnEvent, on_state: Any) -> MarketSockets:
-        return MarketSockets(self._session_of(), self.settings.market_ws_url, on_event, on_state)
+        made = MarketSockets(self._session_of(), self.settings.market_ws_url, on_event, on_state)
+        made.secrets = self.rest.answers.stats.secrets
+        return made
 
     def _user_socket(self, on_event: OnEvent, on_state: OnState) -> Socket:
         def hello() -> list[dict[str, Any]]:
@@ -166,7 +168,9 @@ class PolymarketLive:
             }
             return [{"auth": auth, "type": "user"}]
 
-        return Socket(self._session_of(), self.settings.user_ws_url, hello, on_event, on_state)
+        made = Socket(self._session_of(), self.settings.user_ws_url, hello, on_event, on_state)
+        made.stats.secrets = self.rest.answers.stats.secrets
+        return made
 
     def provider(
         self, on_market: Callable[[Market], None], clock: Callable[[], int]

@@ -75,6 +75,8 @@ class ClobRest:
         self.session, self.base_url = session, base_url.removesuffix("/")
         self.wallet, self.api_key = wallet, api_key
         self.limits, self.answers = limits or Limits(), Answers()
+        if api_key is not None:
+            self.answers.know(api_key.key, api_key.secret, api_key.passphrase)
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.clock = clock
         self.tier = ""
@@ -139,16 +141,8 @@ class ClobRest:
         else:
             bucket.relax()
         if status >= 400 and status not in accept:
-            raise error_of(status, self._hidden(data), what, method != "GET")
+            raise error_of(status, self.answers.hide(data), what, method != "GET")
         return data
-
-    def _hidden(self, data: bytes) -> bytes:
-        """Return a refusal without what our requests carry."""
-        key = self.api_key
-        if key is not None:
-            words = (key.key, key.secret, key.passphrase)
-            self.answers.secrets = tuple(w.get_secret_value().encode() for w in words)
-        return self.answers.hide(data)
 
     async def _headers(
         self, method: str, path: str, body: bytes, signer: tuple[Wallet, ApiKey] | None, login: bool
@@ -259,6 +253,7 @@ class ClobRest:
         self.api_key = ApiKey(
             SecretStr(found.apiKey), SecretStr(found.secret), SecretStr(found.passphrase)
         )
+        self.answers.know(self.api_key.key, self.api_key.secret, self.api_key.passphrase)
         return self.api_key
 
     def _secret(self, data: bytes) -> schemas.ApiKeyMsg:

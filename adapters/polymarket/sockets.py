@@ -152,6 +152,7 @@ class MarketSockets:
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self.after_frame: Callable[[], Awaitable[None]] | None = None
+        self.secrets: list[str] = []
 
     def _make(self, shard: int, assets: list[str]) -> Socket:
         made = Socket(
@@ -164,6 +165,7 @@ class MarketSockets:
             **self._options,
         )
         made.after_frame = self.after_frame
+        made.stats.secrets = self.secrets
         made.on_unreadable = lambda: self.on_unreadable(tuple(assets))
         return made
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import secrets
 import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from adapters.fake.faults import Fault, FaultKind
 from core.domain.decision import TimeInForce
+from core.ledger.kinds import RunMode
 from tests.live.rig import Rig, eventually, rig
 from tests.live.scenarios import rest
 from tests.live.venues import make
@@ -142,3 +148,120 @@ async def shard(code: str, home: Path) -> dict[str, Any]:
             "reasons": rejections(r),
             "posts": len(posts),
         }
+
+
+async def _refused(
+    code: str, home: Path, changes: dict[str, Any], spoil: Any = None
+) -> dict[str, Any]:
+    """Start a node that cannot be let in; return how it ended."""
+    from tests.live.rig import CAPITAL, NodeSpec, TestServer, open_venue, plan_strategies
+
+    venue = make(code, 2)
+    if spoil is not None:
+        spoil(venue.fake)
+    server = TestServer(venue.fake.app())
+    await server.start_server()
+    told = venue.settings(f"{server.host}:{server.port}", home / "state") | changes
+    began = time.monotonic()
+    try:
+        spec = NodeSpec(
+            mode=RunMode.LIVE, venue=code, plans=tuple(plan_strategies("tests.live.rig:Hands", {})), home=home,
+            capital=Decimal(CAPITAL), limits="usd10000", record=False, run_s=60.0,
+        )  # fmt: skip
+        from core.engine.live.node import Node
+
+        await Node(spec, open_venue(code, told)).run()
+        ended: dict[str, Any] = {"type": "", "lines": [], "code": 0}
+    except Exception as exc:
+        lines = exc.lines() if hasattr(exc, "lines") else [repr(exc)]
+        ended = {
+            "type": type(exc).__name__,
+            "lines": lines,
+            "code": int(getattr(exc, "exit_code", -1)),
+        }
+    finally:
+        await server.close()
+    return ended | {
+        "orders": len(venue.fake.exchange.orders),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+async def other_environment(code: str, home: Path) -> dict[str, Any]:
+    """A good key of another environment: the venue answers every private call with 401."""
+    if code == "KALSHI":
+        return await _refused(code, home, make(code, 1).secrets)
+    return await _refused(
+        code,
+        home,
+        {"api_key": "of-another-wallet", "api_secret": "B" * 43 + "=", "passphrase": "p" * 12},
+    )
+
+
+def canaries(code: str) -> tuple[Any, dict[str, str]]:
+    """Return a venue and keys that exist nowhere else."""
+    venue = make(code, 2)
+    if code == "KALSHI":
+        venue.secrets["key_id"] = f"canary-key-id-{secrets.token_hex(12)}"
+        return venue, dict(venue.secrets)
+    raw = secrets.token_bytes(32)
+    venue.fake.public_key = ec.derive_private_key(int.from_bytes(raw), ec.SECP256K1()).public_key()
+    own = {
+        "private_key": "0x" + raw.hex(),
+        "api_key": f"canary-{secrets.token_hex(12)}",
+        "api_secret": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "passphrase": f"canary-{secrets.token_hex(12)}",
+    }
+    venue.secrets.update(own)
+    venue.fake.api_key = venue.fake.settlement.owner = own["api_key"]
+    venue.fake.secret = own["api_secret"]
+    return venue, own
+
+
+async def canary(code: str, home: Path, mode: str = "live") -> dict[str, Any]:
+    """A node with keys that exist nowhere else runs into 401, 500, nonsense, and a venue that quotes its keys."""
+    venue, own = canaries(code)
+    (home.parent / f"{home.name}-canaries.json").write_text(json.dumps(own))
+    texts: list[str] = []
+    quote = (
+        " ".join(v for k, v in own.items() if k != "private_key") + " " + own["private_key"][:40]
+    )
+    async with rig(code, home, venue=venue, mode=RunMode(mode), record=True) as r:
+        fake = r.venue.fake
+        first = rest(r, 0)
+        await eventually(lambda: r.status(first) == "ACCEPTED")
+        r.hands.buy(r.venue.instruments[1], D(5), D("0.42"), reason="holds")
+        error = (
+            {"error": {"code": "bad", "message": quote}} if code == "KALSHI" else {"error": quote}
+        )
+        plain, fake.tamper = fake.tamper, lambda subject, body: json.dumps(error).encode()
+        rest(r, 1, "0.37")  # the answer quotes the keys
+        await asyncio.sleep(1.0)
+        fake.tamper = plain
+        for spoilt in (quote, json.dumps({"type": quote, "event_type": quote}), json.dumps({"type": "orderbook_delta", "sid": 1, "seq": 9, "msg": {"market_ticker": quote}})):  # fmt: skip
+            for connection in fake.streams.connections:
+                connection.queue.put_nowait(spoilt)
+        await asyncio.sleep(1.0)
+        fake.faults.faults = (Fault(FaultKind.HTTP_500, count=30),)
+        rest(r, 0, "0.36")
+        await asyncio.sleep(2.0)
+        fake.faults.faults = ()
+        right, fake.public_key = fake.public_key, make(code, 1).fake.public_key
+        secret, fake.secret = getattr(fake, "secret", None), "B" * 43 + "="
+        rest(r, 1, "0.36")
+        await asyncio.sleep(2.0)
+        fake.public_key = right
+        if secret is not None:
+            fake.secret = secret
+        live = r.node.venue
+        for thing in (r.node, r.node.spec, live, live.settings, live.rest, live.rest.answers, r.node.data, r.client, r.client.port, getattr(live, "signer", None), getattr(live, "wallet", None), getattr(live, "api_key", None), *r.node.data.connections.values()):  # fmt: skip
+            texts += [repr(thing), str(thing)]
+            texts += [repr(v) for v in vars(thing).values()] if hasattr(thing, "__dict__") else []
+        for stats in (c.stats for c in r.node.data.connections.values()):
+            texts += stats.errors
+    return {"texts": texts, "faults": len(r.rows("fault")), "rejected": rejections(r)}
+
+
+async def canary_paper(code: str, home: Path) -> dict[str, Any]:
+    """The same on paper: orders stay here, the keys are for the data."""
+    return await canary(code, home, "paper")

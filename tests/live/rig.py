@@ -133,6 +133,7 @@ async def rig(
     changes: dict[str, Any] | None = None,
     mode: RunMode = RunMode.LIVE,
     limits: str = "usd10000",
+    record: bool = False,
 ) -> AsyncIterator[Rig]:
     """Start venue and node, wait until books are there, and end both in order."""
     venue = venue or make(code, markets, faults)
@@ -140,7 +141,10 @@ async def rig(
     await server.start_server()
     told = venue.settings(f"{server.host}:{server.port}", home / "state") | (changes or {})
     try:
-        async with node_on(code, told, home, venue.instruments[0], mode, limits) as (node, hands):
+        async with node_on(code, told, home, venue.instruments[0], mode, limits, record) as (
+            node,
+            hands,
+        ):
             yield Rig(node, venue, hands, home, server)
     finally:
         await server.close()
@@ -154,6 +158,7 @@ async def node_on(
     first: str,
     mode: RunMode = RunMode.LIVE,
     limits: str = "usd10000",
+    record: bool = False,
 ) -> AsyncIterator[tuple[Node, Hands]]:
     """Start a node, wait for the book of the instrument `first`, and end it in order."""
     spec = NodeSpec(
@@ -163,7 +168,7 @@ async def node_on(
         home=home,
         capital=Decimal(CAPITAL),
         limits=limits,
-        record=False,
+        record=record,
     )
     node = Node(spec, open_venue(code, settings))
     task = asyncio.ensure_future(node.run())

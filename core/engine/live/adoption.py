@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from core.domain.errors import ConfigError
+from core.domain.errors import ConfigError, VenueRefused
 from core.domain.market import Market
 from core.engine.live.context import LiveContext
 from core.engine.live.memory import LedgerMemory
@@ -19,6 +19,7 @@ from core.engine.live.port import VenueCash, VenuePort, VenuePosition
 HALF = Decimal("0.5")
 #: How often a moving account is read before it is taken as it is: the continuous comparison finds the rest.
 MOST_READS = 5
+NOT_LET_IN = (401, 403)
 
 
 async def adopt(
@@ -37,10 +38,18 @@ async def adopt(
     Raises
     ------
     ConfigError
-        If orders of an earlier run cannot be cancelled: trading on top of them would double them.
+        If the venue does not accept the key, or orders of an earlier run cannot be cancelled: trading on top
+        of them would double them.
     """
     port, gate = context.port, context.gate
-    left = await port.cancel_everything()
+    try:
+        left = await port.cancel_everything()
+    except (
+        VenueRefused
+    ) as exc:  # the first private call of a node: is the key one of this venue at all?
+        if exc.status not in NOT_LET_IN:
+            raise
+        raise ConfigError(exc.what, exc.seen, exc.mend) from exc
     if left:
         raise ConfigError(
             "working orders of an earlier run could not be cancelled",

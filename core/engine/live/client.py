@@ -53,7 +53,7 @@ from core.engine.live.port import VenueCash, VenueFill, VenueOrder, VenueOrderSt
 from core.engine.live.reports import ReportHooks
 from core.engine.live.sizes import Sizes
 from core.engine.live.strangers import Strangers
-from core.engine.live.unknowns import NoOrder, UnknownOrders
+from core.engine.live.unknowns import UnknownOrders
 from core.engine.live.voids import void_event
 from core.engine.units import price_of, quantity_of
 
@@ -105,6 +105,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.heard, self.booked = 0, Counter[str]()
         self._ended: set[str] = set()
         self._accepted: set[str] = set()
+        self._queried: set[str] = set()
         self.sizes, self.leftovers = Sizes(self), Leftovers(self)
         self.strangers = Strangers(self)
         self._cash_task: asyncio.Task[object] | None = None
@@ -262,10 +263,18 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.refresh_cash()
 
     async def _query_order(self, command: Any) -> None:
-        """Look the order up; uncertainty raises, so that the engine keeps what it knows."""
+        """Look the order up in a task: a venue that cannot be asked now holds up no order and no cancel."""
         cid = command.client_order_id.value
-        if await self.unknowns.settle(cid, command.instrument_id.value) is NoOrder.UNASKED:
-            raise VenueUncertain("the order could not be looked up", cid)
+        if cid not in self._queried:
+            self._queried.add(cid)
+            self.create_task(self._query(cid, command.instrument_id.value), f"query-{cid}")
+
+    async def _query(self, cid: str, instrument_id: str) -> None:
+        """Deliver what the venue holds; when it cannot be asked the engine keeps what it knows and asks again."""
+        try:
+            await self.unknowns.settle(cid, instrument_id)
+        finally:
+            self._queried.discard(cid)
 
     # -- news -------------------------------------------------------------------------------
     def instrument(self, instrument_id: str) -> Any:
