@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal, Self
@@ -176,6 +176,9 @@ class KalshiLive:
             shards=self._shards,
             group_contracts=self.settings.group_contracts,
         )
+
+    def hold(self, markets: Sequence[Market]) -> None:
+        """Nothing to do: Kalshi tells positions by ticker, listed or not."""
 
     async def close(self) -> None:
         """Close the session."""

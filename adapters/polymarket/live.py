@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,11 @@ class PolymarketLive:
             heartbeat_s=self.settings.heartbeat_s,
             settle_s=self.settings.settle_s,
         )
+
+    def hold(self, markets: Sequence[Market]) -> None:
+        """Know the tokens of markets that are no longer listed: positions are asked for by token."""
+        for market in markets:
+            self.registry.hold(market)
 
     async def close(self) -> None:
         """Close the session and the file of order ids."""

@@ -91,7 +91,8 @@ class PolymarketProvider(InstrumentProvider):
     async def load_all_async(self, filters: dict[str, Any] | None = None) -> None:
         """Add every market that was discovered."""
         for market in self.registry.markets.values():
-            self.add_market(market)
+            if market.market_id not in self.registry.held:
+                self.add_market(market)
 
     def add_market(self, market: Market) -> list[Any]:
         """Add one market; return its instruments."""

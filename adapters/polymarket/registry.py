@@ -42,6 +42,7 @@ class Registry:
         self.by_instrument: dict[str, tuple[str, Outcome]] = {}
         self.refused: list[tuple[str, str]] = []
         self.versions: dict[str, int] = {}
+        self.held: set[str] = set()
         self.listeners: list[Callable[[Market], None]] = []
 
     def take(
@@ -78,6 +79,14 @@ class Registry:
             self.by_instrument[outcome.instrument_id] = (market.market_id, outcome)
         for listener in self.listeners:
             listener(market)
+
+    def hold(self, market: Market) -> None:
+        """Take over a held market that is no longer listed. It is not among those that the engine is given."""
+        neg_risk = bool(market.info.get("neg_risk"))
+        terms = Terms(market.grid.finest, exchange_of("v1", neg_risk), False, 0.0)
+        self.terms.setdefault(market.market_id, terms)
+        self.held.add(market.market_id)
+        self.put(market)
 
     def tick_changed(self, condition: str, tick: Decimal) -> Market | None:
         """Take over a changed grid; None for a market we do not follow."""

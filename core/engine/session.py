@@ -220,9 +220,10 @@ class Session:
         return (None if bid is None else bid.price), (None if ask is None else ask.price)
 
     def mark_all(self) -> None:
-        """Tell the gate about the markets of everything held."""
+        """Tell the gate about the markets of everything held that is part of the run."""
         for iid in list(self.gate.book.held):
-            self.mark(self.references.by_iid[iid])
+            if (ref := self.references.by_iid.get(iid)) is not None:
+                self.mark(ref)
 
     # -- value at the bid -------------------------------------------------------------------
     def revalue(self, ref: InstrumentRef) -> None:
@@ -244,7 +245,8 @@ class Session:
     def revalue_all(self) -> None:
         """Value everything held at the bid."""
         for iid in {*self.values, *self.gate.book.held}:
-            self.revalue(self.references.by_iid[iid])
+            if (ref := self.references.by_iid.get(iid)) is not None:
+                self.revalue(ref)
 
     @property
     def equity_at_bid(self) -> int:

@@ -74,6 +74,7 @@ class FakePolymarket:
     ) -> None:
         assert isinstance(exchange.account, TokenAccount)
         self.exchange, self.infos, self.clock = exchange, infos, clock
+        self.unlisted: set[str] = set()
         self.api_key, self.secret, self.public_key = api_key, secret, public_key
         self.faults = faults or FaultSchedule()
         self.settlement = Settlement(
@@ -294,6 +295,8 @@ class FakePolymarket:
         q = request.query
         rows = []
         for condition, info in self.infos.items():
+            if condition in self.unlisted:
+                continue
             if "condition_ids" in q and condition not in q.getall("condition_ids"):
                 continue
             if "slug" in q and info.slug not in q.getall("slug"):

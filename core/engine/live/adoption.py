@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from core.domain.errors import ConfigError, VenueRefused
 from core.domain.market import Market
-from core.engine.live.context import LiveContext
+from core.engine.live.context import EXTERNAL, LiveContext
 from core.engine.live.memory import LedgerMemory
 from core.engine.live.port import VenueCash, VenuePort, VenuePosition
 
@@ -23,7 +23,12 @@ NOT_LET_IN = (401, 403)
 
 
 async def adopt(
-    context: LiveContext, markets: Sequence[Market], memory: LedgerMemory, owner: str, now_ns: int
+    context: LiveContext,
+    markets: Sequence[Market],
+    memory: LedgerMemory,
+    owner: str,
+    now_ns: int,
+    gone: Sequence[Market] = (),
 ) -> None:
     """Cancel what works, then fill the gate with the venue's cash and holdings, and the ids that are taken.
 
@@ -34,6 +39,8 @@ async def adopt(
     ----------
     owner : str
         Strategy that gets what no earlier run has bought.
+    gone : sequence of Market
+        Held markets that the venue no longer lists: no strategy owns what is held of them.
 
     Raises
     ------
@@ -62,10 +69,13 @@ async def adopt(
     context.adopted, cash, positions = await _account(port, max(context.since_ns(now_ns), 0))
     gate.on_cash(port.venue, cash.settled)
     known = {o.instrument_id for m in markets for o in m.outcomes}
+    ownerless = {o.instrument_id for m in gone for o in m.outcomes}
     for held in positions:
-        if held.instrument_id in known:
+        if held.instrument_id in known | ownerless:
             average = held.average_price if held.average_price is not None else HALF
             whose = memory.last_owner.get(held.instrument_id, owner)
+            if held.instrument_id in ownerless:
+                whose = EXTERNAL
             gate.on_position(whose, held.instrument_id, held.quantity, average)
 
 

@@ -49,6 +49,7 @@ from core.engine.live.run_config import is_synthetic, run_config
 from core.engine.live.spot import SpotSource, spot_markets
 from core.engine.live.status import NodeStatus
 from core.engine.live.sweep import Sweep
+from core.engine.live.unlisted import unlisted
 from core.engine.live.venue import LiveVenue, wire_venue
 from core.engine.paper.feed import PaperFeed
 from core.engine.paper.port import PaperPort
@@ -57,7 +58,7 @@ from core.engine.quiet_imports import without_unneeded
 from core.engine.session import Session
 from core.engine.venues import load_venue
 from core.ledger import DurableLedger
-from core.ledger.kinds import RunEnded, RunMode, RunOutcome, RunStarted, StrategyVersion
+from core.ledger.kinds import Fault, RunEnded, RunMode, RunOutcome, RunStarted, StrategyVersion
 from core.risk.gate import Gate
 from core.risk.states import TradingState
 from core.risk.volatility import STEP_NS
@@ -211,10 +212,12 @@ class Node:
     async def _run(
         self, markets: list[Market], memory: LedgerMemory, held: Mapping[str, Decimal]
     ) -> RunOutcome:
-        port = self._port(markets, memory)
+        gone = unlisted(self.spec.home, markets, held)
+        self.venue.hold(gone)
+        port = self._port([*markets, *gone], memory)
         limits = limits_in_force(self.spec.home / "risk", self.spec.limits, time.time_ns())
         self.gate = live_gate(
-            [self.venue.code], markets, buys_in_cash=port.buys_in_cash, limits=limits
+            [self.venue.code], [*markets, *gone], buys_in_cash=port.buys_in_cash, limits=limits
         )
         self.spot = spot_markets(self.spec.spot, markets)
         self._begin(markets)
@@ -223,7 +226,8 @@ class Node:
         )
         owner = f"{self.spec.plans[0].type.__name__}-001"
         context = self._context(port, memory)
-        await adopt(context, markets, memory, owner, time.time_ns())
+        await adopt(context, markets, memory, owner, time.time_ns(), gone)
+        self._tell_gone(gone, held)
         self.began_with = self.gate.equity()
         self._record(markets)
         node = self._build(context, markets)
@@ -255,6 +259,15 @@ class Node:
         if failure.error is not None:
             raise failure.error
         return RunOutcome.ENDED
+
+    def _tell_gone(self, gone: list[Market], held: Mapping[str, Decimal]) -> None:
+        """Say which held markets the venue no longer lists, in a row, which the log repeats."""
+        for iid in (o.instrument_id for m in gone for o in m.outcomes if o.instrument_id in held):
+            row = Fault(
+                where="markets", error=f"{self.venue.code} no longer lists a market that is held",
+                action="held to its settlement; no order for it leaves", detail=f"{held[iid]} of {iid}",
+            )  # fmt: skip
+            self.ledger.append(row, ts_event=time.time_ns())
 
     def _watch(self, port: VenuePort) -> RiskWatch:
         """Return the watch over halts, the operator's and the node's own."""

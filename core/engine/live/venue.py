@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -94,6 +94,9 @@ class LiveVenue(Protocol):
     def port(self, outcomes: Mapping[str, str]) -> VenuePort:
         """Return the private side; `outcomes` maps known client order ids to instrument ids."""
         ...
+
+    def hold(self, markets: Sequence[Market]) -> None:
+        """Know markets that are no longer listed, so that what is held of them is told."""
 
     async def close(self) -> None:
         """Release sockets and sessions."""

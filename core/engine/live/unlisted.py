@@ -1,0 +1,47 @@
+"""Held markets that the venue no longer lists: kept as they were last known, closed to orders, until they are paid out.
+
+What is followed is written down at every start, so that a market that disappears can still be named, counted in
+every limit and compared with the venue. No strategy owns what is held of it; once the venue lists it again with a
+result, the next start pays it out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from core.domain.errors import CorruptData
+from core.domain.market import Market, MarketStatus
+from core.engine.catalog.values import market_from_json, market_to_json
+
+FILE = "markets.json"
+
+
+def unlisted(home: Path, markets: Sequence[Market], held: Collection[str]) -> list[Market]:
+    """Return the markets of `held` instruments that are not among `markets`, and write down what is known now.
+
+    A file that cannot be read knows nothing: the node then starts without what it would have told.
+    """
+    path = home / FILE
+    known = _read(path)
+    listed = {m.market_id for m in markets}
+    missing = [
+        replace(m, status=MarketStatus.CLOSED)
+        for m in known.values()
+        if m.market_id not in listed and any(o.instrument_id in held for o in m.outcomes)
+    ]
+    kept = {m.market_id: market_to_json(m) for m in (*missing, *markets)}
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(kept), encoding="utf-8")
+    new.replace(path)
+    return missing
+
+
+def _read(path: Path) -> dict[str, Market]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {market_id: market_from_json(text) for market_id, text in rows.items()}
+    except (OSError, ValueError, AttributeError, CorruptData):
+        return {}
