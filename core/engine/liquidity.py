@@ -11,7 +11,7 @@ for what is left, ``sum(size - c)``; the rest of it counts as cancelled, as for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from core.domain.fees import Side
@@ -63,6 +63,7 @@ class TakenLiquidity:
 
     def __init__(self) -> None:
         self.taken: dict[tuple[str, Side], dict[Decimal, Taken]] = {}
+        self._nearest: dict[tuple[str, Side], Decimal] = {}
         self.iids: set[str] = set()
         self.watch: Callable[[InstrumentRef], None] = lambda ref: None
 
@@ -86,13 +87,20 @@ class TakenLiquidity:
             image.shares, image.forgotten = image.shares + quantity, True
 
     def _level(self, ref: InstrumentRef, side: Side, price: Decimal) -> Taken:
-        if ref.iid not in self.iids:
-            self.iids.add(ref.iid)
-            self.watch(ref)
-        levels = self.taken.setdefault((ref.iid, side), {})
+        key = ref.iid, side
+        levels = self.taken.get(key)
+        if levels is None:
+            if ref.iid not in self.iids:
+                self.iids.add(ref.iid)
+                self.watch(ref)
+            levels = self.taken[key] = {}
         found = levels.get(price)
         if found is None:
             found = levels[price] = Taken()
+            if len(levels) == 1:
+                self._nearest[key] = price
+            else:
+                self._nearest[key] = (min if side is Side.BUY else max)(self._nearest[key], price)
         return found
 
     def seen_top(self, iid: str, bid: LevelLike, ask: LevelLike) -> None:
@@ -101,22 +109,33 @@ class TakenLiquidity:
         What was taken stands at the top of the recorded book until that level changes, so the top tells
         what happened to it; deeper levels are compared when an order asks for them.
         """
-        for side, top in ((Side.BUY, ask), (Side.SELL, bid)):
-            levels = self.taken.get((iid, side))
-            if levels is None:
-                continue
-            if top is None:
-                levels.clear()
+        asks, bids = self.taken.get((iid, Side.BUY)), self.taken.get((iid, Side.SELL))
+        if asks is not None:
+            if ask is None:
+                self._drop(iid, Side.BUY)
             else:
-                price, size = top
-                if (own := levels.get(price)) is not None:
+                price, size = ask
+                if (own := asks.get(price)) is not None:
                     own.shows(size)
-                if own is None or len(levels) > 1:
-                    buys = side is Side.BUY
-                    for gone in [p for p in levels if (p < price if buys else p > price)]:
-                        del levels[gone]
-            if not levels:
-                self._drop(iid, side)
+                if self._nearest[iid, Side.BUY] < price:
+                    self._keep(iid, Side.BUY, {p: own for p, own in asks.items() if p >= price})
+        if bids is not None:
+            if bid is None:
+                self._drop(iid, Side.SELL)
+            else:
+                price, size = bid
+                if (own := bids.get(price)) is not None:
+                    own.shows(size)
+                if self._nearest[iid, Side.SELL] > price:
+                    self._keep(iid, Side.SELL, {p: own for p, own in bids.items() if p <= price})
+
+    def _keep(self, iid: str, side: Side, levels: dict[Decimal, Taken]) -> None:
+        """Keep these levels only: those before them are gone from the book."""
+        if not levels:
+            self._drop(iid, side)
+            return
+        self.taken[iid, side] = levels
+        self._nearest[iid, side] = (min if side is Side.BUY else max)(levels)
 
     def _drop(self, iid: str, side: Side) -> None:
         del self.taken[(iid, side)]
@@ -125,7 +144,7 @@ class TakenLiquidity:
             self.iids.discard(iid)
 
     def available(
-        self, iid: str, side: Side, shown: list[tuple[Decimal, Decimal]]
+        self, iid: str, side: Side, shown: Iterable[tuple[Decimal, Decimal]]
     ) -> Decimal | None:
         """Return the shares of the shown levels (price, size) that are not ours already.
 
@@ -134,7 +153,7 @@ class TakenLiquidity:
 
         Parameters
         ----------
-        shown : list of (Decimal, Decimal)
+        shown : iterable of (Decimal, Decimal)
             Levels that the order can reach.
         """
         levels = self.taken.get((iid, side), {})

@@ -196,7 +196,7 @@ class SendingStrategy(ViewingStrategy):
             self._bt_refuse(Refusal(intent, FORECAST_EXPIRED, (seen,), now))
             return None
         if ref.iid in gate.book.held and session.top(ref) is not ref.marked:
-            session.mark(ref)
+            session.mark(ref, now)
         answer = gate.review(intent, self._bt_view(intent, ref))
         if isinstance(answer, Refusal):
             self._bt_refuse(answer)
@@ -272,7 +272,7 @@ class SendingStrategy(ViewingStrategy):
         levels = self._bt_reach(intent, ref)
         if not levels:
             return intent.quantity
-        found = self.session.liquidity.available(intent.instrument_id, intent.side, list(levels))
+        found = self.session.liquidity.available(intent.instrument_id, intent.side, levels)
         if found is None:
             return intent.quantity
         return min(intent.quantity, floor_to(found, ref.market.size_step))

@@ -204,12 +204,12 @@ class Session:
             return exact(trade.price)
         return self.last_price.get(ref.iid)
 
-    def mark(self, ref: InstrumentRef) -> None:
-        """Tell the gate what the market of a held instrument looks like."""
+    def mark(self, ref: InstrumentRef, now_ns: int = 0) -> None:
+        """Tell the gate what the market of a held instrument looks like, now (0: the clock is asked)."""
         bid, ask = self.reference(ref)
         ref.marked = ref.levels
         if bid is not None or ask is not None:
-            self.gate.on_mark(ref.iid, bid, ask, self.now_ns())
+            self.gate.on_mark(ref.iid, bid, ask, now_ns or self.now_ns())
 
     def reference(self, ref: InstrumentRef) -> tuple[Decimal | None, Decimal | None]:
         """Return bid and ask prices; without a book both are the last price."""

@@ -1,8 +1,8 @@
 """`ApprovedOrder`: an order that has passed the gate. It can be built nowhere else, and used once.
 
-Two locks. The constructor demands the module's private seal, so that no code makes one by accident;
-and the signature (HMAC-SHA256 over the order, a nonce and an expiry, with a key that only the gate's
-signer holds) makes one built by force worthless.
+Two locks. The constructor refuses, so that no code makes one by accident; and the signature (HMAC-SHA256
+over the order, a nonce and an expiry, with a key that only the gate's signer holds) makes one built by
+force worthless.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import secrets
 from decimal import Decimal
 from hmac import compare_digest
 from operator import attrgetter
-from typing import Any, Final, Never
+from typing import Any, Never
 
 from core.domain.decision import CheckResult, OrderIntent, Verdict
 from core.domain.errors import ApprovalInvalid
@@ -20,7 +20,6 @@ from core.domain.fees import Side
 from core.risk.units import dollars, nanos_of, shares
 from core.risk.verdict import results
 
-_SEAL: Final = object()
 _BLOCK_BYTES = 64
 
 
@@ -74,20 +73,14 @@ class ApprovedOrder(tuple[Any, ...]):
 
     __slots__ = ()
 
-    def __new__(
-        cls,
-        seal: object,
-        fields: tuple[OrderIntent, int, int, int, int, bytes, tuple[object, ...]],
-    ) -> ApprovedOrder:
-        """Build one from (intent, nonce, ts_ns, expires_ns, worst, signature, checks): the gate alone."""
-        if seal is not _SEAL:
-            raise ApprovalInvalid(
-                "APPROVAL_FORGED",
-                "an ApprovedOrder is built by the gate alone",
-                cls.__name__,
-                "send the intent through Gate.review",
-            )
-        return tuple.__new__(cls, fields)
+    def __new__(cls, *_fields: object, **_named: object) -> ApprovedOrder:
+        """Refuse: the gate's signer alone makes one, of (intent, nonce, ts_ns, expires_ns, worst, signature, checks)."""
+        raise ApprovalInvalid(
+            "APPROVAL_FORGED",
+            "an ApprovedOrder is built by the gate alone",
+            cls.__name__,
+            "send the intent through Gate.review",
+        )
 
     @property
     def intent(self) -> OrderIntent:
@@ -207,7 +200,8 @@ class Signer:
         expires_ns = now_ns + self.ttl_ns
         price = None if intent.price is None else worst
         signature = self._mac(canonical(intent, place, price, quantity, worst, nonce, expires_ns))
-        return ApprovedOrder(_SEAL, (intent, nonce, now_ns, expires_ns, worst, signature, raw))
+        fields = (intent, nonce, now_ns, expires_ns, worst, signature, raw)
+        return tuple.__new__(ApprovedOrder, fields)
 
     def verify(
         self, approved: ApprovedOrder, now_ns: int, signed: tuple[object, ...] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from decimal import Decimal
 
 from core.domain.fees import Side
@@ -105,16 +106,17 @@ class Bounds:
         FeeError
             If no rule is known for the schedule.
         """
-        begins: tuple[int, ...] = ()
+        first = last = 0
         if until_ns > now_ns:
-            starts = rules.venue.fees.rule_starts_ns
-            begins = tuple(t for t in starts if now_ns < t <= until_ns)
-        hour, buy = now_ns // NS_PER_HOUR, side is Side.BUY
-        key = (rules.fee_terms, buy, price, quantity, hour, len(begins))
+            starts = rules.rule_starts_ns
+            first, last = bisect_right(starts, now_ns), bisect_right(starts, until_ns)
+        buy = side is Side.BUY
+        key = (rules.fee_terms, buy, price, quantity, now_ns // NS_PER_HOUR, last - first)
         bound = self._fee_bounds.get(key)
         if bound is None:
             fees, at, size = rules.venue.fees, shares(price), shares(quantity)
-            worst = max(fees.worst_case(rules.fees, at, size, t, side) for t in (now_ns, *begins))
+            moments = (now_ns, *rules.rule_starts_ns[first:last])
+            worst = max(fees.worst_case(rules.fees, at, size, t, side) for t in moments)
             bound = self._remember(key, worst)
         return bound
 

@@ -45,7 +45,8 @@ class Families:
     @property
     def due(self) -> bool:
         """Whether a new day (UTC) or a move of the posture asks for new shares."""
-        return (self._governor.day, self._governor.posture) != self._divided_for
+        day, posture = self._divided_for
+        return self._governor.day != day or self._governor.posture is not posture
 
     def divide(self, families: Iterable[str], budget: Budget, now_ns: int) -> dict[str, Decimal]:
         """Divide the risk budget between the families that trade, by what they have earned so far.

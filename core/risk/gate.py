@@ -206,7 +206,7 @@ class Gate(Intake):
                 "beta risk resume, once the cause is mended",
             )
         if order.state is OrderState.APPROVED:
-            self.book.set_state(order, OrderState.SENT)
+            order.state = OrderState.SENT
         return intent
 
     @staticmethod

@@ -61,10 +61,12 @@ class Governor:
         self.paused_until: dict[str, int] = {}
         self.barred_until: dict[tuple[str, str], int] = {}
         self.volatile: set[str] = set()
+        self._stir()
         self.set_limits(limits)
 
     def set_limits(self, limits: Limits) -> None:
         """Take over changed limits from here on."""
+        self._stir()
         g, p = limits.governors, limits.posture
         self._limits = g
         self._start = Posture(p.start)
@@ -88,6 +90,13 @@ class Governor:
     def observe(self, now_ns: int, equity: int, transferred: int) -> None:
         """Judge equity at `now_ns`. Call it often: before each review, on fills and on a timer."""
         profit = equity - transferred
+        if (
+            self._quiet_ns <= now_ns < self._quiet_until_ns
+            and self._quiet_low < profit < self._quiet_high
+            and transferred == self._quiet_transferred
+        ):
+            self._profit = profit
+            return
         day = now_ns // NS_PER_DAY
         if day > self.day:
             self._new_day(day, profit, now_ns)
@@ -98,6 +107,30 @@ class Governor:
         self._drawdown(now_ns, profit, transferred)
         if self.posture is not self._start:
             self._calm(now_ns)
+        else:
+            self._settle(now_ns, transferred)
+
+    def _stir(self) -> None:
+        """Judge equity anew at its next look, whatever it is."""
+        self._quiet_ns = self._quiet_until_ns = self._quiet_transferred = 0
+        self._quiet_low = self._quiet_high = 0
+
+    def _settle(self, now_ns: int, transferred: int) -> None:
+        """Note between which profits nothing can happen before the minute is over.
+
+        Below the newest maximum, of this minute, nothing is recorded; above both limits of loss nothing
+        is breached, and what has no soft drawdown gets none.
+        """
+        minute, newest = self._peaks[-1]
+        if self._soft or minute != now_ns // NS_PER_MINUTE:
+            self._quiet_until_ns = 0
+            return
+        peak = self._peaks[0][1]
+        limit = min(self._soft_limit, self._hard) * max(1, peak + transferred)
+        daily = self._daily * (transferred + self._day_profit)
+        self._quiet_low = max(peak - limit // NANO, self._day_profit - max(0, daily) // NANO)
+        self._quiet_high, self._quiet_transferred = newest, transferred
+        self._quiet_ns, self._quiet_until_ns = now_ns, (minute + 1) * NS_PER_MINUTE
 
     def _new_day(self, day: int, profit: int, now_ns: int) -> None:
         """Start the day's account from the last profit seen before it; yesterday's loss is over."""
@@ -145,6 +178,7 @@ class Governor:
 
     def _move(self, trigger: Trigger, reason: str, now_ns: int) -> None:
         after = POSTURE_TRANSITIONS.get((self.posture, trigger))
+        self._stir()
         self._calm_since_ns = now_ns
         if after is None:
             return
@@ -163,6 +197,7 @@ class Governor:
 
     def resume(self, now_ns: int) -> None:
         """Start again by the operator's word: baselines begin here, the posture at DEFENSIVE."""
+        self._stir()
         self._peaks.clear()
         self._day_profit = self._profit
         self._soft = False
@@ -173,6 +208,7 @@ class Governor:
 
     def restore_day(self, ts_ns: int) -> None:
         """Take over after a restart that the daily loss of the day of `ts_ns` was reached."""
+        self._stir()
         self.day = max(self.day, ts_ns // NS_PER_DAY)
 
     def flat(self, now_ns: int) -> None:

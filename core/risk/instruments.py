@@ -154,8 +154,10 @@ class InstrumentRules:
     ----------
     fee_terms : int
         Number of the venue's schedule: the same terms have the same number.
+    rule_starts_ns : tuple of int
+        When each fee rule known of the venue begins, ascending.
     last_rule_ns : int
-        When the newest fee rule known of the venue begins: an order that rests before may outlive its rule.
+        The last of these: an order that rests before may outlive its rule.
     group : str
         The event, or the market without one: round trips are judged per group, so that the losing leg
         of an arbitrage is not a losing trade.
@@ -189,6 +191,7 @@ class InstrumentRules:
     min_size: int
     fees: FeeSchedule
     fee_terms: int
+    rule_starts_ns: tuple[int, ...]
     last_rule_ns: int
     pays_at_most: int
     group: str
@@ -222,6 +225,7 @@ def rules_of(
     """
     binary = len(market.outcomes) == 2
     named = {market.venue, market.market_id, market.event_id, market.series, market.category}
+    starts = tuple(sorted(venue.fees.rule_starts_ns))
     out = []
     for outcome in market.outcomes:
         iid = outcome.instrument_id
@@ -244,7 +248,8 @@ def rules_of(
                 min_size=_exact(market.min_size),
                 fees=market.fees,
                 fee_terms=fee_terms,
-                last_rule_ns=max(venue.fees.rule_starts_ns, default=0),
+                rule_starts_ns=starts,
+                last_rule_ns=starts[-1] if starts else 0,
                 pays_at_most=grid.bands[-1][1],
                 group=market.event_id or market.market_id,
                 labels=labels,

@@ -145,10 +145,12 @@ class Intake(Inspection):
         self.governor.observe(now_ns, equity, book.transferred)
         if self.families.due:
             self._share_out()
-        before = self.phase.phase
+        before = self.phase.index
         if self.phase.observe(equity):
-            after = self.phase.phase.name
-            self._events.append(RiskEvent(now_ns, "phase", "fund", before.name, after))
+            phases, after = self.phase.phases, self.phase.index
+            self._events.append(
+                RiskEvent(now_ns, "phase", "fund", phases[before].name, phases[after].name)
+            )
         if self.holds.state is TradingState.LIQUIDATING and not book.held and not book.orders:
             self.governor.flat(now_ns)
 
@@ -557,7 +559,8 @@ class Intake(Inspection):
                 return
             middle = (low + high) // 2
             if (high - low) * NANO <= self.table.mark_spread * max(NANO, middle):
-                self.book.mark(instrument_id, middle)
+                if middle != last:
+                    self.book.mark(instrument_id, middle)
                 return
         if high is None:
             price = last if low is None else low

@@ -20,7 +20,7 @@ class FundPhase:
         Ascending by `from_usd`, the first from 0.
     """
 
-    __slots__ = ("_starts", "factor", "index", "open", "phases")
+    __slots__ = ("_above", "_below", "_starts", "factor", "index", "open", "phases")
 
     def __init__(self, phases: Sequence[Phase]) -> None:
         self.phases = tuple(phases)
@@ -29,7 +29,13 @@ class FundPhase:
         self._enter()
 
     def _enter(self) -> None:
-        """Work out what the phase in force leaves of the limits (billionths), and to whom (None: everybody)."""
+        """Work out what the phase in force leaves of the limits (billionths), and to whom (None: everybody).
+
+        It stays in force while equity times 1e9 is at least `_above`, and equity is below `_below`.
+        """
+        index, starts = self.index, self._starts
+        self._above = starts[index] * KEEP if index else None
+        self._below = starts[index + 1] if index + 1 < len(starts) else None
         self.factor = nanos_of(self.phase.factor) or 0
         families = self.phase.families
         self.open = None if "*" in families else frozenset(("", *families))
@@ -45,6 +51,9 @@ class FundPhase:
 
     def observe(self, equity: int) -> bool:
         """Move to the phase of `equity` (1e-18 dollar); return whether it changed."""
+        below, above = self._below, self._above
+        if (below is None or equity < below) and (above is None or equity * NANO >= above):
+            return False
         index = self.index
         while index + 1 < len(self._starts) and equity >= self._starts[index + 1]:
             index += 1

@@ -173,7 +173,6 @@ class Portfolio:
         self.selling_all: dict[str, int] = {}
         self.buying: dict[str, int] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
-        self.by_strategy: dict[str, int] = {}
         self.by_family: dict[str, int] = {}
         self.families: dict[str, str] = {}
         self.groups: dict[tuple[str, str], int] = {}
@@ -262,14 +261,17 @@ class Portfolio:
 
         An order for cash is closed by the venue's word only: at better prices it can fill on.
         """
-        taken = min(quantity, order.leaves)
-        self._working(order, -taken)
-        order.filled += taken
+        leaves = order.leaves
         order.fee_paid += fee
         order.spent += quantity * price
-        if not order.leaves and not order.by_cash:
-            self.close(order)
-        elif order.buy:
+        if quantity >= leaves and not order.by_cash:
+            self.close(order)  # with all that it had left
+            order.filled += leaves
+            return
+        taken = min(quantity, leaves)
+        self._working(order, -taken)
+        order.filled += taken
+        if order.buy:
             self._rereserve(order)
 
     def rebound(
@@ -339,8 +341,6 @@ class Portfolio:
         rules.in_venue.used += delta
         if (event := rules.in_event) is not None:
             event.used += delta
-        totals = self.by_strategy
-        totals[strategy_id] = totals.get(strategy_id, 0) + delta
         if key := self.families.get(strategy_id):
             totals = self.by_family
             totals[key] = totals.get(key, 0) + delta

@@ -38,7 +38,13 @@ def nanos_of_text(text: str) -> int | None:
 
 def attos_up(money: Decimal) -> int:
     """Return dollars in 1e-18 units, rounded up (a cost or a bound)."""
-    scaled = money.scaleb(18)
+    return _attos_up_of_text(str(money))
+
+
+@lru_cache(maxsize=65_536)
+def _attos_up_of_text(text: str) -> int:
+    """Return an amount written as text, rounded up; remembered, because fees of equal fills are equal."""
+    scaled = Decimal(text).scaleb(18)
     whole = int(scaled)
     return whole if whole == scaled else whole + (scaled > 0)
 
