@@ -60,7 +60,7 @@ def ledger_directory(option: str, *, backtests: bool = True) -> Path:
     raise MissingData(
         "no ledger found",
         chosen or f"{Path.cwd()}/runs/*/ledger",
-        "beta ledger ... --dir FOLDER, or run beta backtest first",
+        "beta backtest polymarket_arb makes one; --dir FOLDER names another",
     )
 
 

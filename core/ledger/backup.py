@@ -67,7 +67,11 @@ def backup(directory: Path, destination: Path, progress: Progress | None = None)
     if not names:
         raise MissingData("no ledger here", str(directory))
     if destination.exists():
-        raise UsageError("a backup must go to a new folder", str(destination))
+        raise UsageError(
+            "a backup must go to a new folder",
+            str(destination),
+            f"beta ledger backup {destination}-2",
+        )
     partial = destination.with_name(destination.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -114,7 +118,11 @@ def read_backup(source: Path) -> Backup:
     """
     path = source / MANIFEST
     if not path.is_file():
-        raise MissingData("not a backup", f"{source} has no {MANIFEST}")
+        raise MissingData(
+            "not a backup",
+            f"{source} has no {MANIFEST}",
+            "name a folder that beta ledger backup wrote",
+        )
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Backup)
     except msgspec.MsgspecError as exc:

@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from nautilus_trader.model import OrderAccepted, OrderFilled
+
 from core.domain.errors import BetaError, MissingData, StrategyError, UsageError
 from core.engine.backtest.assembly import Assembly, assemble
 from core.engine.backtest.extract import Finished, extract
@@ -166,9 +168,30 @@ def _no_collection() -> Iterator[None]:
         gc.unfreeze()
 
 
+def _book_late_fills(assembly: Assembly) -> None:
+    """Book fills of orders that were on their way when the data ended.
+
+    The engine matches them against the last book, after it has stopped the strategies: it tells nobody.
+    """
+    session = assembly.session
+    owners = {strategy._bt_sid: strategy for strategy in assembly.strategies}
+    for order_id, record in list(session.journal.orders.items()):
+        order = assembly.runner.order(order_id) if record.is_open else None
+        if order is None:
+            continue
+        owner, events = owners[record.intent.strategy_id], order.events()
+        fills = [e for e in events if isinstance(e, OrderFilled)][record.fills :]
+        if fills and record.status == "SUBMITTED":
+            owner.on_order_accepted(next(e for e in events if isinstance(e, OrderAccepted)))
+        for fill in fills:
+            owner.on_order_filled(fill)
+    raise_failure(session.failure)
+
+
 def _finish(assembly: Assembly, universe: Universe, seconds: float, records: int) -> Finished:
     """Take the last marks and check that our money is the engine's, to the micro-dollar."""
     session = assembly.session
+    _book_late_fills(assembly)
     end_ns = max(session.now_ns(), universe.start_ns)
     session.sample(end_ns, keep=True)
     session.keep_account(end_ns)

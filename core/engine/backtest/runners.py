@@ -26,6 +26,7 @@ from nautilus_trader.model import (
     AssetClass,
     BinaryOption,
     BookType,
+    ClientOrderId,
     CurrencyPair,
     Money,
     OmsType,
@@ -92,6 +93,10 @@ class Runner(Protocol):
         """Return the engine's own balance at a venue."""
         ...
 
+    def order(self, order_id: str) -> Any:
+        """Return the engine's own order, None for one it never had."""
+        ...
+
     def dispose(self) -> None:
         """Release the engine."""
         ...
@@ -147,6 +152,10 @@ class StreamingRunner:
     def balance(self, code: str, currency_code: str) -> Decimal | None:
         """Return the engine's own balance at a venue."""
         return _balance(self._node.get_engine_cache(RUN_ID), code, currency_code)
+
+    def order(self, order_id: str) -> Any:
+        """Return the engine's own order, None for one it never had."""
+        return self._node.get_engine_cache(RUN_ID).order(ClientOrderId(order_id))
 
     def dispose(self) -> None:
         """Release the engine."""
@@ -206,6 +215,10 @@ class DirectRunner:
     def balance(self, code: str, currency_code: str) -> Decimal | None:
         """Return the engine's own balance at a venue."""
         return _balance(self._engine.cache, code, currency_code)
+
+    def order(self, order_id: str) -> Any:
+        """Return the engine's own order, None for one it never had."""
+        return self._engine.cache.order(ClientOrderId(order_id))
 
     def dispose(self) -> None:
         """Release the engine."""

@@ -29,6 +29,9 @@ class StrategyPlan:
     version: str
 
 
+PLAIN = (bool, int, float, str, Decimal)
+
+
 def plan_strategies(text: str, params: Mapping[str, Any]) -> list[StrategyPlan]:
     """Return the strategies that `text` names, with their parameters.
 
@@ -87,9 +90,7 @@ def configure(cls: type[BetaStrategy], params: Mapping[str, Any]) -> StrategyCon
         raise UsageError(
             f"parameter {where} of {cls.__name__}: {first['msg']}",
             first.get("input"),
-            f"--param {where}={usual}"
-            if isinstance(usual, bool | int | float | str | Decimal)
-            else "",
+            f"--param {where}={usual if isinstance(usual, PLAIN) else 'VALUE'}",
         ) from exc
 
 

@@ -245,7 +245,11 @@ def _chosen(
     """Return the instrument ids of the run, sorted."""
     have = [iid for iid in catalog.instrument_ids() if iid in by_instrument]
     if not have:
-        raise MissingData("the catalog holds no data of a known market", catalog.root)
+        raise MissingData(
+            "the catalog holds no data that this strategy can trade",
+            catalog.root,
+            f"beta data ls {catalog.root}",
+        )
     known = set(have)
     if spec.markets is None and spec.instruments is None:
         return have

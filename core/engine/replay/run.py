@@ -80,7 +80,8 @@ def replay(request: ReplayRequest, progress: Progress | None = None) -> ReplayRe
         try:
             replayed = recorded_run(out)
         except BetaError as exc:
-            raise StrategyError("the run cannot be repeated", error or exc.what) from exc
+            mend = "beta replay --strategy FILE.py" if "strategy_file_" in error else ""
+            raise StrategyError("the run cannot be repeated", error or exc.what, mend) from exc
         rows, difference = _compare(request, recorded, replayed, out, stopped=bool(error))
         return ReplayReport(
             run_id=recorded.run_id,
