@@ -184,6 +184,9 @@ class ApiKeyMsg(msgspec.Struct, frozen=True):
     secret: str
     passphrase: str
 
+    def __repr__(self) -> str:
+        return "ApiKeyMsg(**********)"
+
 
 class ClosedOnlyMsg(msgspec.Struct, frozen=True):
     """Whether the account may only close."""

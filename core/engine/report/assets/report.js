@@ -64,7 +64,7 @@
     const rows = data.markets.slice().reverse();
     const low = Math.min(0, ...rows.map((m) => m[2]));
     const high = Math.max(0, ...rows.map((m) => m[2]));
-    const room = (high - low || 1) * (narrow() ? 0.3 : 0.16); // for the figures beside the bars
+    const room = (high - low || 1) * (narrow() ? 0.45 : 0.24); // for the figures beside the bars
     const label = rows.map((m) => safe(ends(m[1] || m[0], narrow() ? 22 : 40)));
     return [
       [{

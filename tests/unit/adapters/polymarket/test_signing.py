@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from adapters.polymarket import schemas
 from adapters.polymarket.eip712 import Exchange, OrderStruct, checksum_address, exchange_of
 from adapters.polymarket.orders import body_of, salt_of
 from adapters.polymarket.signing import GROUP_ORDER, ApiKey, SignatureType, Wallet
@@ -110,6 +111,7 @@ def test_a_key_is_never_shown(caplog):
         assert caught.value.__cause__ is None
     key = ApiKey(SecretStr("k"), SecretStr(CANARY + "A"), SecretStr(CANARY))
     assert CANARY not in repr(key)
+    assert CANARY not in repr(schemas.ApiKeyMsg(CANARY, CANARY, CANARY))
     with pytest.raises(ConfigError) as refused:
         key.headers("0x0", "GET", "/x", 1)
     assert CANARY not in str(refused.value)
