@@ -159,10 +159,15 @@ class DurableLedger(SequencingLedger):
         return seq
 
     def flush(self) -> None:
-        """Return when everything appended so far is on disk."""
-        ack = Ack()
+        """Return when everything appended so far is on disk; a long queue may take its time while it moves."""
+        ack, before = Ack(), self._head.seq
         self._queue.put((None, ack))
-        self._await(ack)
+        while not ack.wait(self._stall_s):
+            if self._head.seq == before:
+                raise self._stalled()
+            before = self._head.seq
+        if ack.error is not None:
+            raise ack.error
 
     def _enqueue(
         self, payload: Payload, ts_event: int, parents: Sequence[int], ack: Ack | None

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.domain import faultpoints
 from core.domain.errors import LedgerError, LedgerLocked, LedgerWriteError, UsageError
 from core.ledger import BatchLedger, DurableLedger, Ledger, NullLedger
 from core.ledger.canonical import GENESIS_HASH
@@ -229,3 +230,17 @@ def test_payloads_are_encoded_in_one_canonical_way() -> None:
     )
     assert b'"price":"0.43"' in one
     assert b'"quantity":"10"' in one
+
+
+def test_a_flush_of_a_long_queue_waits_as_long_as_it_moves(tmp_path: Path) -> None:
+    halts: list[str] = []
+    faultpoints.listen(lambda name: time.sleep(0.2) if name == "ledger.write.before_ack" else None)
+    try:
+        with DurableLedger(tmp_path, on_halt=halts.append, stall_s=2.0) as ledger:
+            for n in range(256 * 15):
+                ledger.append(make.snapshot(n), ts_event=make.T0)
+            ledger.flush()  # fifteen commits of a fifth of a second
+            assert ledger.head.seq == 1 + 256 * 15
+    finally:
+        faultpoints.listen(None)
+    assert halts == []
