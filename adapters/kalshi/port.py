@@ -26,7 +26,7 @@ from adapters.kalshi.parsing import (
     split_instrument,
     to_book,
 )
-from adapters.kalshi.rest import KalshiRest
+from adapters.kalshi.rest import KalshiRest, SignedHeaders
 from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
 from core.domain.clock import NS_PER_SECOND, ns_from_iso
 from core.domain.decision import OrderIntent, TimeInForce
@@ -34,6 +34,7 @@ from core.domain.errors import CorruptData, VenueRefused, VenueUncertain
 from core.domain.fees import Role, Side
 from core.domain.money import ONE, ZERO
 from core.engine.live.port import (
+    Send,
     VenueCash,
     VenueFill,
     VenueNews,
@@ -189,11 +190,18 @@ class KalshiPort:
             self._news.on_link(self._socket.state is SocketState.UP)
 
     # -- writes -----------------------------------------------------------------------------
-    async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
+    def prepare(self, intent: OrderIntent, price: Decimal) -> Send:
+        """Begin the signature; it covers time and path, not the order."""
+        signed = self.rest.sign_create()
+        return lambda: self.submit(intent, price, signed)
+
+    async def submit(
+        self, intent: OrderIntent, price: Decimal, signed: SignedHeaders | None = None
+    ) -> VenueOrder:
         """Create the order; a duplicate answer means it is there, and is looked up."""
         await self._check_shard(intent, price)
         try:
-            ack = await self.rest.create(self._body(intent, price))
+            ack = await self.rest.create(self._body(intent, price), signed)
         except VenueRefused as exc:
             raise self._there(exc) from exc
         return self._acked(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
@@ -28,6 +29,8 @@ T = TypeVar("T")
 PRODUCTION = "https://external-api.kalshi.com/trade-api/v2"
 GROUPS = "/portfolio/order_groups"
 MAX_PAGES = 1_000
+#: Headers signed for a time further than this from the venue's, in ms, are signed again.
+FRESH_MS = 1_000
 
 
 MENDS = dict.fromkeys(
@@ -68,6 +71,14 @@ def refusal(status: int, body: bytes) -> VenueRefused:
     return VenueRefused(code, f"Kalshi refused: {words}", status, MENDS.get(status, ""))
 
 
+@dataclass(frozen=True, slots=True)
+class SignedHeaders:
+    """Access headers on their way from a worker thread, and the time they are signed for."""
+
+    at_ms: int
+    headers: asyncio.Future[dict[str, str]]
+
+
 class KalshiRest:
     """One session against one Kalshi environment.
 
@@ -103,10 +114,24 @@ class KalshiRest:
         self.clock_ms = clock_ms
         self.before_order: Callable[[], None] = lambda: None
 
+    def sign_create(self) -> SignedHeaders | None:
+        """Begin to sign a create on a worker thread; None when a signature takes no time worth hiding."""
+        if self.signer is None or not self.signer.slow:
+            return None
+        now, loop = self.venue_ms(), asyncio.get_running_loop()
+        url = self.base_url + ORDERS
+        return SignedHeaders(now, loop.run_in_executor(None, self.signer.headers, "POST", url, now))
+
     # -- one request ------------------------------------------------------------------------
-    async def _headers(self, method: str, url: str) -> dict[str, str]:
+    async def _headers(
+        self, method: str, url: str, signed: SignedHeaders | None = None
+    ) -> dict[str, str]:
         if self.signer is None:
             return {}
+        if signed is not None:
+            headers = await signed.headers
+            if abs(self.venue_ms() - signed.at_ms) <= FRESH_MS:
+                return headers
         if self.signer.slow:
             return await asyncio.to_thread(self.signer.headers, method, url, self.venue_ms())
         return self.signer.headers(method, url, self.venue_ms())
@@ -124,6 +149,7 @@ class KalshiRest:
         body: bytes | None = None,
         cost: float,
         lane: Lane,
+        signed: SignedHeaders | None = None,
     ) -> bytes:
         """Send once; raise `VenueRefused` on a clear no and `VenueUncertain` on anything unclear."""
         bucket = self.read if method == "GET" else self.write
@@ -134,10 +160,14 @@ class KalshiRest:
                 "rate_limited", f"Kalshi asked for a pause of {exc.seconds:.0f} s: nothing was sent", 429,
                 "send fewer orders; new ones are taken again after the pause",
             ) from None  # fmt: skip
+        if signed is not None:
+            await signed.headers
         for again in (lane is not Lane.ORDER, False):
             if lane is Lane.ORDER:
                 self.before_order()  # trading may have been halted meanwhile
-            status, headers, data, moved = await self._exchange(method, path, params, body)
+            status, headers, data, moved = await self._exchange(
+                method, path, params, body, signed
+            )
             if status != 401 or not moved or not again:
                 break  # the clocks were found apart by this answer: signed by the venue's time it is asked again
         if status == 429:
@@ -152,11 +182,16 @@ class KalshiRest:
         return data
 
     async def _exchange(
-        self, method: str, path: str, params: dict[str, str] | None, body: bytes | None
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str] | None,
+        body: bytes | None,
+        signed: SignedHeaders | None,
     ) -> tuple[int, Mapping[str, str], bytes, bool]:
         """Send one request; return status, headers, body, and whether the clocks were found to have moved apart."""
         url = self.base_url + path
-        headers = await self._headers(method, url)  # after the wait: the signed time must be fresh
+        headers = await self._headers(method, url, signed)  # after the wait: the signed time must be fresh
         if body is not None:
             headers["Content-Type"] = "application/json"
         time_s = asyncio.get_running_loop().time
@@ -291,8 +326,10 @@ class KalshiRest:
         return [s for page in pages for s in page.settlements]
 
     # -- writes: sent once ------------------------------------------------------------------
-    async def create(self, order: schemas.CreateOrderBody) -> schemas.CreateOrderAck:
-        """Create an order.
+    async def create(
+        self, order: schemas.CreateOrderBody, signed: SignedHeaders | None = None
+    ) -> schemas.CreateOrderAck:
+        """Create an order; `signed` is what `sign_create` began.
 
         Raises
         ------
@@ -301,7 +338,8 @@ class KalshiRest:
         VenueUncertain
             Anything else, a 2xx without an order id too: the order may be there.
         """
-        data = await self._write("POST", ORDERS, body=msgspec.json.encode(order), lane=Lane.ORDER)
+        body = msgspec.json.encode(order)
+        data = await self._write("POST", ORDERS, body=body, lane=Lane.ORDER, signed=signed)
         ack = self._read(data, schemas.CreateOrderAck, "a create")
         if not ack.order_id:
             raise VenueUncertain("Kalshi answered a create without an order id", "status 200")
@@ -427,9 +465,12 @@ class KalshiRest:
         lane: Lane,
         n: int = 1,
         template: str = "",
+        signed: SignedHeaders | None = None,
     ) -> bytes:
         cost = self.costs.of(method, template or path) * n
-        return await self._send(method, path, params=params, body=body, cost=cost, lane=lane)
+        return await self._send(
+            method, path, params=params, body=body, cost=cost, lane=lane, signed=signed
+        )
 
     def _read(self, data: bytes, kind: type[T], what: str) -> T:
         """Decode the answer to a write; what cannot be read may have happened."""

@@ -106,7 +106,7 @@ def build(
     owner: str,
     builder: str = ZERO32,
 ) -> SignedOrder:
-    """Return the signed order. Takes milliseconds: call it on a worker thread.
+    """Return the signed order.
 
     Parameters
     ----------

@@ -42,6 +42,7 @@ from core.domain.fees import Side
 from core.domain.money import ZERO
 from core.engine.live.port import (
     BatchAnswer,
+    Send,
     VenueCash,
     VenueFill,
     VenueNews,
@@ -205,12 +206,21 @@ class PolymarketPort:
         return key.key.get_secret_value() if key is not None else ""
 
     # -- writes -----------------------------------------------------------------------------
-    async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
+    def prepare(self, intent: OrderIntent, price: Decimal) -> Send:
+        """Begin to sign and to write the id down."""
+        loop = asyncio.get_running_loop()
+        signing = asyncio.Task(self._signed(intent, price), loop=loop, eager_start=True)
+        signing.add_done_callback(_looked_at)
+        return lambda: self.submit(intent, price, signing)
+
+    async def submit(
+        self, intent: OrderIntent, price: Decimal, signing: asyncio.Task[SignedOrder] | None = None
+    ) -> VenueOrder:
         """Sign, write the id down, send once.
 
         A refusal for a stale order version is not repeated under another version: the intent was approved once.
         """
-        signed = await self._signed(intent, price)
+        signed = await (signing or self._signed(intent, price))
         try:
             answer = await self.rest.create(signed.body)
         except VenueRefused as exc:
@@ -248,38 +258,26 @@ class PolymarketPort:
         return exc
 
     async def _signed(self, intent: OrderIntent, price: Decimal) -> SignedOrder:
-        """Sign an order on a worker thread and write its id down."""
+        """Sign an order, and write its id down on a worker thread."""
         wallet, key = await self.rest.keys()
         market, outcome = self.registry.token(intent.instrument_id)
         terms = self.registry.terms[market.market_id]
-
-        def prepare() -> SignedOrder:
-            signed = build(
-                intent,
-                price,
-                outcome.token_id,
-                terms,
-                wallet,
-                key.key.get_secret_value(),
-                self.builder,
-            )
-            self.ids.write(
-                SentOrder(
-                    signed.order_id,
-                    intent.client_order_id,
-                    intent.instrument_id,
-                    intent.side,
-                    intent.quantity,
-                    price,
-                    self.clock(),
-                    intent.post_only,
-                    intent.expire_ns,
-                    intent.tif.value,
-                )
-            )
-            return signed
-
-        return await asyncio.to_thread(prepare)
+        owner = key.key.get_secret_value()
+        signed = build(intent, price, outcome.token_id, terms, wallet, owner, self.builder)
+        sent = SentOrder(
+            signed.order_id,
+            intent.client_order_id,
+            intent.instrument_id,
+            intent.side,
+            intent.quantity,
+            price,
+            self.clock(),
+            intent.post_only,
+            intent.expire_ns,
+            intent.tif.value,
+        )
+        await asyncio.to_thread(self.ids.write, sent)
+        return signed
 
     def _sent(
         self, intent: OrderIntent, signed: SignedOrder, answer: schemas.OrderAnswer
@@ -578,6 +576,12 @@ class PolymarketPort:
             self._venue_order(sent, filled, status, last, row.status[:200]),
             expire_ns=sent.expire_ns,
         )
+
+
+def _looked_at(signing: asyncio.Task[SignedOrder]) -> None:
+    """Take note of how a signature ended: an order that may not leave is not asked for it."""
+    if not signing.cancelled():
+        signing.exception()
 
 
 def status_of(word: str, kind: str, full: bool) -> VenueOrderStatus:

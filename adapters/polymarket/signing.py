@@ -9,11 +9,12 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
+from typing import Any
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
 from pydantic import SecretStr
 
 from adapters.polymarket.eip712 import (
@@ -28,7 +29,6 @@ from core.domain.errors import ConfigError
 
 #: Order of the group of secp256k1 (SEC 2, 2.4.1).
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-_ALGORITHM = ec.ECDSA(utils.Prehashed(hashes.SHA256()), deterministic_signing=True)
 
 
 class SignatureType(IntEnum):
@@ -82,6 +82,19 @@ class ApiKey:
         }
 
 
+@cache
+def _private_key() -> Callable[[bytes], Any]:
+    try:
+        from coincurve import PrivateKey
+    except ImportError:
+        raise ConfigError(
+            "signing for Polymarket needs the extra `polymarket`",
+            "coincurve is not installed",
+            "scripts/setup.sh dev",
+        ) from None
+    return PrivateKey
+
+
 @dataclass(frozen=True, slots=True)
 class Wallet:
     """The key that signs and the address that pays.
@@ -97,8 +110,7 @@ class Wallet:
     address: str
     funder: str
     signature_type: SignatureType
-    _scalar: int = field(repr=False)
-    _key: ec.EllipticCurvePrivateKey = field(repr=False)
+    _key: Any = field(repr=False)
 
     @classmethod
     def from_key(cls, private_key: SecretStr, signature_type: int = 0, funder: str = "") -> Wallet:
@@ -126,9 +138,8 @@ class Wallet:
             raise ConfigError(
                 "unknown Polymarket signature type", signature_type, "use 0, 1, 2 or 3"
             ) from None
-        key = ec.derive_private_key(scalar, ec.SECP256K1())
-        numbers = key.public_key().public_numbers()
-        public = numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
+        key = _private_key()(scalar.to_bytes(32, "big"))
+        public = key.public_key.format(compressed=False)[1:]
         address = checksum_address(keccak256(public)[12:].hex())
         if kind is not SignatureType.EOA and not funder:
             raise ConfigError(
@@ -143,7 +154,7 @@ class Wallet:
                 payer,
                 "set the signature type to 1, 2 or 3, or remove the funder",
             )
-        return cls(address, payer, kind, scalar, key)
+        return cls(address, payer, kind, key)
 
     @property
     def order_signer(self) -> str:
@@ -151,17 +162,9 @@ class Wallet:
         return self.funder if self.signature_type is SignatureType.POLY_1271 else self.address
 
     def sign_digest(self, digest: bytes) -> bytes:
-        """Return the 65-byte recoverable signature of a 32-byte digest (RFC 6979, low s).
-
-        OpenSSL gives r and s; the nonce follows from them and the key, and its point gives the recovery bit.
-        """
-        r, s = utils.decode_dss_signature(self._key.sign(digest, _ALGORITHM))
-        s = min(s, GROUP_ORDER - s)
-        z = int.from_bytes(digest, "big")
-        nonce = pow(s, -1, GROUP_ORDER) * (z + r * self._scalar) % GROUP_ORDER
-        point = ec.derive_private_key(nonce, ec.SECP256K1()).public_key().public_numbers()
-        assert point.x % GROUP_ORDER == r, "the signature does not belong to its nonce"
-        return r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([27 + (point.y & 1)])
+        """Return the 65-byte recoverable signature of a 32-byte digest (RFC 6979, low s)."""
+        signature: bytes = self._key.sign_recoverable(digest, hasher=None)
+        return signature[:64] + bytes([27 + signature[64]])
 
     def sign_order(self, order: OrderStruct, exchange: Exchange) -> str:
         """Return the signature of an order, wrapped for a deposit wallet."""

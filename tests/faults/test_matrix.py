@@ -118,7 +118,7 @@ class TestPlantedBugs:
 
         real = KalshiPort.submit
 
-        async def twice(self, intent, price):
+        async def twice(self, intent, price, signed=None):
             from copy import replace
 
             await real(self, replace(intent, client_order_id=intent.client_order_id + "x"), price)

@@ -49,7 +49,14 @@ from core.engine.live.changes import ChangeHooks, Changes
 from core.engine.live.context import LiveContext
 from core.engine.live.intents import intent_of
 from core.engine.live.leftovers import Leftovers
-from core.engine.live.port import VenueCash, VenueFill, VenueOrder, VenueOrderStatus, VenueVoid
+from core.engine.live.port import (
+    Send,
+    VenueCash,
+    VenueFill,
+    VenueOrder,
+    VenueOrderStatus,
+    VenueVoid,
+)
 from core.engine.live.reports import ReportHooks
 from core.engine.live.sizes import Sizes
 from core.engine.live.strangers import Strangers
@@ -163,7 +170,11 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
             self._start(order, admitted)
 
     def _start(self, order: Any, admitted: tuple[OrderIntent, Decimal]) -> None:
-        self.create_task(self._send(order, *admitted), f"submit-{order.client_order_id.value}")
+        intent, price = admitted
+        writing, send = self._begin_intent(intent), self.port.prepare(intent, price)
+        self.create_task(
+            self._send(order, intent, writing, send), f"submit-{intent.client_order_id}"
+        )
 
     def _admit(self, order: Any) -> tuple[OrderIntent, Decimal] | None:
         """Use up the approval; return intent and limit, or None when the order was denied."""
@@ -187,11 +198,16 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.acks[cid] = asyncio.Event()
         return intent, intent.price if intent.price is not None else approved.worst_price
 
-    async def _intend(self, order: Any, intent: OrderIntent) -> bool:
-        """Write the intent; without it on disk the order does not leave and trading halts."""
+    def _begin_intent(self, intent: OrderIntent) -> asyncio.Task[int]:
+        """Hand the intent to the ledger now; whoever awaits the task knows that it is on disk."""
         self.context.reached("intent-wanted")
+        loop = asyncio.get_running_loop()
+        return asyncio.Task(self.journal.intended(intent), loop=loop, eager_start=True)
+
+    async def _intend(self, order: Any, intent: OrderIntent, writing: asyncio.Task[int]) -> bool:
+        """Wait for the intent's row; without it on disk the order does not leave and trading halts."""
         try:
-            await self.journal.intended(intent)
+            await writing
         except LedgerError as exc:
             self.gate.on_done(intent.client_order_id)
             self._reject(order, f"LEDGER: {exc.what}")
@@ -200,21 +216,24 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.context.reached("intent-on-disk")
         return True
 
-    async def _send(self, order: Any, intent: OrderIntent, price: Decimal) -> None:
-        """Write the intent, send once, and say exactly what is known afterwards."""
-        if not await self._intend(order, intent):
+    async def _send(
+        self, order: Any, intent: OrderIntent, writing: asyncio.Task[int], send: Send
+    ) -> None:
+        """Send once when the intent is on disk, and say exactly what is known afterwards."""
+        if not await self._intend(order, intent, writing):
             return
         answer: VenueOrder | Exception
         try:
             self.context.check_mode(self.clock.timestamp_ns())  # the disk may have taken its time
-            answer = await self.port.submit(intent, price)
+            answer = await send()
         except Exception as exc:
             answer = exc
         await self._take_answer(order, intent, answer)
 
     async def _send_list(self, orders: list[tuple[Any, tuple[OrderIntent, Decimal]]]) -> None:
         """Write every intent, send those that are on disk together, and take each answer for itself."""
-        ready = [(o, i, p) for o, (i, p) in orders if await self._intend(o, i)]
+        begun = [(o, i, p, self._begin_intent(i)) for o, (i, p) in orders]
+        ready = [(o, i, p) for o, i, p, writing in begun if await self._intend(o, i, writing)]
         answers: Sequence[VenueOrder | Exception]
         try:
             self.context.check_mode(self.clock.timestamp_ns())

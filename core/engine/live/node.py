@@ -39,7 +39,7 @@ from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch, limits_in_force, resumed_ns
 from core.engine.live.feed import LiveFeed
 from core.engine.live.feed_watch import FeedWatch, connections_of
-from core.engine.live.health import Health, keep_heap_small
+from core.engine.live.health import SETTLED_S, Health, keep_heap_small, keep_pauses_short
 from core.engine.live.logs import STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.port import VenuePort
@@ -241,6 +241,7 @@ class Node:
         watching = asyncio.create_task(watch.run())
         assert self.client is not None
         auditing = asyncio.create_task(Audit(self.client, self.spec.audit_every_s).run())
+        loop.call_later(SETTLED_S, keep_pauses_short)
         reason = await self._until_stopped(run)
         watching.cancel()
         auditing.cancel()

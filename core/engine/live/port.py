@@ -7,7 +7,7 @@ clear no: nothing happened) or raises `VenueUncertain` (it may have happened). N
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -110,6 +110,8 @@ class VenueVoid:
     reason: str
 
 
+#: Sends one prepared order, once.
+Send = Callable[[], Awaitable[VenueOrder]]
 #: What a venue said to one item of a batch.
 BatchAnswer = VenueOrder | VenueRefused | VenueUncertain
 
@@ -165,6 +167,13 @@ class VenuePort(Protocol):
 
     async def disconnect(self) -> None:
         """Stop; sends nothing more."""
+
+    def prepare(self, intent: OrderIntent, price: Decimal) -> Send:
+        """Begin what needs not wait for the intent's row, as a signature; return what sends the order.
+
+        Nothing may leave before the returned function is called; when it is never called, nothing leaves.
+        """
+        ...
 
     async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
         """Send one order once. `price` is the limit, or the protection price of a market order."""

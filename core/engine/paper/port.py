@@ -17,6 +17,7 @@ from core.domain.market import Market, MarketStatus
 from core.domain.money import ONE, ZERO
 from core.engine.live.port import (
     BatchAnswer,
+    Send,
     VenueCash,
     VenueFill,
     VenueNews,
@@ -205,6 +206,10 @@ class PaperPort:
             self.exchange.expire(self.clock())
             self._save()
             await asyncio.sleep(0.1)
+
+    def prepare(self, intent: OrderIntent, price: Decimal) -> Send:
+        """Return what submits; there is nothing to prepare."""
+        return lambda: self.submit(intent, price)
 
     async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
         """Match after the latency, in the order of arrival."""
