@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import aiohttp
 
@@ -28,6 +30,26 @@ ENDED = (
     aiohttp.WSMsgType.CLOSING,
     aiohttp.WSMsgType.ERROR,
 )
+
+
+#: Bytes of news that may wait in this machine's buffer of a connection; the rest waits at the venue, which feels it.
+RECEIVE_BYTES = 256 << 10
+#: An order must not be the one that has to connect: idle connections are kept this long.
+KEEP_S = 75.0
+
+
+def _bounded(address: tuple[Any, ...]) -> socket.socket:
+    """Return a socket whose receive buffer does not grow to megabytes of old news."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+    return made
+
+
+def venue_session() -> aiohttp.ClientSession:
+    """Return the session of a venue's client; call it on the event loop."""
+    connector = aiohttp.TCPConnector(socket_factory=_bounded, keepalive_timeout=KEEP_S)
+    return aiohttp.ClientSession(connector=connector)
 
 
 class SocketState(StrEnum):

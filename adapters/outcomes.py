@@ -135,7 +135,7 @@ class OutcomeData(MarketDataClient):
     def _tell(self, news: Any) -> None:
         """Hand books, quotes and trades to the engine."""
         if self._backlog is not None:
-            self._backlog.told(news.ts_init)
+            self._backlog.told(news.ts_init, news.ts_event)
         self._handle_data(news)
 
     def _empty(self, instruments: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -18,10 +19,20 @@ from core.engine.paper.exchange import Exchange, FakeMarket
 AHEAD_NS = 2_000_000
 HOUSEKEEPING_NS = 50_000_000
 #: Frames that may wait for a client before the tape is held for it, and for how long one hold is at most.
-MOST_WAITING = 2_000
+MOST_WAITING = 500
 HOLD_S, LOOK_AGAIN_S = 5.0, 0.002
 #: Levels of one batch that are told one by one; more are told as a whole book.
 MOST_SINGLY = 5
+
+
+SEND_BYTES = 64 << 10
+
+
+def no_deep_buffer(transport: asyncio.BaseTransport | None) -> None:
+    """Keep what a client has not read in the venue's own queue, where it is counted."""
+    found = transport.get_extra_info("socket") if transport is not None else None
+    if found is not None:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
 
 
 class MarketStreams(Protocol):

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from adapters.connection import OnState
+from adapters.connection import OnState, venue_session
 from adapters.kalshi.data import KalshiData, KalshiProvider, MarketFilter
 from adapters.kalshi.environments import ENVIRONMENTS, one_environment
 from adapters.kalshi.parsing import split_instrument
@@ -99,7 +99,7 @@ class KalshiLive:
         MissingData
             If the settings name no market that can be traded.
         """
-        self._session = aiohttp.ClientSession()
+        self._session = venue_session()
         self._rest = KalshiRest(
             self._session, self.settings.base_url, self.signer, timeout_s=self.settings.timeout_s
         )

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from adapters.connection import OnState
+from adapters.connection import OnState, venue_session
 from adapters.polymarket.catalogue import DATA, GAMMA, GEOBLOCK, Catalogue
 from adapters.polymarket.data import PolymarketData
 from adapters.polymarket.order_ids import OrderIds
@@ -126,7 +126,7 @@ class PolymarketLive:
             If the settings name no market that can be traded.
         """
         s = self.settings
-        self._session = aiohttp.ClientSession()
+        self._session = venue_session()
         self._rest = ClobRest(
             self._session, s.clob_url, self.wallet, self.api_key, timeout_s=s.timeout_s
         )

@@ -31,7 +31,13 @@ from tests.soak.picture import picture
 STRATEGY = Path(__file__).with_name("churn.py")
 #: The first part of a run fills caches; growth is judged from here on.
 WARM_UP_S = 300.0
-BARS = {"rss_growth_mb": 20.0, "rss_max_mb": 300.0, "tasks_growth": 3, "feed_age_max_s": 10.0}
+BARS = {
+    "rss_growth_mb": 20.0,
+    "rss_max_mb": 300.0,
+    "tasks_growth": 3,
+    "feed_age_max_s": 10.0,
+    "feed_delay_max_s": 10.0,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +138,7 @@ def status_lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     names = ("uptime_s", "feed_age_s", "link_up", "equity", "fills", "orders", "refused", "unknown", "halted",
-             "ledger_seq", "recorded_rows", "recording_lost", "rss_mb", "tasks", "threads", "files", "loop_lag_s", "feed_lag_s", "reader_waits", "unseen", "gaps")  # fmt: skip
+             "ledger_seq", "recorded_rows", "recording_lost", "rss_mb", "tasks", "threads", "files", "loop_lag_s", "feed_delay_s", "feed_lag_s", "reader_waits", "unseen", "gaps")  # fmt: skip
     out = []
     for text in path.read_text().splitlines():
         if '"event": "status"' in text:
@@ -226,6 +232,7 @@ def figures_of(samples: list[dict[str, Any]]) -> dict[str, Any]:
         "venue_behind_max_s": round(max((v["behind_s"] for v in venue), default=0.0), 3),
         "venue_held_s": round(venue[-1]["held_s"], 3) if venue else 0.0,
         "venue_waiting_max": max((v["waiting"] for v in venue), default=0),
+        "feed_delay_max_s": max(s["feed_delay_s"] for s in steady),
         "feed_lag_max_s": max(s["feed_lag_s"] for s in steady),
         "reader_waits": samples[-1]["reader_waits"],
         "unseen": samples[-1]["unseen"],

@@ -12,6 +12,7 @@ from aiohttp import WSMsgType, web
 
 from adapters.fake.faults import OLD_NEWS, REPLAYS, WS_FAULTS, Fault, FaultKind, TamperFrame
 from adapters.fake.kalshi import wire
+from adapters.fake.player import no_deep_buffer
 from core.engine.paper.book import PRICE_UNIT, BookSide
 from core.engine.paper.exchange import Execution, FakeMarket, FakeOrder
 
@@ -68,6 +69,7 @@ class Streams:
         """Serve one socket until it goes."""
         socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=1 << 20)
         await socket.prepare(request)
+        no_deep_buffer(request.transport)
         connection = Connection(socket)
         self.connections.append(connection)
         writer = asyncio.create_task(self._write(connection))

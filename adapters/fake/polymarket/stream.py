@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import WSMsgType, web
 
 from adapters.fake.faults import OLD_NEWS, REPLAYS, WS_FAULTS, FaultKind, TamperFrame
+from adapters.fake.player import no_deep_buffer
 from adapters.fake.polymarket import wire
 from core.engine.paper.book import PRICE_UNIT, BookSide, other
 from core.engine.paper.exchange import Execution, FakeMarket, FakeOrder
@@ -65,6 +66,7 @@ class Streams:
     async def _serve(self, request: web.Request, private: bool) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(max_msg_size=1 << 20)
         await socket.prepare(request)
+        no_deep_buffer(request.transport)
         connection = Connection(socket, private)
         self.connections.append(connection)
         writer = asyncio.create_task(self._write(connection))

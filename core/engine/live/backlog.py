@@ -30,12 +30,14 @@ class Backlog:
     """
 
     def __init__(self) -> None:
-        self._told_ns = self._seen_ns = self._lag_ns = 0
+        self._told_ns = self._seen_ns = self._lag_ns = self._delay_ns = 0
         self.waits = self.unseen = 0
 
-    def told(self, ts_ns: int) -> None:
-        """Note news that the engine gets now; times rise."""
+    def told(self, ts_ns: int, event_ns: int = 0) -> None:
+        """Note news that the engine gets now; times rise. `event_ns` is the venue's own time of it."""
         self._told_ns = ts_ns
+        if event_ns and ts_ns - event_ns > self._delay_ns:
+            self._delay_ns = ts_ns - event_ns
 
     def saw(self, ts_ns: int) -> None:
         """Note news that has arrived at an actor."""
@@ -48,6 +50,11 @@ class Backlog:
         """Return the longest way from reader to actor since the last call, in seconds."""
         lag, self._lag_ns = self._lag_ns, 0
         return lag / 1e9
+
+    def worst_delay_s(self) -> float:
+        """Return the longest way from venue to reader since the last call, in seconds; clocks differ a little."""
+        delay, self._delay_ns = self._delay_ns, 0
+        return delay / 1e9
 
     async def worked_off(self) -> None:
         """Let the engine have its turn; return when it is at most `AHEAD_NS` behind."""

@@ -588,6 +588,7 @@ class Node:
                 threads=health.threads,
                 files=health.files,
                 loop_lag_s=round(lag, 4),
+                feed_delay_s=round(self.backlog.worst_delay_s(), 4),
                 feed_lag_s=round(self.backlog.worst_lag_s(), 4),
                 reader_waits=self.backlog.waits,
                 unseen=self.backlog.unseen,
