@@ -165,9 +165,7 @@ class KalshiRest:
         for again in (lane is not Lane.ORDER, False):
             if lane is Lane.ORDER:
                 self.before_order()  # trading may have been halted meanwhile
-            status, headers, data, moved = await self._exchange(
-                method, path, params, body, signed
-            )
+            status, headers, data, moved = await self._exchange(method, path, params, body, signed)
             if status != 401 or not moved or not again:
                 break  # the clocks were found apart by this answer: signed by the venue's time it is asked again
         if status == 429:
@@ -191,7 +189,9 @@ class KalshiRest:
     ) -> tuple[int, Mapping[str, str], bytes, bool]:
         """Send one request; return status, headers, body, and whether the clocks were found to have moved apart."""
         url = self.base_url + path
-        headers = await self._headers(method, url, signed)  # after the wait: the signed time must be fresh
+        headers = await self._headers(
+            method, url, signed
+        )  # after the wait: the signed time must be fresh
         if body is not None:
             headers["Content-Type"] = "application/json"
         time_s = asyncio.get_running_loop().time
