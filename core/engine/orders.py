@@ -55,6 +55,7 @@ class SendingStrategy(ViewingStrategy):
         self._bt_exits: dict[str, str] = {}
         self._bt_factory = self.order_factory
         self._bt_alerts = 0
+        self._bt_list: list[Any] | None = None
 
     # -- act --------------------------------------------------------------------------------
     def buy(
@@ -301,6 +302,9 @@ class SendingStrategy(ViewingStrategy):
             client_order_id=ClientOrderId(cid),
         )
         arrivals = self.session.arrivals
+        if self._bt_list is not None:
+            self._bt_list.append(order)  # leaves with the others
+            return
         if arrivals is None:
             super().submit_order(order)
             self._bt_wake_for(ref.venue)
@@ -399,9 +403,22 @@ class SendingStrategy(ViewingStrategy):
     def submit_order_list(
         self, order_list: Any, position_id: Any = None, client_id: Any = None, params: Any = None
     ) -> None:
-        """Review and send each order of a list by itself, in order."""
-        for order in getattr(order_list, "orders", order_list):
-            self.submit_order(order)
+        """Review each order of a list by itself, in order; live, what passes leaves together.
+
+        A venue that takes several orders in one request then gets one; each is answered for itself. In a backtest
+        they leave one after the other.
+        """
+        live = not self.session.redeem_on_submit and self.session.arrivals is None
+        self._bt_list = passed = [] if live else None
+        try:
+            for order in getattr(order_list, "orders", order_list):
+                self.submit_order(order)
+        finally:
+            self._bt_list = None
+        if passed is not None and len(passed) == 1:
+            super().submit_order(passed[0])
+        elif passed:
+            super().submit_order_list(passed)
 
     def modify_order(
         self,

@@ -9,6 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from nautilus_trader.model import InstrumentId, OrderSide, Price, Quantity
+from nautilus_trader.model import TimeInForce as EngineTif
+
 from adapters.fake.faults import Fault, FaultKind
 from core.domain.decision import TimeInForce
 from core.engine.paper.exchange import FakeOrder
@@ -350,3 +353,29 @@ async def by_hand(code: str, home: Path) -> dict[str, Any]:
         "rows": len(rows),
         "owners": sorted({row.strategy_id for row in rows}),
     }
+
+
+async def lists(code: str, home: Path) -> dict[str, Any]:
+    """A strategy sends a list: two markets, one order that the gate refuses, one that the venue refuses."""
+    async with rig(code, home) as r:
+        before = len(r.posts())
+        ids = r.venue.instruments
+        wanted = [(0, "0.38", False), (0, "0.37", False), (1, "0.36", False)]
+        wanted += [(2, "0.42", True), (2, "1.50", False)]
+        make = r.hands.order_factory.limit
+        orders = [
+            make(InstrumentId.from_str(ids[market]), OrderSide.BUY, Quantity.from_str("5.00"),
+                 Price.from_str(price), EngineTif.GTC, post_only=post_only)
+            for market, price, post_only in wanted
+        ]  # fmt: skip
+        r.hands.submit_order_list(orders)
+        working = await eventually(lambda: len(r.venue.fake.exchange.working()) == 3)
+        names = [o.client_order_id.value for o in orders]
+        await eventually(lambda: r.status(names[3]) == "REJECTED")
+        return {
+            "working": working,
+            "posts": [p for p in r.posts()[before:] if "heartbeat" not in p],
+            "statuses": [r.status(n) for n in names[:4]],
+            "refused": [what for kind, what in r.hands.heard if kind == "refused"],
+            "intents": len(r.rows("order.intent")),
+        }

@@ -197,3 +197,13 @@ def test_live_trap_15_the_check_of_positions_invents_orders() -> None:
     from core.engine.live.node import engine_config
 
     assert engine_config().position_check_interval_secs is None
+
+
+@each_venue
+def test_a_list_of_a_strategy_leaves_as_one_request_and_each_order_is_answered_for_itself(ours: Any, venue: str) -> None:  # fmt: skip
+    facts = ours("lists", venue)
+    batch = {"KALSHI": "POST /trade-api/v2/portfolio/events/orders/batched", "POLYMARKET": "POST /orders"}  # fmt: skip
+    assert facts["posts"] == [batch[venue]], "one request for two markets"
+    assert facts["statuses"] == ["ACCEPTED", "ACCEPTED", "ACCEPTED", "REJECTED"]
+    assert facts["refused"] == ["PRICE_OFF_GRID"], "the gate's no holds up no other"
+    assert facts["intents"] == 4, "what left was written before"
