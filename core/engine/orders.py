@@ -409,7 +409,8 @@ class SendingStrategy(ViewingStrategy):
         they leave one after the other.
         """
         live = not self.session.redeem_on_submit and self.session.arrivals is None
-        self._bt_list = passed = [] if live else None
+        passed: list[Any] | None = [] if live else None
+        self._bt_list = passed
         try:
             for order in getattr(order_list, "orders", order_list):
                 self.submit_order(order)
