@@ -68,6 +68,8 @@ class FaultSchedule:
     faults: Sequence[Fault] = ()
     fired: list[tuple[str, str]] = field(default_factory=list)
     paused: bool = False
+    clock_ns: Callable[[], int] = lambda: 0
+    fired_ns: list[int] = field(default_factory=list)
     _seen: dict[int, int] = field(default_factory=dict)
 
     def due(self, subject: str, kinds: frozenset[FaultKind]) -> Fault | None:
@@ -84,6 +86,7 @@ class FaultSchedule:
                 hit = fault
         if hit is not None:
             self.fired.append((hit.kind.value, subject))
+            self.fired_ns.append(self.clock_ns())
         return hit
 
 

@@ -232,3 +232,20 @@ def test_a_gate_that_forgets_unknown_orders_is_found_by_what_works_at_the_venue(
     monkeypatch.setattr(Gate, "on_unknown", forget)
     broken = [text for s in range(1, 40) for i, text in run_one("F8", s).broken if i == "I5"]
     assert any("the gate reserves nothing" in text for text in broken)
+
+
+def test_a_fault_that_no_row_tells_within_five_seconds_is_named(monkeypatch):
+    from core.engine.live.feed_watch import FeedWatch
+
+    monkeypatch.setattr(FeedWatch, "look", lambda self, connections, now_ns: {})
+    for fault in ("F1", "F5", "F6"):
+        told = [text for s in range(1, 8) for i, text in run_one(fault, s).broken if i == "I9"]
+        assert any("row within 5 s" in text for text in told), fault
+
+
+def test_a_fault_that_is_told_late_is_named(monkeypatch):
+    from adapters.fake.matrix import visible
+
+    monkeypatch.setattr(visible, "LOOK_S", 7.0)
+    told = [text for s in range(1, 12) for i, text in run_one("F5", s).broken if i == "I9"]
+    assert any("row within 5 s" in text for text in told)

@@ -54,6 +54,7 @@ class LedgerFacts:
     differences: list[str] = field(default_factory=list)
     digest: str = ""
     numbers: set[int] = field(default_factory=set)
+    signs: dict[str, list[int]] = field(default_factory=dict)
 
 
 def read_ledger(stand: Stand) -> LedgerFacts:
@@ -77,7 +78,10 @@ def read_ledger(stand: Stand) -> LedgerFacts:
             )
         elif isinstance(payload, RunEnded) and payload.outcome is RunOutcome.CRASHED_RECOVERED:
             facts.recovered += 1
-        if row.kind not in ("ledger.genesis", "genesis"):
+        kind = row.kind.partition("@")[0]
+        if kind in ("fault", "feed.state"):  # what the watch saw, once a second
+            facts.signs.setdefault(kind, []).append(row.ts_event)
+        elif row.kind not in ("ledger.genesis", "genesis"):
             seal.update(f"{row.kind}|{payload!r}".encode())
     facts.digest = seal.hexdigest()
     return facts
@@ -102,6 +106,8 @@ def compare(stand: Stand, trader: Trader, gone: frozenset[str] = frozenset()) ->
     if not _late(stand):
         for text in stand.exposure.broken[:3]:
             books.say("I5", text)
+    for text in stand.visible.missing(facts):
+        books.say("I9", text)
     if lost := sorted((stand.acknowledged | stand.appended) - facts.numbers):
         books.say("I6", f"{len(lost)} rows are not in the ledger: {lost[:4]}")
     report = verify(stand.root / "ledger", structure=False)

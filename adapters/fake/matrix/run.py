@@ -155,6 +155,7 @@ async def _run(
     if plan.audit:
         stand.watch_account()
     trader, extra = Trader(stand), Books()
+    watch = asyncio.create_task(stand.visible.run())
     trader.forgets, trader.crosses = plan.forgets, plan.crosses
     side = asyncio.create_task(_happen(stand, plan, rng.randrange(1 << 30), extra))
     await play(stand, trader, rng, plan.steps, plan.changes)
@@ -173,6 +174,7 @@ async def _run(
     stand.client.refresh_cash()
     await asyncio.sleep(1.0)
     await _judge_feed(stand, extra)
+    watch.cancel()
     _judge(stand, plan)
     await stand.close()
     secrets = (SECRET_BYTES, WALLET_BYTES, KEY.private_bytes_raw())
@@ -222,6 +224,7 @@ async def _drop(stand: Stand) -> None:
     """Close all sockets; one that was up has to be missed."""
     if not stand.dead and stand.fake.streams.connections:
         stand.dropped += 1
+        stand.visible.dropped_ns.append(stand.loop.time_ns())
     await stand.fake.streams.drop_all()
 
 

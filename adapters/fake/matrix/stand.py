@@ -24,6 +24,7 @@ from adapters.fake.matrix.feed import MarketFeed
 from adapters.fake.matrix.judge import Judge
 from adapters.fake.matrix.lives import Killed, PowerCut, PowerLine, watch_requests
 from adapters.fake.matrix.virtual import VirtualLoop
+from adapters.fake.matrix.visible import Visible
 from adapters.fake.polymarket.server import FakePolymarket
 from adapters.fake.polymarket.wire import FakeInfo
 from adapters.kalshi.fees import KalshiFeeBook
@@ -145,13 +146,13 @@ class Stand:
         self, loop: VirtualLoop, root: Path, venue: str, faults: Sequence[Fault], options: Any
     ) -> None:
         self.loop, self.root, self.venue, self.options = loop, root, venue, dict(options)
-        self.clock, self.faults = Clock(loop), FaultSchedule(tuple(faults))
+        self.clock, self.faults = Clock(loop), FaultSchedule(tuple(faults), clock_ns=loop.time_ns)
         self.halted = ""
         self.lives = self.dropped = 0
         self.acknowledged: set[int] = set()
         self.appended: set[int] = set()
         self.cut: PowerCut | None = None
-        self.judge = Judge()
+        self.judge, self.visible = Judge(), Visible(self)
         self.live: Any = None
         self.feed: MarketFeed | None = None
         self.audit: Audit | None = None

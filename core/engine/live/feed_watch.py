@@ -81,7 +81,8 @@ class FeedWatch:
             detail = f"{gaps} gaps; books cleared until their snapshots come"
             rows.append(FeedState(feed=name, state="gap", detail=detail))
         known = seen.state or ("" if state in STARTING else "unknown")
-        if known and (stats.connects > max(seen.connects, 1) or state != known):
+        changed = bool(known) and state != known
+        if changed or stats.connects > max(seen.connects, 1):  # also before the first look
             count = (
                 f"{stats.connects} connects" if stats.connects else f"{stats.limited} answers 429"
             )

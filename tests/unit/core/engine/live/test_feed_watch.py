@@ -45,3 +45,11 @@ def test_what_goes_wrong_on_a_connection_is_a_row_and_a_counter(tmp_path: Path) 
 
 def test_what_has_no_sockets_has_no_connections() -> None:
     assert connections_of(object()) == {}
+
+
+def test_a_break_before_the_first_look_is_a_row(tmp_path: Path) -> None:
+    ledger, line = DurableLedger(tmp_path / "l"), Line()
+    line.stats.connects = 2
+    FeedWatch(ledger).look({"KALSHI data": line}, 1)
+    ledger.close()
+    assert [r.detail for r in rows(tmp_path / "l", "feed.state")] == ["2 connects"]
