@@ -29,7 +29,7 @@ bench: ## measure side by side; ONLY=ledger for one area
 	@scripts/setup.sh all
 	@$(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY),)
 
-soak: ## 40,000 seeded fault runs; goes on where it was stopped; reports/soak.json and soak.txt
+soak: ## 40,000 seeded fault runs; goes on where it was stopped; reports/soak.json and soak.md
 	@scripts/setup.sh dev
 	@.venv/bin/beta faults run --runs 40000 --report reports/soak.json --resume reports/soak.jsonl
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +16,8 @@ Seed = Annotated[int | None, typer.Option(help="Repeat the one run with this see
 Runs = Annotated[int, typer.Option(min=1, help="Runs in all, shared out as the matrix says.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes.")]
 Report = Annotated[
-    Path | None, typer.Option(help="Write the whole result as JSON here, and as text beside it.")
+    Path | None,
+    typer.Option(help="Write the whole result as JSON here, and as a page (.md) beside it."),
 ]
 Resume = Annotated[
     Path | None, typer.Option(help="File of finished runs: they count and are not run again.")
@@ -40,6 +40,7 @@ def run_command(
     from dataclasses import asdict
 
     from adapters.fake.matrix.cases import CASES
+    from adapters.fake.matrix.report import lines, markdown
     from adapters.fake.matrix.run import plan_runs
     from core.domain.errors import UsageError
 
@@ -56,13 +57,11 @@ def run_command(
     else:
         work = plan_runs(chosen, runs, 1)
     result = _run(work, jobs, resume, hidden=as_json or seed is not None)
-    body: dict[str, Any] = {"failed": result.failed, **asdict(result)}
-    text = "\n".join(_lines(body, {c.code: c.title for c in CASES.values()}))
+    body: dict[str, Any] = {"failed": result.failed, "planned": len(work), **asdict(result)}
+    titles = {c.code: c.title for c in CASES.values()}
     if report is not None:
-        report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(json.dumps(body, indent=1) + "\n")
-        report.with_suffix(".txt").write_text(text + "\n")
-    typer.echo(json.dumps(body) if as_json else text)
+        _write(report, body, "\n".join(markdown(result, titles, len(work))))
+    typer.echo(json.dumps(body) if as_json else "\n".join(lines(result, titles)))
     if result.failed:
         raise typer.Exit(1)
 
@@ -72,6 +71,7 @@ def _run(work: list[tuple[str, int]], jobs: int, resume: Path | None, hidden: bo
     from rich.console import Console
     from rich.progress import Progress
 
+    from adapters.fake.matrix.report import commit
     from adapters.fake.matrix.run import run_matrix
 
     with Progress(console=Console(stderr=True), transient=True, disable=hidden) as bar:
@@ -80,7 +80,44 @@ def _run(work: list[tuple[str, int]], jobs: int, resume: Path | None, hidden: bo
         def tick(done: int, failed: int) -> None:
             bar.update(task, completed=done, description=f"faults, {failed} failed")
 
-        return run_matrix(work, jobs, tick, resume)
+        return run_matrix(work, jobs, tick, resume, commit())
+
+
+def _write(report: Path, body: dict[str, Any], page: str) -> None:
+    """Write the result for machines and, beside it, for people."""
+    import json
+
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(json.dumps(body, indent=1) + "\n")
+    report.with_suffix(".md").write_text(page.rstrip() + "\n")
+
+
+@app.command("report")
+def report_command(
+    journal: Annotated[Path, typer.Argument(help="File of finished runs (of --resume).")],
+    out: Annotated[Path | None, typer.Option(help="Write the page here.")] = None,
+    planned: Annotated[int, typer.Option(min=0, help="Runs that were wanted; 0 = those made.")] = 0,
+) -> None:
+    """Write the page about finished runs, also of a pass that still goes on."""
+    from adapters.fake.matrix.cases import CASES
+    from adapters.fake.matrix.report import markdown
+    from adapters.fake.matrix.run import MatrixReport, read_journal
+    from core.domain.errors import MissingData
+
+    if not journal.exists():
+        raise MissingData("no file of finished runs", str(journal), "beta faults run --resume FILE")
+    result = MatrixReport()
+    for run in read_journal(journal).values():
+        if run.fault in CASES:
+            result.add(run)
+    titles = {c.code: c.title for c in CASES.values()}
+    page = "\n".join(markdown(result, titles, planned or result.runs))
+    if out is None:
+        typer.echo(page)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page.rstrip() + "\n")
+    typer.echo(f"{result.runs} runs, {result.failed} failed: {out}")
 
 
 @app.command("list")
@@ -90,25 +127,3 @@ def list_command() -> None:
 
     for case in CASES.values():
         typer.echo(f"{case.code:5} {case.title:40} {', '.join(case.venues):20} {case.share}")
-
-
-def _lines(body: dict[str, Any], titles: dict[str, str]) -> Iterator[str]:
-    """Yield one line a fault, then the failures with the command that repeats each."""
-    for code, row in sorted(body["by_fault"].items(), key=lambda item: list(titles).index(item[0])):
-        word = "ok" if not row["failed"] else f"{row['failed']} FAILED"
-        yield f"{code:5} {titles[code]:40} {row['runs']:6} runs  {row['fired']:6} hits  {word}"
-    broken = body["by_invariant"]
-    yield (
-        f"lost {broken.get('I1', 0) + broken.get('RUN', 0)}, duplicates {broken.get('I2', 0)}, "
-        f"position and cash {broken.get('I3', 0)}, limits {broken.get('I5', 0)}, "
-        f"others {sum(n for i, n in broken.items() if i not in ('I1', 'I2', 'I3', 'I5', 'RUN'))}"
-    )
-    yield (
-        f"{body['runs']} runs, {body['orders']} orders, {body['executions']} executions, "
-        f"{body['failed']} failed, {body['seconds']:.0f} s, {body['cpu_s']:.0f} CPU s"
-    )
-    for failure in body["failures"][:20]:
-        yield f"\n{failure['fault']} seed {failure['seed']} on {failure['venue']}"
-        for invariant, text in failure["broken"][:5]:
-            yield f"  {invariant}: {text}"
-        yield f"  again: {failure['command']}"

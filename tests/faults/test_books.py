@@ -249,3 +249,17 @@ def test_a_fault_that_is_told_late_is_named(monkeypatch):
     monkeypatch.setattr(visible, "LOOK_S", 7.0)
     told = [text for s in range(1, 12) for i, text in run_one("F5", s).broken if i == "I9"]
     assert any("row within 5 s" in text for text in told)
+
+
+def test_what_keeps_every_change_of_a_burst_is_found(monkeypatch):
+    from adapters.fake.matrix.feed import MarketFeed
+
+    real, kept = MarketFeed._take, []
+
+    def keep(self, data):
+        kept.append(bytearray(b"x" * 20_000))
+        real(self, data)
+
+    monkeypatch.setattr(MarketFeed, "_take", keep)
+    broken = run_one("F26", 3).broken
+    assert any(invariant == "F26" and "MB more" in text for invariant, text in broken)

@@ -49,6 +49,8 @@ class Plan:
         Whether rows that nobody waited for survive it.
     changes : bool
         Working orders are changed often, in price and size.
+    burst_at, burst : float, int
+        When the market changes this many levels at once, fills of ours among them; 0 = never.
     linger : float
         Virtual seconds of trading by others after the last move, in which orders with a time expire.
     crosses : bool
@@ -75,6 +77,8 @@ class Plan:
     environment: Mapping[str, str] = field(default_factory=dict)
     kills: tuple[int, ...] = ()
     kept: tuple[bool, ...] = ()
+    burst_at: float = 0.0
+    burst: int = 0
     linger: float = 0.0
     crosses: bool = False
     forgets: bool = False
@@ -242,7 +246,9 @@ def _halt(venue: str, rng: random.Random) -> Plan:
 
 
 def _burst(venue: str, rng: random.Random) -> Plan:
-    return Plan(steps=80, faults=_some(rng, K.WS_DUPLICATE, PRIVATE[venue][0]))
+    faults = _some(rng, K.WS_DUPLICATE, PRIVATE[venue][0])
+    at, levels = rng.uniform(1.0, 6.0), rng.choice((500, 2_000, 5_000))
+    return Plan(faults, feed=True, burst_at=at, burst=levels, steps=80)
 
 
 def _late_news(venue: str, rng: random.Random) -> Plan:

@@ -35,6 +35,7 @@ class Books:
 
     broken: list[tuple[str, str]] = field(default_factory=list)
     digest: str = ""
+    voided: int = 0
 
     def say(self, invariant: str, text: str) -> None:
         """Note a difference."""
@@ -90,7 +91,7 @@ def read_ledger(stand: Stand) -> LedgerFacts:
 def compare(stand: Stand, trader: Trader, gone: frozenset[str] = frozenset()) -> Books:
     """Compare the books of a closed, quiet run; `gone` are trades the venue took back."""
     books, facts = Books(), read_ledger(stand)
-    books.digest = facts.digest
+    books.digest, books.voided = facts.digest, len(facts.voided)
     for text in stand.engine.violations:
         books.say("I3", text)
     for text in stand.client.failures:

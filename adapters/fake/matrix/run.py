@@ -13,11 +13,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from adapters.fake.faults import FaultKind
 from adapters.fake.matrix.cases import CASES, CREATE, Plan
@@ -30,6 +30,9 @@ from adapters.fake.matrix.virtual import VirtualLoop, run_virtual
 from core.domain import faultpoints
 from core.domain.errors import LedgerLocked, UsageError
 from core.ledger import DurableLedger
+
+#: What a burst of at most 5,000 levels may leave behind; collection of garbage is off while a run goes on.
+MOST_GROWTH = 24_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class RunReport:
     fired: int
     seconds: float
     cpu_s: float = 0.0
+    commit: str = ""
 
     @property
     def command(self) -> str:
@@ -64,6 +68,7 @@ class MatrixReport:
     seconds: float = 0.0
     cpu_s: float = 0.0
     by_invariant: dict[str, int] = field(default_factory=dict)
+    commits: dict[str, int] = field(default_factory=dict)
     by_fault: dict[str, dict[str, int]] = field(default_factory=dict)
     failures: list[dict[str, Any]] = field(default_factory=list)
 
@@ -74,7 +79,11 @@ class MatrixReport:
         self.executions += run.executions
         self.fired += run.fired
         self.cpu_s += run.cpu_s
-        row = self.by_fault.setdefault(run.fault, {"runs": 0, "failed": 0, "fired": 0})
+        self.commits[run.commit] = self.commits.get(run.commit, 0) + 1
+        empty = {"runs": 0, "failed": 0, "fired": 0, "first_seed": run.seed, "last_seed": run.seed}
+        row = self.by_fault.setdefault(run.fault, empty)
+        row["first_seed"] = min(row["first_seed"], run.seed)
+        row["last_seed"] = max(row["last_seed"], run.seed)
         row["runs"] += 1
         row["fired"] += run.fired
         row["failed"] += bool(run.broken)
@@ -131,10 +140,23 @@ def run_one(fault: str, seed: int) -> RunReport:
         books.digest,
         len(stand.exchange.orders),
         len(stand.exchange.executions),
-        len(stand.faults.fired) + (len(stand.cut.cuts) if stand.cut is not None else 0),
+        _hits(stand, plan, books),
         time.perf_counter() - started,
         time.process_time() - cpu,
     )
+
+
+def _hits(stand: Stand, plan: Plan, books: Books) -> int:
+    """Return how often something was really done to a run."""
+    hits = len(stand.faults.fired) + stand.dropped + len(plan.hushes) + len(plan.skew)
+    hits += len(stand.cut.cuts) if stand.cut is not None else 0
+    hits += sum(1 for number in plan.refuse if number < stand.ledger.durable)
+    hits += sum(
+        1
+        for at in (plan.settle_at, plan.halt_at, plan.stop_at, plan.second_at, plan.burst_at)
+        if at
+    )
+    return hits + books.voided + len(plan.environment)
 
 
 async def _run(
@@ -198,6 +220,8 @@ async def _happen(stand: Stand, plan: Plan, seed: int, extra: Books) -> None:
         events.append((plan.halt_at, lambda: stand.halt("operator")))
     if plan.stop_at:
         events.append((plan.stop_at, stand.stop))
+    if plan.burst_at:
+        events.append((plan.burst_at, lambda: _burst(stand, plan.burst)))
     if plan.second_at:
         events.append((plan.second_at, lambda: _second(stand)))
     began = stand.loop.time()
@@ -226,6 +250,29 @@ async def _drop(stand: Stand) -> None:
         stand.dropped += 1
         stand.visible.dropped_ns.append(stand.loop.time_ns())
     await stand.fake.streams.drop_all()
+
+
+def _burst(stand: Stand, levels: int) -> None:
+    """Change many levels at once, away from our orders, with trades that fill them in between."""
+    stand.rss_before = resident()
+    for n in range(levels):
+        market = stand.markets[n % 2]
+        if stand.exchange.markets[market.market_id].status != "active":
+            continue
+        side: Literal["bid", "ask"] = "bid" if n % 4 < 2 else "ask"
+        price = 3_000 - 100 * (n % 9) if side == "bid" else 5_000 + 100 * (n % 9)
+        stand.level(market.market_id, side, price, 100 + n % 700)
+        if n % 50 == 0:
+            stand.trade(market.market_id, 3_800, 10, "ask")
+
+
+def resident() -> int:
+    """Return the resident memory of this process in bytes; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _skew(stand: Stand, seconds: float) -> None:
@@ -269,6 +316,8 @@ def _judge(stand: Stand, plan: Plan) -> None:
         and not any(e.startswith("halt") for e, _ in judge.said)
     ):
         judge.wrong("I9", "a halt that no log line tells")
+    if stand.rss_before and (grown := resident() - stand.rss_before) > MOST_GROWTH:
+        judge.wrong("F26", f"{grown / 1e6:.0f} MB more after a burst of {plan.burst} levels")
     if stand.dropped and False not in judge.links:
         judge.wrong("I9", "closed sockets that nobody was told of")
     sockets = [getattr(stand.port, "_socket")]  # noqa: B009 - no part of the contract
@@ -316,6 +365,7 @@ def run_matrix(
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
     journal: Path | None = None,
+    commit: str = "",
 ) -> MatrixReport:
     """Run everything in `work` and count.
 
@@ -325,6 +375,8 @@ def run_matrix(
         Is told (runs done, runs failed).
     journal : Path, optional
         File of finished runs: what is in it counts and is not run again; what finishes is added.
+    commit : str
+        What runs, for the journal and the report.
     """
     todo, report, started = list(work), MatrixReport(), time.perf_counter()
     if journal is not None:
@@ -334,7 +386,8 @@ def run_matrix(
                 report.add(done_before[key])
         todo = [key for key in todo if key not in done_before]
 
-    def finished(run: RunReport) -> None:
+    def finished(done: RunReport) -> None:
+        run = replace(done, commit=commit)
         report.add(run)
         if journal is not None:
             with journal.open("a", encoding="utf-8") as file:

@@ -148,7 +148,7 @@ class Stand:
         self.loop, self.root, self.venue, self.options = loop, root, venue, dict(options)
         self.clock, self.faults = Clock(loop), FaultSchedule(tuple(faults), clock_ns=loop.time_ns)
         self.halted = ""
-        self.lives = self.dropped = 0
+        self.lives = self.dropped = self.rss_before = 0
         self.acknowledged: set[int] = set()
         self.appended: set[int] = set()
         self.cut: PowerCut | None = None
