@@ -55,7 +55,7 @@ class LedgerFacts:
     differences: list[str] = field(default_factory=list)
     digest: str = ""
     numbers: set[int] = field(default_factory=set)
-    signs: dict[str, list[int]] = field(default_factory=dict)
+    signs: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
 
 def read_ledger(stand: Stand) -> LedgerFacts:
@@ -81,7 +81,9 @@ def read_ledger(stand: Stand) -> LedgerFacts:
             facts.recovered += 1
         kind = row.kind.partition("@")[0]
         if kind in ("fault", "feed.state"):  # what the watch saw, once a second
-            facts.signs.setdefault(kind, []).append(row.ts_event)
+            state = getattr(payload, "state", "")
+            sign = "limited" if state == "limited" else kind
+            facts.signs.setdefault(sign, []).append((row.ts_event, state))
         elif row.kind not in ("ledger.genesis", "genesis"):
             seal.update(f"{row.kind}|{payload!r}".encode())
     facts.digest = seal.hexdigest()

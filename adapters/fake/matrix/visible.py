@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 LOOK_S = 1.0
 SEEN_NS = 5_000_000_000
+LIMITED = "limited"
 #: Kinds that leave a sign of their own, and the kind of row that is it.
-SIGNS = {FaultKind.WS_GARBAGE.value: "fault", FaultKind.HTTP_429.value: "feed.state"}
+SIGNS = {FaultKind.WS_GARBAGE.value: "fault", FaultKind.HTTP_429.value: LIMITED}
 
 
 class Visible:
@@ -65,8 +66,18 @@ class Visible:
             (at, kind, what) for at, kind, what in self._done() if at + SEEN_NS <= self.until_ns
         ]
         for at, row, what in done:
-            if not any(at <= seen <= at + SEEN_NS for seen in facts.signs.get(row, ())):
+            seen = [ts for ts, _ in facts.signs.get(row, ())]
+            if row == LIMITED and self._in_force(facts, at):
+                continue  # one row says so until it is over
+            if not any(at <= ts <= at + SEEN_NS for ts in seen):
                 yield f"{what} at {at}: no {row} row within 5 s"
+
+    @staticmethod
+    def _in_force(facts: LedgerFacts, at: int) -> bool:
+        """Return whether the limit had been told before and not yet its end."""
+        told = [*facts.signs.get(LIMITED, ()), *facts.signs.get("feed.state", ())]
+        before = [state for ts, state in sorted(told) if ts <= at]
+        return bool(before) and before[-1] == LIMITED
 
     def _done(self) -> Iterator[tuple[int, str, str]]:
         schedule = self.stand.faults
