@@ -33,6 +33,10 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget an earlier run of this configuration.")
     ] = False,
+    held_out: Annotated[
+        bool,
+        typer.Option("--held-out", help="M4: score the last 48 training hours, not the test."),
+    ] = False,
     threads: Annotated[
         int, typer.Option(help="Processor threads; 0 takes what the configuration says.")
     ] = 0,
@@ -55,6 +59,8 @@ def train(
     loaded = load_config(config)
     if device != "cpu":
         loaded = loaded.on_device(device)
+    if held_out:
+        loaded = loaded.on_held_out()
     if threads > 0:
         loaded = loaded.model_copy(update={"threads": threads})
     folder = out / loaded.name

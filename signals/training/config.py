@@ -15,6 +15,7 @@ from signals.training.fit_spec import FitSpec
 from signals.training.splits import SplitSpec
 
 SHIPPED = Path(__file__).resolve().parent.parent / "configs"
+HELD_OUT = "_held_out"
 
 
 class _Table(BaseModel):
@@ -83,6 +84,37 @@ class TrainConfig(_Table):
     def sha256(self) -> str:
         """Hash of the configuration; another hash never resumes an old run."""
         return hashlib.sha256(self.model_dump_json(exclude={"threads"}).encode()).hexdigest()
+
+    @property
+    def held_out(self) -> bool:
+        """Whether scores are of held-out training hours, never of the test part."""
+        return bool(self.data.options.get("held_out"))
+
+    @property
+    def command(self) -> str:
+        """The command that repeats the run."""
+        if not self.held_out:
+            return f"beta train {self.name}"
+        return f"beta train {self.name.removesuffix(HELD_OUT)} --held-out"
+
+    def on_held_out(self) -> TrainConfig:
+        """
+        Return the configuration scored on the last training hours instead of the test hours.
+
+        Raises
+        ------
+        ConfigError
+            The kind has no held-out part of its own.
+        """
+        if self.kind != "m4":
+            raise ConfigError(
+                "only M4 configurations are scored on held-out training hours",
+                seen=self.kind,
+                mend="leave out --held-out: this kind chooses on its validation part",
+            )
+        options = {**self.data.options, "held_out": True}
+        data = self.data.model_copy(update={"options": options})
+        return self.model_copy(update={"name": self.name + HELD_OUT, "data": data})
 
     def on_device(self, device: str) -> TrainConfig:
         """Return the configuration with every fit moved to a device."""

@@ -61,12 +61,21 @@ def run_forecast(
     parts: tuple[Rows, Rows, Rows],
     folder: Path,
     progress: Progress | None = None,
+    season: int = 24,
 ) -> ForecastResult:
-    """Train every model, score the test windows, and combine the medians by their plain mean."""
+    """
+    Train every model, score the test windows, and combine the medians by their plain mean.
+
+    `season` is the number of rows that the seasonal naive baseline repeats.
+    """
     train, validation, test = parts
     y = samples.take(test)[1].astype(np.float64)
     naive = samples.take(test)[0][:, -1:, samples.target].astype(np.float64) + np.zeros_like(y)
     rows = [_score("naive last value", naive[:, :, None], y, naive, samples.horizon, (0.5,))]
+    if season <= samples.lookback:
+        past = samples.take(test)[0][:, -season:, samples.target].astype(np.float64)
+        repeated = past[:, np.arange(samples.horizon) % season, None]
+        rows.append(_score("seasonal naive", repeated, y, naive, samples.horizon, (0.5,)))
     trained: list[Trained] = []
     medians: list[Floats] = []
     for table in config.models:

@@ -18,11 +18,10 @@ from signals.training.forecast_run import sampled_quantiles
 from signals.training.guards import GuardReport, shuffled_targets
 from signals.training.job import Progress, Trained, train_job
 from signals.training.sources.base import Raw
-from signals.training.sources.forecasting import M4_SEASON, M4Hourly
+from signals.training.sources.forecasting import M4_HORIZON, M4_SEASON, M4Hourly
 
 NAIVE2_SMAPE, NAIVE2_MASE = 18.383, 2.395
 """Published scores of Naive2 on M4 Hourly; OWA is relative to them."""
-HORIZON = 48
 Floats = NDArray[np.float64]
 
 
@@ -62,9 +61,12 @@ def run_m4(
     at 0.025 and end at 0.975 for MSIS.
     """
     series = source.series(raw)
-    actual = np.array([v[:HORIZON] for v in raw["test"]["value"].to_list()])
+    actual = np.array([v[:M4_HORIZON] for v in raw["test"]["value"].to_list()])
     scales = source.scales(raw)
-    rows = [_seasonal_naive(series, actual, scales)]
+    rows = [
+        _repeated("last value", 1, series, actual, scales),
+        _repeated("seasonal naive", M4_SEASON, series, actual, scales),
+    ]
     answers: list[Floats] = []
     trained: list[Trained] = []
     for table in config.models:
@@ -77,7 +79,7 @@ def run_m4(
             train_job(
                 f"{table.name}-{seed}",
                 folder,
-                config.spec(table, seed, lookback=lookback, horizon=HORIZON),
+                config.spec(table, seed, lookback=lookback, horizon=M4_HORIZON),
                 samples,
                 everything,
                 none,
@@ -97,13 +99,13 @@ def run_m4(
 
 def _guard(source: M4Hourly, raw: Raw, series: list[NDArray[np.float64]]) -> GuardReport:
     """Shuffled targets of the past must not forecast the last 48 training hours."""
-    samples = source.build(raw, {"lookback": 96, "horizon": HORIZON, "weigh": "seasonal"})
-    left = np.cumsum([len(s) for s in series])[samples.event] - samples.start - 96 - HORIZON
+    samples = source.build(raw, {"lookback": 96, "horizon": M4_HORIZON, "weigh": "seasonal"})
+    left = np.cumsum([len(s) for s in series])[samples.event] - samples.start - 96 - M4_HORIZON
     spec = ModelSpec(
-        family="linear", lookback=96, horizon=HORIZON, head="point", normalization="relative"
+        family="linear", lookback=96, horizon=M4_HORIZON, head="point", normalization="relative"
     )
     how = FitSpec(epochs=2, steps=40, batch=512)
-    train, test = np.flatnonzero(left >= HORIZON), np.flatnonzero(left == 0)
+    train, test = np.flatnonzero(left >= M4_HORIZON), np.flatnonzero(left == 0)
     return shuffled_targets(samples, train, np.empty(0, dtype=np.intp), test, spec, how)
 
 
@@ -135,6 +137,9 @@ def _score(name: str, answer: Floats, actual: Floats, scales: Floats, jobs: list
     )
 
 
-def _seasonal_naive(series: list[NDArray[np.float64]], actual: Floats, scales: Floats) -> M4Row:
-    forecast = np.stack([np.tile(s[-M4_SEASON:], HORIZON // M4_SEASON) for s in series])
-    return _score("seasonal naive", forecast[:, :, None], actual, scales, [])
+def _repeated(
+    name: str, hours: int, series: list[NDArray[np.float64]], actual: Floats, scales: Floats
+) -> M4Row:
+    """Score the baseline that repeats the last hours of each series."""
+    forecast = np.stack([np.tile(s[-hours:], M4_HORIZON // hours) for s in series])
+    return _score(name, forecast[:, :, None], actual, scales, [])

@@ -78,7 +78,7 @@ def run(
         parts = source.parts(samples)
         fitted = source.fitted_until_ns(raw)
         guards.append(separate_parts(samples, parts, events=False, fitted_until_ns=fitted))
-        result = run_forecast(config, samples, parts, folder, progress)
+        result = run_forecast(config, samples, parts, folder, progress, source.season)
         trained = result.trained
     else:
         raise TrainingError(
@@ -90,7 +90,7 @@ def run(
         "name": config.name,
         "config_sha256": config.sha256,
         "kind": config.kind,
-        "command": f"beta train {config.name}",
+        "command": config.command,
         "samples": len(samples),
         "guards": guards + result.guards,
         "rows": result.rows,

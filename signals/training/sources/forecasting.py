@@ -19,6 +19,7 @@ HOUR_NS = 3_600_000_000_000
 MONTH_ROWS = 30 * 24
 ETT_COLUMNS = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
 M4_SEASON = 24
+M4_HORIZON = 48
 
 
 class Ett:
@@ -30,6 +31,7 @@ class Ett:
     """
 
     labels: tuple[str, str] | None = None
+    season = 24
     borders = Borders(12 * MONTH_ROWS, 16 * MONTH_ROWS, 20 * MONTH_ROWS)
 
     def load(self, root: Path, options: Mapping[str, Any]) -> Raw:
@@ -70,12 +72,21 @@ class Ett:
 
 
 class M4Hourly(Unfitted):
-    """M4 Hourly: 414 series, season 24, horizon 48, in their own units."""
+    """
+    M4 Hourly: 414 series, season 24, horizon 48, in their own units.
+
+    With the option ``held_out`` the last 48 training hours stand for the test hours, which are
+    then never read: settings are compared there.
+    """
 
     def load(self, root: Path, options: Mapping[str, Any]) -> Raw:
         """Read both files as long frames; the hidden test part carries no time of its own."""
         train = self._read(recording(root, "forecast_benchmarks/M4-Hourly-train.csv.gz"))
-        test = self._read(recording(root, "forecast_benchmarks/M4-Hourly-test.csv.gz"))
+        if options.get("held_out"):
+            test = [v[-M4_HORIZON:] for v in train]
+            train = [v[:-M4_HORIZON] for v in train]
+        else:
+            test = self._read(recording(root, "forecast_benchmarks/M4-Hourly-test.csv.gz"))
         long = pl.concat(
             [
                 pl.DataFrame({"series": i, "ts_ns": np.arange(len(v)) * HOUR_NS, "value": v})
