@@ -30,9 +30,10 @@ class ForecastConfig(StrategyConfig):
     Attributes
     ----------
     bundle : Path
-        Folder of a signed bundle.
-    trust : Path
-        Folder of public keys that are trusted.
+        An installed name, ``STORE/<name>``, whose current version is opened when the run starts;
+        or the folder of one signed bundle.
+    trust : Path, optional
+        Folder of public keys that are trusted; the store's own for an installed name.
     max_quote_age_s, life_s : float
         Oldest quote that a feature may read; how long a forecast may be traded on.
     refusal_every_s : float
@@ -40,7 +41,7 @@ class ForecastConfig(StrategyConfig):
     """
 
     bundle: Path
-    trust: Path
+    trust: Path | None = None
     max_quote_age_s: float = Field(default=60.0, gt=0)
     life_s: float = Field(default=30.0, gt=0)
     refusal_every_s: float = Field(default=60.0, gt=0)
@@ -50,10 +51,20 @@ class Forecasters:
     """One `QuoteForecaster` per binary market of a run, all on one bundle."""
 
     def __init__(self, config: ForecastConfig, now_ns: int) -> None:
-        from signals.bundle import TrustStore, load_predictor
+        from signals.bundle import TRUSTED, TrustStore, load_predictor, served
 
         self._config = config
-        self.model = load_predictor(config.bundle, TrustStore(config.trust), now_ns)
+        folder = served(config.bundle)
+        trust = config.trust
+        if trust is None:
+            if folder == config.bundle:
+                raise ConfigError(
+                    "a bundle that is not installed needs the keys that are trusted",
+                    seen=str(config.bundle),
+                    mend="beta bundle install FOLDER, then -p bundle=bundles/NAME; or -p trust=bundles/trusted",
+                )
+            trust = config.bundle.parent / TRUSTED
+        self.model = load_predictor(folder, TrustStore(trust), now_ns)
         features = self.model.manifest.features
         if features is None:
             raise ConfigError(

@@ -32,6 +32,10 @@ def store_at(option: str) -> BundleStore:
     return BundleStore(Path(option or os.environ.get("BETA_BUNDLES", "") or "bundles"))
 
 
+def _install(folder: Path) -> str:
+    return f"beta bundle install {folder}"
+
+
 @app.command()
 def keygen(
     out: Annotated[Path, typer.Option(help="New file for the private key.")] = Path("bundle.key"),
@@ -43,6 +47,9 @@ def keygen(
     key = SigningKey.generate(out)
     public = store_at(store).trust.add(key.public)
     print(f"{key.id}  private {out}  public {public}")
+    print(
+        f"keep {out} secret and out of the repository; on other machines: beta bundle trust {public}"
+    )
 
 
 @app.command()
@@ -75,6 +82,7 @@ def build(
     if signer:
         sign_bundle(out, signer)
     print(f"{out}  {manifest.name}@{manifest.version}  {'signed' if signer else 'not signed'}")
+    print("next: " + (_install(out) if signer else f"beta bundle sign {out} --key bundle.key"))
 
 
 @app.command()
@@ -87,7 +95,7 @@ def sign(
 
     signer = SigningKey.load(key)
     sign_bundle(folder, signer)
-    print(f"{folder}  signed by {signer.id}")
+    print(f"{folder}  signed by {signer.id}\nnext: {_install(folder)}")
 
 
 @app.command()
@@ -132,8 +140,11 @@ def verify(
 @app.command()
 def install(folder: Annotated[Path, typer.Argument(help="Bundle.")], store: Store = "") -> None:
     """Verify a bundle, copy it into the store and switch to it."""
-    name, version = store_at(store).install(folder, time.time_ns())
-    print(f"{name}@{version} is current")
+    place = store_at(store)
+    name, version = place.install(folder, time.time_ns())
+    print(
+        f"{name}@{version} is current; strategies that start serve it: -p bundle={place.folder / name}"
+    )
 
 
 @app.command()
@@ -150,12 +161,15 @@ def list_bundles(store: Store = "", as_json: Json = False) -> None:
     """Show installed bundles and which one is served."""
     from dataclasses import asdict
 
-    rows = store_at(store).installed(time.time_ns())
+    place = store_at(store)
+    rows = place.installed(time.time_ns())
     if as_json:
         print(
             json.dumps({"schema_version": SCHEMA, "bundles": [asdict(r) for r in rows]}, indent=1)
         )
         return
+    if not rows:
+        print(f"nothing is installed in {place.folder}; to install: beta bundle install FOLDER")
     for row in rows:
         until = (
             time.strftime("%Y-%m-%d", time.gmtime(row.expires_ns / 1e9)) if row.expires_ns else "-"

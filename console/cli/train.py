@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 app = typer.Typer(
     help="Train, calibrate and measure forecasters.", no_args_is_help=True, add_completion=False
@@ -73,7 +76,12 @@ def train(
 
         with _Bars() as bars:
             row = run_retraining(loaded, data, folder, bars.update)
-        typer.echo(row.model_dump_json(indent=1) if json_ else row.sentence)
+        if json_:
+            typer.echo(row.model_dump_json(indent=1))
+            return
+        model = folder / ("champion" if row.promoted else "challenger")
+        typer.echo(f"{row.sentence}\nrow: {folder / 'promotion.jsonl'}")
+        typer.echo(f"to serve it: beta bundle build {model} --out FOLDER --key bundle.key")
         return
     from signals.training.run import run
 
@@ -101,27 +109,45 @@ class _Bars:
             TimeElapsedColumn,
         )
 
+        console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[loss]}"),
-            console=Console(stderr=True),
+            console=console,
+            disable=not console.is_terminal,
         )
-        self._tasks: dict[str, object] = {}
+        self._console = console
+        self._tasks: dict[str, TaskID] = {}
+        self._running = self._said = ""
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
         self._progress.stop()
 
     def update(self, job: str, done: int, total: int, loss: float, validation: float) -> None:
         """Move the bar of a job."""
         text = f"loss {loss:.4f} validation {validation:.4f}"
         if job not in self._tasks:
+            self._close()
             self._tasks[job] = self._progress.add_task(job, total=total, loss=text)
-        self._progress.update(self._tasks[job], completed=done, loss=text)  # type: ignore[arg-type]
+        self._progress.update(self._tasks[job], completed=done, loss=text)
+        self._running, self._said = job, f"{job}: {done} of at most {total} epochs, {text}"
+
+    def _close(self) -> None:
+        """Fill and stop the bar of the job that ended, early or not; a log gets a line instead."""
+        if not self._running:
+            return
+        task = self._tasks[self._running]
+        self._progress.update(task, total=self._progress.tasks[task].completed)
+        self._progress.stop_task(task)
+        if not self._console.is_terminal:
+            typer.echo(self._said, err=True)
+        self._running = ""
 
 
 def _list(configs: list[Any], as_json: bool) -> None:

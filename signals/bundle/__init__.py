@@ -4,10 +4,11 @@ from signals.bundle.keys import SigningKey, TrustStore
 from signals.bundle.manifest import Calibration, Manifest
 from signals.bundle.predictor import Answer, Predictor
 from signals.bundle.read import Bundle, load_predictor, read_bundle
-from signals.bundle.store import BundleStore
+from signals.bundle.store import TRUSTED, BundleStore, served
 from signals.bundle.write import Draft, sign_bundle, write_bundle
 
 __all__ = [
+    "TRUSTED",
     "Answer",
     "Bundle",
     "BundleStore",
@@ -19,6 +20,7 @@ __all__ = [
     "TrustStore",
     "load_predictor",
     "read_bundle",
+    "served",
     "sign_bundle",
     "write_bundle",
 ]

@@ -33,6 +33,8 @@ from signals.errors import BundleAltered, BundleError, BundleExpired
 from signals.features.spec import FeatureSet
 
 KEEP_BEFORE: Final = 20
+ACTIVE: Final = "active.json"
+TRUSTED: Final = "trusted"
 SLUG: Final = re.compile(SLUG_PATTERN)
 
 
@@ -52,7 +54,7 @@ class BundleStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.trust = TrustStore(folder / "trusted")
+        self.trust = TrustStore(folder / TRUSTED)
 
     def install(self, source: Path, now_ns: int) -> tuple[str, str]:
         """Verify a bundle in full, copy it, verify the copy, and switch to it.
@@ -99,6 +101,7 @@ class BundleStore:
         BundleError
             No earlier version that verifies; what is served does not change.
         """
+        _active(self.folder / name)  # a name never installed leaves no folder behind
         with self._locked(name) as place:
             active = _active(place)
             left, problems = active["current"], []
@@ -123,7 +126,8 @@ class BundleStore:
             Nothing is installed under this name.
         """
         place = self.folder / name
-        return place / str(_active(place)["current"])
+        _active(place)
+        return served(place)
 
     def open(self, name: str, now_ns: int, features: FeatureSet | None = None) -> Predictor:
         """Load what is served under a name; see `load_predictor`."""
@@ -132,7 +136,7 @@ class BundleStore:
     def installed(self, now_ns: int) -> list[Installed]:
         """Return every installed version with its state."""
         rows = []
-        for place in sorted(p for p in self.folder.glob("*") if (p / "active.json").is_file()):
+        for place in sorted(p for p in self.folder.glob("*") if (p / ACTIVE).is_file()):
             active = _active(place)
             for folder in sorted(p for p in place.iterdir() if p.is_dir() and p.name[0] != "."):
                 rows.append(self._state(place.name, folder, active, now_ns))
@@ -173,7 +177,7 @@ class BundleStore:
             raise
 
     def _switch(self, place: Path, version: str, now_ns: int, action: str) -> None:
-        active = _active(place) if (place / "active.json").exists() else None
+        active = _active(place) if (place / ACTIVE).exists() else None
         left = active["current"] if active else ""
         if active is None or left == version:
             before = active["before"] if active else []
@@ -191,7 +195,7 @@ class BundleStore:
         partial = place / ".active.partial"
         partial.write_text(json.dumps({"current": version, "before": before}) + "\n")
         _sync(partial)
-        partial.replace(place / "active.json")
+        partial.replace(place / ACTIVE)
         _sync(place)
 
     @contextmanager
@@ -204,9 +208,22 @@ class BundleStore:
             yield place
 
 
+def served(folder: Path) -> Path:
+    """Return what is served under an installed name ``STORE/<name>``; another folder is itself.
+
+    Raises
+    ------
+    BundleError
+        The switch of the installed name cannot be read.
+    """
+    if not (folder / ACTIVE).exists():
+        return folder
+    return folder / str(_active(folder)["current"])
+
+
 def _active(place: Path) -> dict[str, Any]:
     """Return current and earlier versions."""
-    path = place / "active.json"
+    path = place / ACTIVE
     try:
         data: dict[str, Any] = json.loads(path.read_text())
         versions = [data["current"], *data["before"]]

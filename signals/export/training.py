@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +42,7 @@ def bundle_from_training(
     out : Path
         New folder for the bundle.
     name, version : str
-        Slugs; taken from the model's name and from the date by default.
+        Slugs; by default the name of the configuration, whichever family won, and the date.
     days : int
         Days from `now_ns` until the bundle expires.
 
@@ -69,7 +70,7 @@ def draft_from_training(folder: Path, name: str, version: str, days: int, now_ns
     full = str(about.get("name") or folder.name)
     day = np.datetime64(now_ns, "ns").astype("datetime64[s]").astype(str)
     return Draft(
-        name=name or _slug(full.split("@")[0]),
+        name=name or _slug(full.split("/")[0]),
         version=version or _slug(day),
         plan=plan,
         model=spec,
@@ -103,7 +104,16 @@ def _about(folder: Path) -> dict[str, Any]:
                 return dict(json.loads(path.read_text()))
             except ValueError as error:
                 raise BundleError(f"{file} cannot be read", error, "beta train CONFIG") from error
-    raise MissingData("no trained model here", folder, "beta train CONFIG")
+    raise MissingData("no trained model here", folder, _where_else(folder))
+
+
+def _where_else(folder: Path) -> str:
+    """Name the command for a model further down, the champion first, or the one that trains."""
+    for pattern in ("champion/model.json", "challenger/model.json", "**/fit.json"):
+        for path in sorted(folder.glob(pattern)):
+            if (path.parent / "weights.safetensors").is_file():
+                return f"beta bundle build {shlex.quote(str(path.parent))} --out FOLDER"
+    return "beta train CONFIG"
 
 
 def _calibration(about: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from signals.training.input_guards import labels_in_features, separate_parts
 from signals.training.job import Progress, train_job
 from signals.training.probability_run import GUARD_FIT, guard_spec, logistic
 from signals.training.samples import MarketSamples, Rows
-from signals.training.sources import SOURCES
+from signals.training.sources import source_named
 from signals.training.splits import SplitSpec, purge, walk_forward
 
 MARKET = "market price"
@@ -51,13 +51,13 @@ def retrain(
         ``ledger/``; ``champion/`` is switched only if promoted.
     """
     torch.set_num_threads(config.threads)
-    source = SOURCES[config.data.source]
+    source = source_named(config.data.source)
+    if config.kind != "probability":
+        raise _no_market(config)
     raw = source.load(data, config.data.options)
     samples = source.build(raw, config.data.options)
-    if config.kind != "probability" or not isinstance(samples, MarketSamples):
-        raise TrainingError(
-            "only probability models are promoted", seen=config.kind, mend="beta train --list"
-        )
+    if not isinstance(samples, MarketSamples):
+        raise _no_market(config)
     future_permutation(source, raw, config.data.options, samples)
     labels_in_features(source, raw, config.data.options, samples)
     place = folder / "challenger"
@@ -94,6 +94,14 @@ def retrain(
     if row.promoted:
         _switch(place, champion)
     return row
+
+
+def _no_market(config: TrainConfig) -> TrainingError:
+    return TrainingError(
+        "only probability models are promoted",
+        seen=f"{config.name}, kind {config.kind}, source {config.data.source}",
+        mend="take a configuration of kind probability: beta train --list",
+    )
 
 
 def _record(subject: str, row: PromotionRow, folder: Path) -> None:
@@ -167,7 +175,7 @@ def _train_challenger(
     spread = np.abs(np.array(answers) - np.median(answers, axis=0))
     golden = np.ascontiguousarray(samples.take(second[:GOLDEN_ROWS])[0])
     save_windows({"x": golden}, place / "windows.safetensors")
-    features = getattr(SOURCES[config.data.source], "features", None)
+    features = getattr(source_named(config.data.source), "features", None)
     about = {
         "features": features.model_dump() if features else None,
         "log_odds_band": float(np.quantile(spread, 0.9)),

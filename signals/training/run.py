@@ -21,7 +21,7 @@ from signals.training.m4_run import run_m4
 from signals.training.probability_run import fold_scores, run_probability
 from signals.training.report import html_table, loss_plot, plain, write_html, write_metrics
 from signals.training.samples import MarketSamples, WindowSamples
-from signals.training.sources import SOURCES
+from signals.training.sources import source_named
 from signals.training.sources.forecasting import Ett, M4Hourly
 
 
@@ -54,11 +54,7 @@ def run(
         A guard found the future in the inputs: nothing is written.
     """
     torch.set_num_threads(config.threads)
-    if config.data.source not in SOURCES:
-        raise TrainingError(
-            "unknown data source", seen=config.data.source, mend=f"one of {', '.join(SOURCES)}"
-        )
-    source, options = SOURCES[config.data.source], config.data.options
+    source, options = source_named(config.data.source), config.data.options
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     raw = source.load(data, options)

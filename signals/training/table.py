@@ -51,6 +51,12 @@ def write_table(runs: Path, page: Path) -> str:
     str
         One line that says which tables were written and which runs are missing.
     """
+    if not page.is_file():
+        raise MissingData(
+            "the page of the tables is not here",
+            seen=page,
+            mend="run beta train --table in the root of the repository",
+        )
     text = page.read_text()
     written, missing = [], []
     for name, render in TABLES.items():

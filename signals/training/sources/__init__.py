@@ -1,5 +1,6 @@
 """Where training samples come from: benchmarks, resolved markets, bars."""
 
+from signals.errors import TrainingError
 from signals.training.sources.base import Raw, Source, redraw_after
 from signals.training.sources.crypto import CryptoBars
 from signals.training.sources.forecasting import Ett, M4Hourly
@@ -14,4 +15,19 @@ SOURCES: dict[str, Source] = {
     "polymarket_daily": PolymarketDaily(),
 }
 
-__all__ = ["SOURCES", "Raw", "Source", "redraw_after"]
+
+def source_named(name: str) -> Source:
+    """
+    Return the source that a configuration names.
+
+    Raises
+    ------
+    TrainingError
+        There is none of this name.
+    """
+    if name not in SOURCES:
+        raise TrainingError("unknown data source", seen=name, mend=f"one of {', '.join(SOURCES)}")
+    return SOURCES[name]
+
+
+__all__ = ["SOURCES", "Raw", "Source", "redraw_after", "source_named"]
