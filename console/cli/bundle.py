@@ -153,7 +153,7 @@ def rollback(
 ) -> None:
     """Switch back to the version before, if it still verifies."""
     left, now = store_at(store).rollback(name, time.time_ns())
-    print(f"{name}@{now} is current (was {left})")
+    print(f"{name}@{now} is current (was {left}); what runs keeps its model until it starts again")
 
 
 @app.command(name="list")

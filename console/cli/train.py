@@ -81,7 +81,8 @@ def train(
             return
         model = folder / ("champion" if row.promoted else "challenger")
         typer.echo(f"{row.sentence}\nrow: {folder / 'promotion.jsonl'}")
-        typer.echo(f"to serve it: beta bundle build {model} --out FOLDER --key bundle.key")
+        serve = "to serve it" if row.promoted else "to serve the challenger all the same"
+        typer.echo(f"{serve}: beta bundle build {model} --out FOLDER --key bundle.key")
         return
     from signals.training.run import run
 

@@ -50,6 +50,7 @@ class FeatureStream:
         self._ring = np.full((2 * self.lookback, len(self._streams)), np.nan)
         self._rows = 0
         self._usable = 0
+        self._undefined = False
         self._last_ns = -1
         self._values = [math.nan] * len(self._streams)
 
@@ -96,7 +97,9 @@ class FeatureStream:
         slot = self._rows % self.lookback
         self._ring[slot] = self._ring[slot + self.lookback] = self._values
         warm = self._rows >= self.features.warmup
-        self._usable = self._usable + 1 if warm and all(map(math.isfinite, self._values)) else 0
+        finite = all(map(math.isfinite, self._values))
+        self._usable = self._usable + 1 if warm and finite else 0
+        self._undefined = warm and not finite
 
     def window(self, now_ns: int, max_age_ns: int) -> NDArray[np.float64]:
         """
@@ -104,11 +107,20 @@ class FeatureStream:
 
         Raises
         ------
+        NotFinite
+            A feature could not be computed at the newest row.
         ShortHistory
-            Fewer usable rows than `lookback` (warm-up, or a feature was undefined).
+            Fewer usable rows than `lookback` since the warm-up or such a row.
         StaleHistory
             The newest row is older than `max_age_ns`, or later than `now_ns`.
         """
+        if self._undefined:
+            values = zip(self.features.names, self._values, strict=True)
+            raise NotFinite(
+                "a feature cannot be computed at the newest row",
+                seen=", ".join(f"{n} = {v}" for n, v in values if not math.isfinite(v)),
+                mend="wait: a whole new window is needed from the next good row on",
+            )
         if self._usable < self.lookback:
             raise ShortHistory(
                 "too little usable history for a forecast",

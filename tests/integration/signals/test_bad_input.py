@@ -19,7 +19,7 @@ from core.engine.catalog import CatalogWriter, QuoteColumns
 from core.ledger.reader import LedgerReader
 from signals import bundle as bundles
 from signals import errors
-from signals.bundle import Draft, SigningKey, TrustStore, sign_bundle, write_bundle
+from signals.bundle import BundleStore, Draft, SigningKey, TrustStore, sign_bundle, write_bundle
 from signals.features import FeatureSet, FeatureSpec
 from signals.models.spec import ModelSpec
 from signals.plan import PlanBuilder, evaluate
@@ -32,13 +32,14 @@ FEATURES = FeatureSet(
     features=(
         FeatureSpec(name="market_log_odds", kind="market_log_odds"),
         FeatureSpec(name="spread", kind="spread"),
+        FeatureSpec(name="book_imbalance", kind="book_imbalance"),
     ),
     interval_ns=10 * SECOND,
 )
 BOTH = ["signals.actor:ForecastActor", "strategies.bundle_predictor:BundlePredictor"]
 
 
-def catalog(path, seconds, bids, asks):
+def catalog(path, seconds, bids, asks, sizes=100_000):
     """Write one market with a quote at each of `seconds`."""
     market = Market(
         venue="KALSHI",
@@ -52,7 +53,7 @@ def catalog(path, seconds, bids, asks):
         close_ns=START + 3600 * SECOND,
     )
     times = START + np.asarray(seconds, dtype=np.int64) * SECOND
-    size = np.full(times.size, 100_000, dtype=np.int64)
+    size = np.full(times.size, sizes, dtype=np.int64)
     bid, ask = np.asarray(bids, dtype=np.int64), np.asarray(asks, dtype=np.int64)
 
     def columns(bid, ask):
@@ -78,21 +79,25 @@ def served(tmp_path):
     key = SigningKey.generate(tmp_path / "key.pem")
     TrustStore(tmp_path / "trust").add(key.public)
 
-    def make(gain=1.0, expires_s=7 * 86_400):
+    def make(gain=1.0, expires_s=7 * 86_400, version="1", folder="bundle"):
         b = PlanBuilder()
-        x = b.input("x", LOOKBACK, 2)
-        grown = b.dense(b.last(x), np.full((2, 8), gain, dtype=np.float32))
+        x = b.input("x", LOOKBACK, len(FEATURES.names))
+        grown = b.dense(b.last(x), np.full((len(FEATURES.names), 8), gain, dtype=np.float32))
         out = b.dense(grown, np.full((8, 1), gain / 8, dtype=np.float32))
         b.output("y", out)
         plan = b.build()
-        golden = np.zeros((2, LOOKBACK, 2), dtype=np.float32)
+        golden = np.zeros((2, LOOKBACK, len(FEATURES.names)), dtype=np.float32)
         reference = np.stack([evaluate(plan, {"x": g})["y"] for g in golden])
         draft = Draft(
             name="demo",
-            version="1",
+            version=version,
             plan=plan,
             model=ModelSpec(
-                family="mlp", lookback=LOOKBACK, channels=2, head="probability", hidden=8
+                family="mlp",
+                lookback=LOOKBACK,
+                channels=len(FEATURES.names),
+                head="probability",
+                hidden=8,
             ),
             features=FEATURES,
             feature_names=FEATURES.names,
@@ -101,18 +106,18 @@ def served(tmp_path):
             created_ns=START - SECOND,
             expires_ns=START + expires_s * SECOND,
         )
-        write_bundle(draft, tmp_path / "bundle")
-        sign_bundle(tmp_path / "bundle", key)
+        write_bundle(draft, tmp_path / folder)
+        sign_bundle(tmp_path / folder, key)
         return tmp_path
 
     make.key = key
     return make
 
 
-def run(data, root, strategy=BOTH[0]):
+def run(data, root, strategy=BOTH[0], **params):
     """Run a strategy; return its result (None if the run was stopped), the error and fault rows."""
     result, error = None, None
-    params = {"bundle": str(root / "bundle"), "trust": str(root / "trust")}
+    params = params or {"bundle": str(root / "bundle"), "trust": str(root / "trust")}
     try:
         result = run_backtest(
             BacktestSpec(strategy=strategy, params=params, catalog=data, ledger=root / "ledger")
@@ -242,6 +247,49 @@ def test_a_one_sided_book_breaks_the_history(tmp_path, served):
     assert error is None
     assert "ForecastInputError" in seen(faults)
     assert result.forecasts
+
+
+def test_a_feature_that_is_not_a_number_breaks_the_history(tmp_path, served):
+    seconds = np.arange(1, 400, 10)
+    bids, asks = np.full(seconds.size, 4_000), np.full(seconds.size, 4_200)
+    nobody = np.where(np.arange(seconds.size) == 20, 0, 100_000)  # imbalance 0 / 0 at 201 s
+    result, error, faults = run(catalog(tmp_path / "nan", seconds, bids, asks, nobody), served())
+    assert error is None
+    assert {"NotFinite", "ShortHistory"} <= seen(faults)
+    made = sorted({(f.ts_ns - START) // SECOND for f in result.forecasts})
+    assert not [s for s in made if 201 < s < 210 + 10 * (LOOKBACK - 1)]
+    assert max(made) > 250
+
+
+@pytest.mark.parametrize("strategy", BOTH)
+def test_an_installed_name_serves_its_current_version_and_a_rollback_the_one_before(
+    steady, served, strategy
+):
+    root = served()
+    served(gain=0.5, version="2", folder="second")
+    store = BundleStore(root / "store")
+    store.trust.add(served.key.public)
+    hashes = {}
+    for version, folder in (("1", "bundle"), ("2", "second")):
+        store.install(root / folder, START)
+        result, error, _ = run(steady, root, strategy, bundle=str(root / "store/demo"))
+        assert error is None
+        hashes[version] = result.decision_hash
+    assert hashes["1"] != hashes["2"]
+    assert store.rollback("demo", START) == ("2", "1")
+    result, _, _ = run(steady, root, strategy, bundle=str(root / "store/demo"))
+    assert result.decision_hash == hashes["1"]
+
+
+@pytest.mark.parametrize("strategy", BOTH)
+def test_a_bundle_that_is_not_installed_is_not_served_without_keys_to_trust(
+    steady, served, strategy
+):
+    root = served()
+    result, error, faults = run(steady, root, strategy, bundle=str(root / "bundle"))
+    assert result is None
+    assert "needs the keys that are trusted" in str(error)
+    assert seen(faults) == {"ConfigError"}
 
 
 @pytest.mark.parametrize("strategy", BOTH)

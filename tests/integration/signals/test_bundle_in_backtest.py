@@ -1,6 +1,10 @@
 """From recordings to a signed bundle to a backtest on real order books, by the project's own commands."""
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,60 +18,79 @@ from core.domain.decision import Forecast  # noqa: E402
 from core.engine.backtest import BacktestSpec, run_backtest  # noqa: E402
 from core.engine.strategy import BetaStrategy  # noqa: E402
 from signals.actor import SIGNAL, decode  # noqa: E402
-from signals.bundle import SigningKey, TrustStore, sign_bundle  # noqa: E402
-from signals.export import bundle_from_training  # noqa: E402
-from signals.training.config import TrainConfig, load_config  # noqa: E402
-from signals.training.retrain import retrain  # noqa: E402
+from signals.bundle import SigningKey, TrustStore  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bundle_backtest")]
-NOW = 1_780_000_000_000_000_000
+REPO = Path(__file__).parents[3]
 START, END = 1_778_716_800_000_000_000, 1_778_803_200_000_000_000  # 2026-05-14, one day
 
 
-@pytest.fixture(scope="module")
-def bundle(shared_data, tmp_path_factory):
-    root = tmp_path_factory.mktemp("model")
-    config = load_config("kalshi_btc15m").model_dump()
-    config["models"] = [m for m in config["models"] if m["name"] == "linear"]
-    config["fit"]["epochs"] = 3
-    row = retrain(TrainConfig(**{**config, "threads": 1}), shared_data, root)
-    assert json.loads((root / "promotion.jsonl").read_text())["promoted"] == row.promoted
-    assert (root / "champion").exists() == row.promoted
-    bundle_from_training(root / "challenger", root / "bundle", days=365, now_ns=NOW)
-    key = SigningKey.generate(root / "key.pem")
-    sign_bundle(root / "bundle", key)
-    TrustStore(root / "trust").add(key.public)
-    return root
-
-
-@pytest.fixture(scope="module")
-def catalog(shared_data, tmp_path_factory):
-    from typer.testing import CliRunner
-
-    from console.cli.data import app
-
-    folder = tmp_path_factory.mktemp("catalogs") / "btc15m"
-    done = CliRunner().invoke(
-        app,
-        [
-            "ingest",
-            "kalshi_btc15m_l2",
-            "--from",
-            str(shared_data / "kalshi_btc15m_l2"),
-            "--to",
-            str(folder),
-        ],
+def documented() -> list[list[str]]:
+    """Return the commands of the page, as a shell would split them."""
+    page = (REPO / "docs/forecasting.md").read_text()
+    block = (
+        page.split("## Serve a model in a backtest", 1)[1]
+        .split("```text\n", 1)[1]
+        .split("```", 1)[0]
     )
-    assert done.exit_code == 0, done.output
-    return folder
+    return [shlex.split(line)[1:] for line in block.strip().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def walked(shared_data, tmp_path_factory):
+    """
+    Walk the documented way in an empty folder; return it and what each command said.
+
+    The first model of the configuration stands for all seven, to be quick.
+    """
+    root = tmp_path_factory.mktemp("walk") / "here"
+    root.mkdir()
+    (root.parent / "shared").symlink_to(shared_data.resolve().parent)
+    shipped = (REPO / "signals/configs/kalshi_btc15m.toml").read_text()
+    (root / "one.toml").write_text("[[models]]".join(shipped.split("[[models]]")[:2]))
+    said = {}
+    for command in documented():
+        if command[0] == "train":
+            assert command[1] == "kalshi_btc15m"
+            command[1] = "one.toml"
+        done = subprocess.run(
+            [sys.executable, "-m", "console.cli", *command],
+            cwd=root,
+            env=os.environ | {"PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "2", "COLUMNS": "120"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        key = command[1] if command[0] != "train" else "train"
+        said[key] = done.stdout
+    return root, said
+
+
+def test_the_documented_way_from_recordings_to_orders_walks(walked):
+    root, said = walked
+    written = json.loads((root / "runs/train/kalshi_btc15m/promotion.jsonl").read_text())
+    assert written["reasons"] and all(why in said["train"] for why in written["reasons"])
+    assert (root / "runs/train/kalshi_btc15m/champion").exists() == written["promoted"]
+    assert "next: beta bundle sign my-bundle" in said["build"]
+    assert "next: beta bundle install my-bundle" in said["sign"]
+    assert "current" in said["list"]
+    assert "Brier" in said["signals.actor:ForecastActor"]
+    assert "against market" in said["strategies.bundle_predictor:BundlePredictor"]
+
+
+@pytest.fixture(scope="module")
+def bundle(walked):
+    return walked[0] / "bundles/kalshi_btc15m"
+
+
+@pytest.fixture(scope="module")
+def catalog(walked):
+    return walked[0] / "catalogs/kalshi_btc15m_l2"
 
 
 def spec(catalog: Path, bundle: Path, strategy: str, **more) -> BacktestSpec:
-    params = {
-        "bundle": str(bundle / "bundle"),
-        "trust": str(bundle / "trust"),
-        **more.pop("params", {}),
-    }
+    params = {"bundle": str(bundle), **more.pop("params", {})}
     return BacktestSpec(
         strategy=strategy, params=params, catalog=catalog, start_ns=START, end_ns=END, **more
     )
@@ -103,7 +126,8 @@ def test_the_actor_forecasts_both_outcomes_from_books_the_model_never_saw(
     )
     assert len(result.forecasts) > 200
     assert not result.orders
-    trained = json.loads((bundle / "challenger/model.json").read_text())["trained_until_ns"]
+    about = bundle.parents[1] / "runs/train/kalshi_btc15m/challenger/model.json"
+    trained = json.loads(about.read_text())["trained_until_ns"]
     assert min(f.ts_ns for f in result.forecasts) >= trained
     by_time = {}
     for f in result.forecasts:
@@ -115,13 +139,11 @@ def test_the_actor_forecasts_both_outcomes_from_books_the_model_never_saw(
     assert sum(near) / len(near) < 0.1
 
 
-def test_the_same_run_gives_the_same_decision_hash(catalog, bundle):
-    runs = [
-        run_backtest(spec(catalog, bundle, "strategies.bundle_predictor:BundlePredictor"))
-        for _ in range(2)
-    ]
-    assert runs[0].decision_hash == runs[1].decision_hash
-    assert runs[0].forecasts
+def test_the_same_run_gives_the_same_decision_hash(walked, catalog, bundle):
+    strategy = "strategies.bundle_predictor:BundlePredictor"
+    result = run_backtest(spec(catalog, bundle, strategy, params={"min_edge": "0.005"}))
+    assert result.forecasts
+    assert result.decision_hash in walked[1][strategy]
 
 
 def test_a_bundle_of_an_unknown_signer_stops_the_run(catalog, bundle, tmp_path):

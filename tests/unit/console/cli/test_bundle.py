@@ -48,7 +48,7 @@ def test_a_bundle_from_key_to_rollback(tmp_path, beta) -> None:
     beta("install", "b2")
     rows = json.loads(beta("list", "--json"))["bundles"]
     assert [(r["version"], r["state"]) for r in rows] == [("1", "previous"), ("2", "current")]
-    assert beta("rollback", "demo") == "demo@1 is current (was 2)\n"
+    assert beta("rollback", "demo").startswith("demo@1 is current (was 2);")
 
 
 def test_an_altered_bundle_is_an_error_with_its_mend(tmp_path, beta) -> None:
@@ -62,4 +62,16 @@ def test_an_altered_bundle_is_an_error_with_its_mend(tmp_path, beta) -> None:
     (tmp_path / "b" / WEIGHTS).write_bytes(b"")
     altered = beta("install", "b", code=1).splitlines()
     assert altered[0] == f"error: {WEIGHTS} is not the signed one"
-    assert beta("list") == ""
+    assert beta("list") == (
+        "nothing is installed in bundles; to install: beta bundle install FOLDER\n"
+    )
+    assert "no bundle named other" in beta("rollback", "other", code=1)
+    assert not (tmp_path / "bundles/other").exists()
+
+
+def test_every_step_names_the_next(tmp_path, beta) -> None:
+    now = time.time_ns()
+    write_bundle(draft("1", created_ns=now, expires_ns=now + DAY), tmp_path / "b")
+    assert "beta bundle trust bundles/trusted/" in beta("keygen")
+    assert beta("sign", "b").endswith("next: beta bundle install b\n")
+    assert beta("install", "b").endswith("-p bundle=bundles/demo\n")

@@ -108,14 +108,14 @@ def test_every_family_becomes_a_bundle_through_the_command_line(family, tmp_path
     assert report["ok"]
     assert report["family"] == family
     assert report["golden_vectors"] == 32
-    assert beta("install", out, "--store", store).strip() == f"demo-{family}@1 is current"
+    assert beta("install", out, "--store", store).startswith("demo@1 is current;")
     second = tmp_path / "b2"
     beta("build", run, "--out", second, "--version", "2", "--key", key)
     beta("install", second, "--store", store)
     listed = json.loads(beta("list", "--store", store, "--json"))["bundles"]
     assert [(b["version"], b["state"]) for b in listed] == [("1", "previous"), ("2", "current")]
-    assert "@1 is current (was 2)" in beta("rollback", f"demo-{family}", "--store", store)
-    assert f"demo-{family}@1" in beta("list", "--store", store)
+    assert "@1 is current (was 2)" in beta("rollback", "demo", "--store", store)
+    assert "demo@1" in beta("list", "--store", store)
 
 
 def test_golden_windows_of_the_training_are_used_where_they_are_given(tmp_path) -> None:
@@ -145,6 +145,18 @@ def test_a_folder_without_a_model_or_with_other_weights_is_refused(tmp_path) -> 
     (run / "model.json").write_text("{")
     with pytest.raises(BundleError, match="cannot be read"):
         bundle_from_training(run, tmp_path / "b", now_ns=NOW)
+
+
+def test_a_folder_above_the_model_names_the_command_for_the_model(tmp_path) -> None:
+    trained("linear", "point", tmp_path / "run of today/challenger")
+    with pytest.raises(MissingData) as refused:
+        bundle_from_training(tmp_path / "run of today", tmp_path / "b", now_ns=NOW)
+    assert refused.value.mend == (
+        f"beta bundle build '{tmp_path}/run of today/challenger' --out FOLDER"
+    )
+    trained("linear", "point", tmp_path / "run of today/champion")
+    with pytest.raises(MissingData, match="champion"):
+        bundle_from_training(tmp_path / "run of today", tmp_path / "b", now_ns=NOW)
 
 
 @pytest.mark.slow

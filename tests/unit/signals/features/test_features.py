@@ -216,9 +216,10 @@ def test_a_repeated_or_older_row_and_a_missing_column_are_refused():
 
 def test_an_undefined_feature_breaks_the_window_for_as_long_as_it_is_inside():
     stream = FeatureStream(FeatureSet(features=(FeatureSpec(name="x", kind="book_imbalance"),)), 2)
-    for i, size in enumerate([1.0, 0.0, 1.0]):
+    reasons = (errors.ShortHistory, errors.NotFinite, errors.ShortHistory)
+    for i, (size, reason) in enumerate(zip([1.0, 0.0, 1.0], reasons, strict=True)):
         stream.push(i, {"bid_sz_0": size, "ask_sz_0": size})
-        with pytest.raises(errors.ShortHistory):
+        with pytest.raises(reason):
             stream.window(i, 0)
     stream.push(3, {"bid_sz_0": 1.0, "ask_sz_0": 1.0})
     assert stream.window(3, 0).tolist() == [[0.0], [0.0]]

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from core.ledger.reader import LedgerReader  # noqa: E402
 from signals.errors import TrainingError  # noqa: E402
-from signals.training.config import TrainConfig  # noqa: E402
+from signals.training.config import TrainConfig, load_config  # noqa: E402
 from signals.training.retrain import retrain  # noqa: E402
 from signals.training.samples import MarketSamples  # noqa: E402
 from signals.training.sources import SOURCES  # noqa: E402
@@ -112,3 +112,8 @@ def test_data_older_than_the_champion_judge_nobody(tmp_path, monkeypatch):
     monkeypatch.setitem(SOURCES, "made", Made(hint=1.0, rows=N // 2))
     with pytest.raises(TrainingError, match="already seen"):
         retrain(CONFIG, tmp_path, tmp_path / "run")
+
+
+def test_a_configuration_without_a_market_is_refused_before_any_data_is_read(tmp_path):
+    with pytest.raises(TrainingError, match="only probability models"):
+        retrain(load_config("m4_hourly_small"), tmp_path / "nothing here", tmp_path / "run")

@@ -6,9 +6,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from core.domain.errors import ConfigError  # noqa: E402
+from core.domain.errors import ConfigError, MissingData  # noqa: E402
+from signals.errors import TrainingError  # noqa: E402
 from signals.training.config import TrainConfig, load_config, shipped_configs  # noqa: E402
 from signals.training.run import run  # noqa: E402
+from signals.training.sources import source_named  # noqa: E402
 from signals.training.table import TABLES, write_table  # noqa: E402
 
 
@@ -77,14 +79,47 @@ def test_a_probability_run_scores_the_market_beside_the_models(shared_data, tmp_
     assert again.metrics["rows"] == summary.metrics["rows"]
 
 
+def test_held_out_hours_are_training_hours_and_the_test_is_never_read(shared_data, tmp_path):
+    config = load_config("m4_hourly_small").on_held_out()
+    assert config.command == "beta train m4_hourly_small --held-out"
+    assert config.sha256 != load_config("m4_hourly_small").sha256
+    place = tmp_path / "forecast_benchmarks"
+    place.mkdir()
+    name = "M4-Hourly-train.csv.gz"  # and no test file
+    (place / name).symlink_to((shared_data / "forecast_benchmarks" / name).resolve())
+    source = source_named(config.data.source)
+    raw = source.load(tmp_path, config.data.options)
+    series = source.series(raw)
+    assert len(series) == 414
+    assert {len(v) for v in raw["test"]["value"].to_list()} == {48}
+    assert min(len(s) for s in series) == 700 - 48
+
+
+def test_only_m4_has_held_out_hours():
+    with pytest.raises(ConfigError, match="held-out"):
+        load_config("etth1_ot_24").on_held_out()
+
+
+def test_an_unknown_source_is_refused_with_the_known_ones(tmp_path):
+    config = small("etth1_multivariate_96", data={"source": "nonesuch"})
+    with pytest.raises(TrainingError, match="one of ett, m4_hourly"):
+        run(config, tmp_path, tmp_path / "run")
+
+
 @pytest.mark.slow
 def test_nlinear_reproduces_its_published_row_on_etth1_from_scratch(shared_data, tmp_path):
     config = small("etth1_multivariate_96")
     summary = run(config, shared_data, tmp_path)
     row = next(r for r in summary.metrics["rows"] if r["forecaster"] == "nlinear")
     assert row["mse"] <= 0.378
-    naive = summary.metrics["rows"][0]
+    naive, seasonal = summary.metrics["rows"][:2]
     assert naive["mse"] > 1.2
+    assert row["mse"] < seasonal["mse"] < naive["mse"]
+
+
+def test_tables_without_their_page_say_where_to_stand(tmp_path):
+    with pytest.raises(MissingData, match="root of the repository"):
+        write_table(tmp_path, tmp_path / "docs/forecasting.md")
 
 
 def test_tables_land_between_their_marks_and_name_missing_runs(tmp_path):
