@@ -10,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from signals.training.config import TrainConfig
+
 app = typer.Typer(
     help="Train, calibrate and measure forecasters.", no_args_is_help=True, add_completion=False
 )
@@ -72,17 +74,7 @@ def train(
 
         shutil.rmtree(folder)
     if retrain:
-        from signals.training.retrain import retrain as run_retraining
-
-        with _Bars() as bars:
-            row = run_retraining(loaded, data, folder, bars.update)
-        if json_:
-            typer.echo(row.model_dump_json(indent=1))
-            return
-        model = folder / ("champion" if row.promoted else "challenger")
-        typer.echo(f"{row.sentence}\nrow: {folder / 'promotion.jsonl'}")
-        serve = "to serve it" if row.promoted else "to serve the challenger all the same"
-        typer.echo(f"{serve}: beta bundle build {model} --out FOLDER --key bundle.key")
+        _retrain(loaded, data, folder, json_)
         return
     from signals.training.run import run
 
@@ -95,6 +87,21 @@ def train(
         return
     _print(summary.rows)
     typer.echo(f"{folder / 'metrics.json'}\n{folder / 'report.html'}")
+
+
+def _retrain(config: TrainConfig, data: Path, folder: Path, as_json: bool) -> None:
+    """Train a challenger; say what the gate decided and what serves the winner."""
+    from signals.training.retrain import retrain
+
+    with _Bars() as bars:
+        row = retrain(config, data, folder, bars.update)
+    if as_json:
+        typer.echo(row.model_dump_json(indent=1))
+        return
+    model = folder / ("champion" if row.promoted else "challenger")
+    typer.echo(f"{row.sentence}\nrow: {folder / 'promotion.jsonl'}")
+    serve = "to serve it" if row.promoted else "to serve the challenger all the same"
+    typer.echo(f"{serve}: beta bundle build {model} --out FOLDER --key bundle.key")
 
 
 class _Bars:
