@@ -23,6 +23,11 @@ from core.domain.money import ZERO
 from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
 
 
+def is_hash(order_id: str) -> bool:
+    """Return whether a text can be the id of an order: 32 bytes of hex."""
+    return len(order_id) == 66 and order_id.startswith("0x")
+
+
 class Executions:
     """Legs of trades by state.
 
@@ -73,6 +78,12 @@ class Executions:
                 self._registry.by_token.get(leg.token_id),
             )
             if sent is None:
+                if not is_hash(
+                    leg.order_id
+                ):  # else it would be booked as somebody's of this account
+                    raise CorruptData(
+                        "Polymarket sent a trade of an order without a hash", leg.order_id[:80]
+                    )
                 continue
             if (
                 token is None

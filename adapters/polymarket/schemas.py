@@ -152,15 +152,15 @@ class TradeMsg(msgspec.Struct, frozen=True, kw_only=True):
 class OrdersPage(msgspec.Struct, frozen=True):
     """A page of own orders."""
 
-    data: tuple[OrderMsg, ...] | None = None
-    next_cursor: str | None = None
+    data: tuple[OrderMsg, ...] | None
+    next_cursor: str | None
 
 
 class TradesPage(msgspec.Struct, frozen=True):
     """A page of own trades."""
 
-    data: tuple[TradeMsg, ...] | None = None
-    next_cursor: str | None = None
+    data: tuple[TradeMsg, ...] | None
+    next_cursor: str | None
 
 
 class BalanceMsg(msgspec.Struct, frozen=True):
@@ -236,7 +236,7 @@ class Pagination(msgspec.Struct, frozen=True):
 class PositionsPage(msgspec.Struct, frozen=True):
     """A page of holdings."""
 
-    data: tuple[PositionMsg, ...] | None = None
+    data: tuple[PositionMsg, ...] | None
     pagination: Pagination | None = None
 
 
