@@ -271,6 +271,7 @@ def _settings(request: NodeRequest) -> dict[str, Any]:
         "conditions": tuple(m for m in request.base.markets if m.startswith("0x")),
         "slugs": tuple(m for m in request.base.markets if not m.startswith("0x")),
         "private_key": secret("POLYMARKET_PK"),
+        "signature_type": os.environ.get("POLYMARKET_SIGNATURE_TYPE", "0"),
         "funder": os.environ.get("POLYMARKET_FUNDER", ""),
         "api_key": secret("POLYMARKET_API_KEY"),
         "api_secret": secret("POLYMARKET_API_SECRET"),

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -29,6 +30,7 @@ from core.domain.errors import ConfigError
 
 #: Order of the group of secp256k1 (SEC 2, 2.4.1).
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+_ADDRESS = re.compile(r"(0x)?[0-9a-fA-F]{40}")
 
 
 class SignatureType(IntEnum):
@@ -136,7 +138,9 @@ class Wallet:
             kind = SignatureType(signature_type)
         except ValueError:
             raise ConfigError(
-                "unknown Polymarket signature type", signature_type, "use 0, 1, 2 or 3"
+                "unknown Polymarket signature type",
+                signature_type,
+                "set POLYMARKET_SIGNATURE_TYPE to 0, 1, 2 or 3",
             ) from None
         key = _private_key()(scalar.to_bytes(32, "big"))
         public = key.public_key.format(compressed=False)[1:]
@@ -147,12 +151,20 @@ class Wallet:
                 kind.name,
                 "set POLYMARKET_FUNDER",
             )
+        if funder and not _ADDRESS.fullmatch(
+            funder
+        ):  # never shown: it may be a key in the wrong place
+            raise ConfigError(
+                "the Polymarket funder is not an address",
+                f"{len(funder)} characters",
+                "set POLYMARKET_FUNDER to the address of the wallet that holds the money (0x and 40 hex digits)",
+            )
         payer = checksum_address(funder) if funder else address
         if kind is SignatureType.EOA and payer != address:
             raise ConfigError(
                 "a plain key pays for itself; the funder is another address",
                 payer,
-                "set the signature type to 1, 2 or 3, or remove the funder",
+                "set POLYMARKET_SIGNATURE_TYPE to 1, 2 or 3, or remove POLYMARKET_FUNDER",
             )
         return cls(address, payer, kind, key)
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
 from adapters.kalshi.signing import KalshiCredentials, Signer
-from core.domain.errors import ConfigError
+from core.domain.errors import ConfigError, ExitCode
 
 
 def pem(key):
@@ -60,11 +60,19 @@ def test_a_key_with_escaped_line_breaks_is_read():
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
         pem(rsa.generate_private_key(public_exponent=65537, key_size=1024)),
         pem(ec.generate_private_key(ec.SECP256R1())),
+        pem(RSA)[:700],
+        pem(RSA).replace("PRIVATE KEY", "PUBLIC KEY"),
+        RSA.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"password"),
+        ).decode(),
     ],
 )
 def test_keys_of_the_wrong_kind_are_refused_without_showing_them(text):
     with pytest.raises(ConfigError) as caught:
         signer(None, text or " ")
+    assert caught.value.exit_code == ExitCode.CONFIG and len(caught.value.lines()) == 3
     assert "AAAA" not in str(caught.value)
     assert text[40:60] not in str(caught.value) or not text[40:60].strip()
 

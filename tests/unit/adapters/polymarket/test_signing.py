@@ -149,3 +149,28 @@ def test_the_same_client_order_id_always_has_the_same_salt():
 def test_addresses_get_the_checksum_of_eip_55():
     mixed = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"  # the example of the EIP
     assert checksum_address(mixed.lower()) == mixed
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "funder"),
+    [
+        ("0x" + "5f" * 31, 0, ""),
+        ("0x" + "5f" * 33, 0, ""),
+        ("0x" + "00" * 32, 0, ""),
+        ("0x" + "ff" * 32, 0, ""),
+        ("not hex at all, but long enough to be seen", 0, ""),
+        ("0x" + "5f" * 32, 7, ""),
+        ("0x" + "5f" * 32, 1, ""),
+        ("0x" + "5f" * 32, 0, "0x" + "11" * 20),
+        ("0x" + "5f" * 32, 2, "0x1234"),
+        ("0x" + "5f" * 32, 2, "nonsense"),
+        ("0x" + "5f" * 32, 2, "0x" + "5f" * 32),
+    ],
+)
+def test_keys_wallet_types_and_funders_that_do_not_fit_are_refused_without_showing_a_key(
+    key, kind, funder
+):
+    with pytest.raises(ConfigError) as caught:
+        Wallet.from_key(SecretStr(key), kind, funder)
+    assert caught.value.exit_code == 4 and len(caught.value.lines()) == 3
+    assert key[4:30] not in str(caught.value)
