@@ -125,7 +125,7 @@ def test_a_key_is_never_shown(caplog):
         (3, "", "needs its own address"),
         (0, "0x" + "11" * 20, "another address"),
         (7, "", "unknown Polymarket signature type"),
-        (2, "0x1234", "not 20 bytes"),
+        (2, "0x1234", "not an address"),
     ],
 )
 def test_a_wallet_that_cannot_be_is_refused_with_the_mend(kind, funder, words):
