@@ -39,6 +39,7 @@ from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch, limits_in_force, resumed_ns
 from core.engine.live.feed import LiveFeed
 from core.engine.live.feed_watch import FeedWatch, connections_of
+from core.engine.live.grids import GridWatch
 from core.engine.live.health import SETTLED_S, Health, keep_heap_small, keep_pauses_short
 from core.engine.live.logs import STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
@@ -430,8 +431,11 @@ class Node:
         )
 
     def _on_market(self, port: VenuePort) -> Callable[[Market], None]:
+        grids = GridWatch(self.gate, self.ledger, time.time_ns)
+
         def take(market: Market) -> None:
             self.gate.on_market(market)
+            grids.look(market)
             if self.recording is not None:
                 self.recording.on_market(market)
             if isinstance(port, PaperPort):
