@@ -73,12 +73,13 @@ class NotionalFeeBook:
         """Return an upper bound of all fees of a buy at `price` or better, in any fills and roles.
 
         For a sell it is the fee at `price`: a better one means more notional without a bound, and brings
-        more than its fee.
+        more than its fee, but for the last micro-dollar of rounding.
         """
         require_price(price)
         require_size(quantity)
         rate = max(self._rate(schedule, role) for role in Role)
-        return ceil_to(max(rate, Decimal(0)) * price * quantity, MICRO)
+        bound = ceil_to(max(rate, Decimal(0)) * price * quantity, MICRO)
+        return bound + MICRO if side is Side.SELL and rate > 0 else bound
 
     def forget(self, order_id: str) -> None:
         """Drop the state of an order that cannot fill any more."""

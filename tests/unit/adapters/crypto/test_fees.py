@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal as D
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.crypto.fees import BINANCE_SPOT, KRAKEN_SPOT, NotionalFeeBook
@@ -62,6 +62,7 @@ def test_foreign_terms_are_refused():
 
 
 @given(st.integers(1, 10**8), st.integers(0, 10**8), st.integers(1, 10**6))
+@example(limit=24900002, more=99999, lots=1)
 def test_what_a_sale_costs_beyond_its_proceeds_is_most_at_its_limit(limit, more, lots):
     book, size = NotionalFeeBook(KRAKEN_SPOT), D(lots).scaleb(-8)
     at, better = D(limit).scaleb(-3), D(limit + more).scaleb(-3)
