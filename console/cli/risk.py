@@ -23,7 +23,12 @@ app = typer.Typer(
     "cannot be trusted.",
 )
 Dir = Annotated[
-    Path, typer.Option("--dir", envvar="BETA_RISK", help="Folder of the risk state (risk.json).")
+    Path | None,
+    typer.Option(
+        "--dir",
+        envvar="BETA_RISK",
+        help="Folder of the risk state (risk.json). Without it: of the node that runs from here.",
+    ),
 ]
 Ledger = Annotated[
     str, typer.Option("--ledger", envvar="BETA_LEDGER", help="Ledger that gets the row.")
@@ -36,15 +41,16 @@ DEFAULT_DIR = Path("risk")
 
 
 @app.command()
-def show(directory: Dir = DEFAULT_DIR, ledger: Ledger = "", as_json: AsJson = False) -> None:
+def show(directory: Dir = None, ledger: Ledger = "", as_json: AsJson = False) -> None:
     """Print what holds trading, and each limit: what is used of it and left. Exit 7 while halted."""
     from core.domain.errors import ExitCode
     from core.risk import headroom
     from core.risk.state_file import RiskFile
     from core.risk.states import TradingState
 
-    state = RiskFile(directory).read()
-    report = _report(state, _holder(ledger)) | {"headroom": headroom.read(directory)}
+    (folder,) = _folders(directory)
+    state = RiskFile(folder).read()
+    report = _report(state, _holder(ledger, folder)) | {"headroom": headroom.read(folder)}
     if as_json:
         print(json.dumps(report, indent=1))
     else:
@@ -54,33 +60,40 @@ def show(directory: Dir = DEFAULT_DIR, ledger: Ledger = "", as_json: AsJson = Fa
 
 
 @app.command()
-def halt(reason: Reason = "", directory: Dir = DEFAULT_DIR, ledger: Ledger = "") -> None:
-    """Stop every order, sales too, at once. Resting orders are cancelled by the node."""
-    _order("HALTED", "risk halt", reason, directory, ledger)
+def halt(reason: Reason = "", directory: Dir = None, ledger: Ledger = "") -> None:
+    """Stop every order, sales too, at once. Resting orders are cancelled by the node.
+
+    Without --dir every node that runs from this folder is stopped.
+    """
+    for folder in _folders(directory, every=True):
+        _order("HALTED", "risk halt", reason, folder, ledger)
 
 
 @app.command()
-def reduce(reason: Reason = "", directory: Dir = DEFAULT_DIR, ledger: Ledger = "") -> None:
+def reduce(reason: Reason = "", directory: Dir = None, ledger: Ledger = "") -> None:
     """Let only sales pass."""
-    _order("REDUCE_ONLY", "risk reduce", reason, directory, ledger)
+    for folder in _folders(directory, every=True):
+        _order("REDUCE_ONLY", "risk reduce", reason, folder, ledger)
 
 
 @app.command()
 def liquidate(
-    reason: Reason = "", directory: Dir = DEFAULT_DIR, ledger: Ledger = "", yes: Yes = False
+    reason: Reason = "", directory: Dir = None, ledger: Ledger = "", yes: Yes = False
 ) -> None:
     """Sell everything that is held, then halt. A dead node does so when it starts again."""
+    (folder,) = _folders(directory)
     _confirm(yes, "Cancel all orders and sell everything that is held?")
-    _order("LIQUIDATING", "risk liquidate", reason, directory, ledger)
+    _order("LIQUIDATING", "risk liquidate", reason, folder, ledger)
 
 
 @app.command()
 def resume(
-    reason: Reason = "", directory: Dir = DEFAULT_DIR, ledger: Ledger = "", yes: Yes = False
+    reason: Reason = "", directory: Dir = None, ledger: Ledger = "", yes: Yes = False
 ) -> None:
     """Lift every hold; losses are judged anew from here, the posture starts at DEFENSIVE."""
+    (folder,) = _folders(directory)
     _confirm(yes, "Let strategies trade again?")
-    _order("RUNNING", "risk resume", reason, directory, ledger)
+    _order("RUNNING", "risk resume", reason, folder, ledger)
 
 
 @app.command(name="set")
@@ -92,7 +105,7 @@ def set_limits(
             help="For example exposure.market 0.08; beta risk show lists the keys.",
         ),
     ],
-    directory: Dir = DEFAULT_DIR,
+    directory: Dir = None,
     ledger: Ledger = "",
 ) -> None:
     """Change limits. Refused as a whole (exit 4) when the result would contradict itself."""
@@ -104,7 +117,8 @@ def set_limits(
             "each limit needs a value", pairs[-1], "beta risk set exposure.market 0.08"
         )
     changes = dict(zip(pairs[::2], pairs[1::2], strict=True))
-    file = RiskFile(directory)
+    (folder,) = _folders(directory)
+    file = RiskFile(folder)
     now = file.read().limits().flat()
     before = {f"before {key}": now.get(key, "") for key in changes}
     state = file.change(changes, _command("risk set", changes | before))
@@ -115,17 +129,47 @@ def set_limits(
 @app.command()
 def profile(
     name: Annotated[str, typer.Argument(help="A shipped profile, or the path of a .toml file.")],
-    directory: Dir = DEFAULT_DIR,
+    directory: Dir = None,
     ledger: Ledger = "",
 ) -> None:
     """Put another profile in force; limits changed before are forgotten."""
     from core.risk.state_file import RiskFile
 
-    file = RiskFile(directory)
+    (folder,) = _folders(directory)
+    file = RiskFile(folder)
     path = str(Path(name).resolve()) if name.endswith(".toml") else name
     command = _command("risk profile", {"profile": path, "before profile": file.read().profile})
     file.change({}, command, profile=path)
     _tell(f"profile {path}", file, ledger)
+
+
+def _folders(directory: Path | None, *, every: bool = False) -> list[Path]:
+    """Return the folders a command is for, and say which: the given one, else those of the nodes here.
+
+    Raises
+    ------
+    UsageError
+        If several nodes have run here and the command is for one (not `every`).
+    """
+    from console.node import DEFAULT_HOME
+    from core.domain.errors import UsageError
+
+    if directory is not None:
+        return [directory]
+    found = sorted(DEFAULT_HOME.glob("*/*/risk"))
+    if len(found) > 1 and not every:
+        names = ", ".join(map(str, found))
+        raise UsageError(
+            "several nodes have run here", names, f"name one: beta risk ... --dir {found[0]}"
+        )
+    if not found:
+        print(
+            f"no node has run here: {DEFAULT_DIR} is obeyed by none (--dir HOME/risk names a node's)",
+            file=sys.stderr,
+        )
+        return [DEFAULT_DIR]
+    print(f"for {', '.join(map(str, found))}", file=sys.stderr)
+    return found
 
 
 def _order(state: str, name: str, reason: str, directory: Path, ledger: str) -> None:
@@ -161,7 +205,7 @@ def _record(file: RiskFile, ledger: str) -> str:
     from core.ledger import DurableLedger
     from core.risk.command import record
 
-    folder = _ledger(ledger)
+    folder = _ledger(ledger, file.directory)
     if folder is None:
         return "no ledger here: the node writes the row when it starts (or give --ledger FOLDER)"
     try:
@@ -174,21 +218,21 @@ def _record(file: RiskFile, ledger: str) -> str:
         return f"in force, but not recorded yet ({exc.what}): the row waits in {file.path}"
 
 
-def _ledger(option: str) -> Path | None:
-    """Return the ledger folder meant, None when there is none."""
+def _ledger(option: str, risk: Path) -> Path | None:
+    """Return the ledger folder meant, else the one beside the risk state; None when there is none."""
     from core.ledger.segment import segments
 
-    chosen = Path(option or "ledger")
+    chosen = Path(option) if option else risk.parent / "ledger"
     for path in (chosen, chosen / "ledger"):
         if path.is_dir() and segments(path):
             return path
     return None
 
 
-def _holder(ledger: str) -> int | None:
+def _holder(ledger: str, risk: Path) -> int | None:
     from core.ledger.lock import holder
 
-    folder = _ledger(ledger)
+    folder = _ledger(ledger, risk)
     return holder(folder) if folder is not None else None
 
 

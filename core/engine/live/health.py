@@ -53,12 +53,10 @@ class Health:
 
 #: A thread that computes gives the interpreter back this often; the default of 5 ms would be seen in an order's way.
 SWITCH_S = 0.0005
-#: After this long a node has everything that it keeps for ever.
-SETTLED_S = 2.0
 
 
 def keep_pauses_short() -> None:
-    """Leave what was made at the start out of every later collection, so that each of them is short.
+    """Leave what was made before trading out of every later collection, so that each of them is short.
 
     They stay frequent: what waits for a seldom collection is memory of the node (50 MB in 25 minutes).
     """

@@ -40,7 +40,7 @@ from core.engine.live.control import RiskWatch, limits_in_force, resumed_ns
 from core.engine.live.feed import LiveFeed
 from core.engine.live.feed_watch import FeedWatch, connections_of
 from core.engine.live.grids import GridWatch
-from core.engine.live.health import SETTLED_S, Health, keep_heap_small, keep_pauses_short
+from core.engine.live.health import Health, keep_heap_small, keep_pauses_short
 from core.engine.live.logs import STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.port import VenuePort
@@ -232,6 +232,7 @@ class Node:
         self.began_with = self.gate.equity()
         self._record(markets)
         node = self._build(context, markets)
+        keep_pauses_short()
         run = asyncio.ensure_future(node.run_async())
         handle = node.handle()
         loop = asyncio.get_running_loop()
@@ -242,7 +243,6 @@ class Node:
         watching = asyncio.create_task(watch.run())
         assert self.client is not None
         auditing = asyncio.create_task(Audit(self.client, self.spec.audit_every_s).run())
-        loop.call_later(SETTLED_S, keep_pauses_short)
         reason = await self._until_stopped(run)
         watching.cancel()
         auditing.cancel()

@@ -214,3 +214,26 @@ def test_money_is_rounded_so_that_headroom_never_looks_larger():
     assert _money("1.239") == "1.23"
     assert _money("1.231", up=True) == "1.24"
     assert _money("12345.5") == "12,345.50"
+
+
+def test_without_a_folder_the_halt_is_for_every_node_that_runs_from_here(run: Run, tmp_path: Path):
+    for venue in ("kalshi", "polymarket"):
+        (tmp_path / "runs" / "live" / venue / "risk").mkdir(parents=True)
+    result = run("halt", "now")
+    assert result.exit_code == 0
+    for venue in ("kalshi", "polymarket"):
+        assert run("show", "--dir", f"runs/live/{venue}/risk").exit_code == 7
+    assert not (tmp_path / "risk").exists(), "nobody obeys that folder"
+    with pytest.raises(UsageError, match="several nodes"):
+        run("resume", "--yes")
+
+
+def test_the_row_goes_into_the_ledger_beside_the_risk_folder(run: Run, tmp_path: Path):
+    home = tmp_path / "runs" / "paper" / "kalshi"
+    (home / "risk").mkdir(parents=True)
+    DurableLedger(home / "ledger").close()
+    assert "recorded in" in run("halt").stderr
+
+
+def test_a_halt_where_no_node_has_run_says_that_none_obeys_it(run: Run):
+    assert "obeyed by none" in run("halt").stderr
