@@ -146,6 +146,7 @@ class KalshiSocket(Connection):
 
     def _lost(self) -> None:
         self.sids.clear()
+        self._asked.clear()
         self._known.clear()
         self._last.clear()
         self._sequences.clear()
@@ -187,12 +188,16 @@ class KalshiSocket(Connection):
         """
         if frame.type == "subscribed":
             told = msgspec.json.decode(frame.msg, type=schemas.SubscribedMsg)
+            if self._asked.pop(frame.id or 0, "") != told.channel:
+                raise CorruptData("Kalshi confirmed a subscription that we did not ask for", told)
             self.sids[told.channel] = told.sid
             self._known.add(told.sid)
             return "next"
         sid, seq = frame.sid, frame.seq
         if frame.type in BOOK_KINDS and (sid is None or seq is None):
             raise CorruptData("Kalshi sent a book frame without a number", frame.type)
+        if frame.type in BOOK_KINDS and sid != self.sids.get("orderbook_delta"):
+            raise CorruptData("Kalshi sent a book on a subscription that is not the books'", sid)
         if frame.type not in SEQUENCED_KINDS or sid is None or seq is None:
             return "next"
         if sid not in self._known:

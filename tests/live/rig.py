@@ -145,6 +145,7 @@ async def rig(
             node,
             hands,
         ):
+            await eventually(lambda: all(hands.best_ask(i) for i in venue.instruments))
             yield Rig(node, venue, hands, home, server)
     finally:
         await server.close()

@@ -321,8 +321,9 @@ async def by_hand(code: str, home: Path) -> dict[str, Any]:
         taken, rested = r.venue.instruments[:2]
 
         def order(market: int, price: int, tif: str) -> FakeOrder:
+            number = f"0x{market + 1:064x}" if code == "POLYMARKET" else ""
             return FakeOrder(
-                "", "", r.venue.ids[market], "bid", "YES", price, 300, tif, False, clock()
+                number, "", r.venue.ids[market], "bid", "YES", price, 300, tif, False, clock()
             )
 
         def by_hand_held(iid: str) -> D:
