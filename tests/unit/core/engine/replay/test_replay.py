@@ -60,7 +60,8 @@ PLANTS = {
     "unseeded random": ("random.randrange(50)", "draws unseeded randomness", "randrange"),
     "wall clock": ("time.time_ns() % 53", "reads the wall clock", "time_ns"),
     "environment": ("len(os.environ.get('PYTHONHASHSEED', ''))", "reads the environment", "get"),
-    "set order": ("[*{str(i) for i in range(50)}].index('7')", "", ""),
+    # another place for every order: one place alone is the same in one pair of processes of fifty
+    "set order": ("[*{str(i) for i in range(90)}].index(str(self.n % 90)) % 50", "", ""),
 }
 LINE = next(i for i, text in enumerate(STRATEGY.splitlines(), 1) if "SIZE" in text)
 
