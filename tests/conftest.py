@@ -20,8 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
 
-# A busy machine is slow, not wrong: no property test fails on its time.
-settings.register_profile("beta", deadline=None)
+# A busy machine is slow, not wrong: no property test fails on its time. The same examples on every run, so that a
+# red suite says something of the change; `pytest --hypothesis-profile explore` looks for new ones.
+settings.register_profile("beta", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
 settings.load_profile("beta")
 
 
