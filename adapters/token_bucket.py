@@ -9,18 +9,24 @@ import time
 from collections.abc import Callable
 from enum import IntEnum
 
+from core.domain.errors import VenueRefused
+
 #: After a 429 without a word on how long: doubled each time, up to the last.
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.125, 8.0
 #: While the venue has asked for a longer pause than this, an order is refused instead of kept waiting.
 ORDER_PATIENCE_S = 1.0
 
 
-class Limited(Exception):
+class Limited(VenueRefused):
     """The venue wants a pause that an order does not outlive: what it was decided on will have changed."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"limited for {seconds:.1f} s")
-        self.seconds = seconds
+        super().__init__(
+            "rate_limited",
+            f"the venue asked for a pause of {seconds:.0f} s: nothing was sent",
+            429,
+            "send fewer orders; new ones are taken again after the pause",
+        )
 
 
 class Lane(IntEnum):

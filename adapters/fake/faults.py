@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -124,21 +123,3 @@ HTTP_FAULTS = frozenset(
 REPLAYS = frozenset({FaultKind.WS_REPLAY})
 WS_FAULTS = frozenset(k for k in FaultKind if k.value.startswith("ws_")) - REPLAYS
 OLD_NEWS = frozenset({FaultKind.WS_LATE, FaultKind.WS_AGAIN})
-
-
-def random_schedule(
-    seed: int, kinds: Sequence[FaultKind], faults: int, horizon: int, match: str = ""
-) -> FaultSchedule:
-    """Return a schedule of `faults` faults within the first `horizon` occurrences, from `seed` alone."""
-    rng = random.Random(seed)
-    chosen = [
-        Fault(
-            rng.choice(list(kinds)),
-            at=rng.randrange(horizon),
-            count=rng.choice((1, 1, 1, 2, 3, 5)),
-            match=match,
-            seconds=rng.choice((0.05, 0.2, 0.5)),
-        )
-        for _ in range(faults)
-    ]
-    return FaultSchedule(tuple(chosen))

@@ -8,9 +8,8 @@ from decimal import Decimal
 
 import msgspec
 
-from adapters.answers import Answers
 from adapters.certainty import certain
-from adapters.connection import OnState, SocketState
+from adapters.connection import OnState
 from adapters.kalshi import schemas
 from adapters.kalshi.cash import free_by_shard, locked_by, unit_cost
 from adapters.kalshi.groups import KillSwitch
@@ -28,6 +27,7 @@ from adapters.kalshi.parsing import (
 )
 from adapters.kalshi.rest import KalshiRest, SignedHeaders
 from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
+from adapters.private_side import PrivateSide
 from core.domain.clock import NS_PER_SECOND, ns_from_iso
 from core.domain.decision import OrderIntent, TimeInForce
 from core.domain.errors import CorruptData, VenueRefused, VenueUncertain
@@ -53,7 +53,6 @@ STATUS_WORDS = {"resting": VenueOrderStatus.WORKING, "canceled": VenueOrderStatu
 PRIVATE_CHANNELS = ("fill", "user_orders")
 SocketFactory = Callable[[OnFrame, OnGap, OnState], KalshiSocket]
 CUTOFF_AGE_S = 3600.0
-REREAD_S = 0.5
 
 
 class Sides:
@@ -75,7 +74,7 @@ class Sides:
         return self._outcome.get(client_order_id) or (YES if book_side == "bid" else NO)
 
 
-class KalshiPort:
+class KalshiPort(PrivateSide[KalshiRest]):
     """One Kalshi account.
 
     Parameters
@@ -91,6 +90,7 @@ class KalshiPort:
     """
 
     venue = "KALSHI"
+    channel = "private"
     buys_in_cash = False
     share_dust = ZERO
 
@@ -103,7 +103,7 @@ class KalshiPort:
         shards: Mapping[str, int] | None = None,
         group_contracts: int = 0,
     ) -> None:
-        self.rest = rest
+        super().__init__(rest)
         self.shards = shards or {}
         self.kill_switch = KillSwitch(rest, group_contracts)
         self.errors: list[str] = []
@@ -111,33 +111,15 @@ class KalshiPort:
         self._cutoff: tuple[float, int] | None = None
         self.sides = sides or Sides()
         self._socket_of = socket_of
-        self._socket: KalshiSocket | None = None
         self._task: asyncio.Task[None] | None = None
-        self._news: VenueNews | None = None
         self._client_ids: dict[str, str] = {}
         self._totals: dict[str, Decimal] = {}
-        self._rereads = False
 
     def most_shares(self, venue_order_id: str) -> Decimal | None:
         """Return None: orders are for contracts."""
         return None
 
-    @property
-    def answers(self) -> Answers:
-        """What the venue's REST answers tell beside their content."""
-        return self.rest.answers
-
-    @property
-    def connections(self) -> dict[str, KalshiSocket | Answers]:
-        """The private connection and the REST answers, by name."""
-        found: dict[str, KalshiSocket | Answers] = {"KALSHI REST": self.answers}
-        return found if self._socket is None else found | {"KALSHI private": self._socket}
-
     # -- life -------------------------------------------------------------------------------
-    def before_order(self, check: Callable[[], None]) -> None:
-        """Have every order and change checked once more after the wait for its rate limit."""
-        self.rest.before_order = check
-
     async def connect(self, news: VenueNews) -> None:
         """Read once to prove the key, fit the limiter to the account, arm the kill switch, then listen."""
         self._news = news
@@ -147,11 +129,11 @@ class KalshiPort:
         except (VenueRefused, VenueUncertain) as exc:  # the smallest tier's numbers stay in force
             self.errors.append(f"limits of the account not read: {exc.what}")
         await self.kill_switch.arm(self.shards.values() or (0,))
-        self._socket = self._socket_of(self._on_frame, lambda sid: None, self._on_state)
-        self._socket.on_unreadable = self._lost_news
+        self._socket = socket = self._socket_of(self._on_frame, lambda sid: None, self._on_state)
+        socket.on_unreadable = self._lost_news
         for channel in PRIVATE_CHANNELS:
-            self._socket.subscribe(channel)
-        self._task = asyncio.create_task(self._socket.run(), name="kalshi-private")
+            socket.subscribe(channel)
+        self._task = asyncio.create_task(socket.run(), name="kalshi-private")
 
     async def disconnect(self) -> None:
         """Close the socket."""
@@ -160,10 +142,6 @@ class KalshiPort:
         if self._task is not None:
             self._task.cancel()
         await self.kill_switch.disarm()
-
-    def _on_state(self, state: SocketState) -> None:
-        if self._news is not None and state in (SocketState.UP, SocketState.DOWN):
-            self._news.on_link(state is SocketState.UP)
 
     def _on_frame(self, frame: schemas.Frame) -> None:
         assert self._news is not None
@@ -177,17 +155,6 @@ class KalshiPort:
         except Exception:
             self._lost_news()
             raise
-
-    def _lost_news(self) -> None:
-        """Have everything read again soon: a frame that nobody could read may have told of a fill."""
-        if self._news is not None and not self._rereads:
-            self._rereads = True
-            asyncio.get_running_loop().call_later(REREAD_S, self._reread)
-
-    def _reread(self) -> None:
-        self._rereads = False
-        if self._news is not None and self._socket is not None and not self._socket.closed:
-            self._news.on_link(self._socket.state is SocketState.UP)
 
     # -- writes -----------------------------------------------------------------------------
     def prepare(self, intent: OrderIntent, price: Decimal) -> Send:

@@ -21,7 +21,7 @@ from adapters.kalshi import schemas
 from adapters.kalshi.limits import BATCH, ORDER, ORDERS, READ_ORDER, Costs, chunks, resize
 from adapters.kalshi.parsing import format_count, format_price
 from adapters.kalshi.signing import Signer
-from adapters.token_bucket import Lane, Limited, TokenBucket
+from adapters.token_bucket import Lane, TokenBucket
 from core.domain.errors import VenueRefused, VenueUncertain
 
 T = TypeVar("T")
@@ -153,13 +153,7 @@ class KalshiRest:
     ) -> bytes:
         """Send once; raise `VenueRefused` on a clear no and `VenueUncertain` on anything unclear."""
         bucket = self.read if method == "GET" else self.write
-        try:
-            await bucket.take(cost, lane)
-        except Limited as exc:
-            raise VenueRefused(
-                "rate_limited", f"Kalshi asked for a pause of {exc.seconds:.0f} s: nothing was sent", 429,
-                "send fewer orders; new ones are taken again after the pause",
-            ) from None  # fmt: skip
+        await bucket.take(cost, lane)
         if signed is not None:
             await signed.headers
         for again in (lane is not Lane.ORDER, False):

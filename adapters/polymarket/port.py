@@ -14,9 +14,8 @@ from decimal import Decimal
 
 import msgspec
 
-from adapters.answers import Answers
 from adapters.certainty import certain
-from adapters.connection import OnState, SocketState
+from adapters.connection import OnState
 from adapters.polymarket import schemas
 from adapters.polymarket.catalogue import Catalogue
 from adapters.polymarket.executions import Executions
@@ -35,6 +34,7 @@ from adapters.polymarket.registry import Registry
 from adapters.polymarket.rest import ClobRest
 from adapters.polymarket.sockets import OnEvent, Socket
 from adapters.polymarket.trades import TradeState, side_of, state_of, venue_time_ns
+from adapters.private_side import PrivateSide
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent
 from core.domain.errors import VenueRefused, VenueUncertain
@@ -55,12 +55,11 @@ from core.engine.live.port import (
 SHARE_MICRO = Decimal(1_000_000)
 LOT = Decimal("0.01")
 MARGIN_S = 60
-REREAD_S = 0.5
 PRIME_NS = 3600 * NS_PER_SECOND
 UserSocket = Callable[[OnEvent, OnState], Socket]
 
 
-class PolymarketPort:
+class PolymarketPort(PrivateSide[ClobRest]):
     """One Polymarket wallet.
 
     Parameters
@@ -74,6 +73,7 @@ class PolymarketPort:
     """
 
     venue = "POLYMARKET"
+    channel = "user"
     buys_in_cash = True
     share_dust = LOT
 
@@ -91,7 +91,8 @@ class PolymarketPort:
         preflight: bool = True,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.rest, self.catalogue, self.registry, self.ids = rest, catalogue, registry, ids
+        super().__init__(rest)
+        self.catalogue, self.registry, self.ids = catalogue, registry, ids
         self.builder, self.settle_s, self.preflight, self.clock = (
             builder,
             settle_s,
@@ -102,30 +103,13 @@ class PolymarketPort:
         self.heartbeat = Heartbeat(rest, heartbeat_s)
         self.errors: list[str] = []
         self._socket_of = socket_of
-        self._socket: Socket | None = None
         self._tasks: set[asyncio.Task[object]] = set()
-        self._news: VenueNews | None = None
         self._accepted: set[str] = set()
         self._ended: dict[str, VenueOrder] = {}
         self._final: set[str] = set()
-        self._primed = self._rereads = False
-
-    @property
-    def answers(self) -> Answers:
-        """What the venue's REST answers tell beside their content."""
-        return self.rest.answers
-
-    @property
-    def connections(self) -> dict[str, Socket | Answers]:
-        """The private connection and the REST answers, by name."""
-        found: dict[str, Socket | Answers] = {"POLYMARKET REST": self.answers}
-        return found if self._socket is None else found | {"POLYMARKET user": self._socket}
+        self._primed = False
 
     # -- life -------------------------------------------------------------------------------
-    def before_order(self, check: Callable[[], None]) -> None:
-        """Have every order and change checked once more after the wait for its rate limit."""
-        self.rest.before_order = check
-
     async def connect(self, news: VenueNews) -> None:
         """Check that trading is allowed, prove the key, then listen and beat.
 
@@ -156,10 +140,6 @@ class PolymarketPort:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _on_state(self, state: SocketState) -> None:
-        if self._news is not None and state in (SocketState.UP, SocketState.DOWN):
-            self._news.on_link(state is SocketState.UP)
-
     def _on_event(self, event: bytes) -> None:
         """Take one frame of the user channel; what cannot be read is read again over REST."""
         try:
@@ -167,17 +147,6 @@ class PolymarketPort:
         except Exception:
             self._lost_news()
             raise
-
-    def _lost_news(self) -> None:
-        """Have everything read again soon: a frame that nobody could read may have told of a fill."""
-        if self._news is not None and not self._rereads:
-            self._rereads = True
-            asyncio.get_running_loop().call_later(REREAD_S, self._reread)
-
-    def _reread(self) -> None:
-        self._rereads = False
-        if self._news is not None and self._socket is not None and not self._socket.closed:
-            self._news.on_link(self._socket.state is SocketState.UP)
 
     def _take(self, event: bytes) -> None:
         """Take one frame; orders carry ``original_size``, trades ``maker_orders``."""

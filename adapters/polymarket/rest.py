@@ -19,7 +19,7 @@ from adapters.answers import UNREADABLE, Answers, body_of
 from adapters.polymarket import schemas
 from adapters.polymarket.errors import code_of, error_of, pause_of
 from adapters.polymarket.signing import ApiKey, Wallet
-from adapters.token_bucket import Lane, Limited, TokenBucket
+from adapters.token_bucket import Lane, TokenBucket
 from core.domain.errors import ConfigError, VenueRefused, VenueUncertain
 
 T = TypeVar("T")
@@ -122,13 +122,7 @@ class ClobRest:
         signer = await self.keys() if private else None
         bucket = self.limits.of(method, path)
         what = f"{method} {path}"
-        try:
-            await bucket.take(cost, lane)
-        except Limited as exc:
-            raise VenueRefused(
-                "rate_limited", f"Polymarket asked for a pause of {exc.seconds:.0f} s: nothing was sent", 429,
-                "send fewer orders; new ones are taken again after the pause",
-            ) from None  # fmt: skip
+        await bucket.take(cost, lane)
         for again in (lane is not Lane.ORDER, False):
             if lane is Lane.ORDER:
                 self.before_order()  # trading may have been halted meanwhile

@@ -1,4 +1,4 @@
-"""Fee terms of a Polymarket market, from the Gamma or CLOB payload that carries them."""
+"""Fee terms of a Polymarket market, from the Gamma payload that carries them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def schedule_from_gamma(market: Mapping[str, Any], category: str = "") -> FeeSch
     """
     own = market.get("feeSchedule")
     if own:
-        return _own(own, "rate", "exponent", category)
+        return _own(own, category)
     if market.get("feesEnabled") is False:
         return FeeSchedule("POLYMARKET", kind="none", category=category)
     known = FEE_TYPES.get(str(market.get("feeType") or ""))
@@ -45,24 +45,12 @@ def schedule_from_gamma(market: Mapping[str, Any], category: str = "") -> FeeSch
     return FeeSchedule("POLYMARKET", category=category)
 
 
-def schedule_from_clob(market: Mapping[str, Any], category: str = "") -> FeeSchedule:
-    """Return the fee terms of a compact CLOB market (``fd`` with ``r``, ``e``, ``to``).
-
-    Raises
-    ------
-    FeeError
-        If the numbers of ``fd`` are missing or not numbers.
-    """
-    own = market.get("fd")
-    return _own(own, "r", "e", category) if own else FeeSchedule("POLYMARKET", category=category)
-
-
-def _own(own: Mapping[str, Any], rate: str, exponent: str, category: str) -> FeeSchedule:
+def _own(own: Mapping[str, Any], category: str) -> FeeSchedule:
     try:
         return FeeSchedule(
             "POLYMARKET",
-            rate=decimal_of(own[rate], "fee rate"),
-            exponent=decimal_of(own.get(exponent, 1), "fee exponent"),
+            rate=decimal_of(own["rate"], "fee rate"),
+            exponent=decimal_of(own.get("exponent", 1), "fee exponent"),
             kind="curve",
             category=category,
         )

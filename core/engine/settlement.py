@@ -6,29 +6,11 @@ runs right after, on the feed's callback, and is what the gate, the result and t
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
-from core.domain.errors import MarketError
-from core.domain.money import ONE, ZERO
 from core.engine.references import InstrumentRef
 from core.engine.results import SettlementRow
 from core.engine.session import Session
-
-
-def settlement_price(payout: Decimal, precision: int) -> Decimal:
-    """Return a payout as the engine can settle it: rounded half-even to the instrument's decimals.
-
-    A close with more decimals than its instrument is ignored by the engine and leaves the position open
-    for ever.
-
-    Raises
-    ------
-    MarketError
-        If the payout is not between 0 and 1.
-    """
-    if not payout.is_finite() or not ZERO <= payout <= ONE:
-        raise MarketError("a payout lies between 0 and 1 dollar", payout)
-    return payout.quantize(Decimal(1).scaleb(-precision), rounding=ROUND_HALF_EVEN)
 
 
 def settle(session: Session, ref: InstrumentRef, payout: Decimal, ts_ns: int) -> None:

@@ -1,9 +1,8 @@
-"""Is a replay the same? Compare two row streams and name the first row that differs."""
+"""Is a replay the same? What of a row must be equal, and what is said of the first that is not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
 from typing import NamedTuple
 
 from core.ledger.rows import Row
@@ -57,21 +56,3 @@ def comparable(
         if row.name not in leave_out:
             parents = tuple(names.get(p, "before the run") for p in row.parent_seqs)
             yield Comparable(row.seq, row.kind, row.ts_event, row.payload, parents)
-
-
-def first_difference(
-    recorded: Iterable[Row],
-    replayed: Iterable[Row],
-    leave_out: frozenset[str] = NOT_COMPARED,
-) -> tuple[int, Difference | None]:
-    """Return how many rows agree, and the first that does not (None: all do)."""
-    agreed = 0
-    pairs = zip_longest(comparable(recorded, leave_out), comparable(replayed, leave_out))
-    for index, (old, new) in enumerate(pairs):
-        if old is None or new is None:
-            return agreed, Difference(index, "missing row", old, new)
-        for field in ("kind", "ts_event", "payload", "parents"):
-            if getattr(old, field) != getattr(new, field):
-                return agreed, Difference(index, field, old, new)
-        agreed += 1
-    return agreed, None

@@ -5,7 +5,6 @@ Prices and costs are dollars per share, quantities shares. A size of zero is an 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -42,29 +41,6 @@ def kelly_binary(probability: Decimal, cost: Decimal) -> Decimal:
     return (probability - cost) / (ONE - cost)
 
 
-def true_range(high: Decimal, low: Decimal, previous_close: Decimal | None) -> Decimal:
-    """Return Wilder's true range of one bar (J. Welles Wilder, 1978), in price units."""
-    if previous_close is None:
-        return high - low
-    return max(high - low, abs(high - previous_close), abs(low - previous_close))
-
-
-def average_true_range(
-    bars: Sequence[tuple[Decimal, Decimal, Decimal]], period: int = 14
-) -> Decimal | None:
-    """Return Wilder's average true range of (high, low, close) bars, None with fewer than `period`."""
-    if period < 1 or len(bars) < period:
-        return None
-    ranges = [
-        true_range(high, low, bars[i - 1][2] if i else None)
-        for i, (high, low, _) in enumerate(bars)
-    ]
-    average = sum(ranges[:period], ZERO) / period
-    for value in ranges[period:]:
-        average = (average * (period - 1) + value) / period
-    return average
-
-
 @dataclass(frozen=True, slots=True)
 class SizeRequest:
     """What the size of one purchase depends on.
@@ -80,7 +56,7 @@ class SizeRequest:
     stop : Decimal, optional
         Price at which the position would be sold at a loss; None: the whole cost is at risk.
     atr : Decimal, optional
-        Average true range, price units; with it the stop is at least ``atr_multiple`` ranges away.
+        Average true range, price units (NautilusTrader measures it); with it the stop is at least ``atr_multiple`` ranges away.
     depth : Decimal, optional
         Shares offered at the limit price or better.
     room : Decimal, optional

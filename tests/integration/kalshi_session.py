@@ -119,6 +119,22 @@ def market(ticker, close_ns):
     )
 
 
+def delta_columns(rows):
+    """Book changes from rows of time after `START_NS`, action, side, price and size; the last of a moment is flagged."""
+    ts, action, side, price, size = (
+        np.array(c, dtype=np.int64) for c in list(zip(*rows, strict=True))[:5]
+    )
+    return DeltaColumns(
+        ts_event=ts + START_NS,
+        action=action.astype(np.uint8),
+        side=side.astype(np.uint8),
+        price=price,
+        size=size,
+        flags=np.where(np.append(ts[1:] != ts[:-1], True), F_LAST, 0).astype(np.uint8),
+        sequence=np.zeros(len(ts), dtype=np.uint64),
+    )
+
+
 def write_catalog(path, steps=60, seed=1):
     """Two markets, a walk of the touch every `STEP_NS`, now and then a trade, resolved YES."""
     rng = np.random.default_rng(seed)
@@ -147,21 +163,7 @@ def write_catalog(path, steps=60, seed=1):
                     inner = now[side] - sign * 2
                     rows.append((at + 1000, 1, side, inner * 100, 900, 1))
                     now[side] = inner
-            cols = list(zip(*rows, strict=True))
-            ts = np.array(cols[0], dtype=np.int64) + START_NS
-            last = np.append(ts[1:] != ts[:-1], True)
-            writer.deltas(
-                f"{ticker}-YES.KALSHI",
-                DeltaColumns(
-                    ts_event=ts,
-                    action=np.array(cols[1], dtype=np.uint8),
-                    side=np.array(cols[2], dtype=np.uint8),
-                    price=np.array(cols[3], dtype=np.int64),
-                    size=np.array(cols[4], dtype=np.int64),
-                    flags=np.where(last, F_LAST, 0).astype(np.uint8),
-                    sequence=np.zeros(len(ts), dtype=np.uint64),
-                ),
-            )
+            writer.deltas(f"{ticker}-YES.KALSHI", delta_columns(rows))
             trades = START_NS + np.arange(5, steps, 9, dtype=np.int64) * STEP_NS + 50_000_000
             n = len(trades)
             writer.trades(
@@ -186,22 +188,9 @@ def write_burst_catalog(path, calm=100, burst=30, after=60):
             rows += [(at, 2, 1, (cents - 1) * 100, 0), (at, 2, 2, (cents + 1) * 100, 0)]
         cents += move
         rows += [(at, 0, 1, (cents - 1) * 100, 9000), (at, 0, 2, (cents + 1) * 100, 9000)]
-    cols = [np.array(c, dtype=np.int64) for c in zip(*rows, strict=True)]
-    ts = cols[0] + START_NS
     with CatalogWriter(path, name="burst", synthetic=True) as writer:
         writer.markets([market(ticker, START_NS + 3600 * 10**9)])
-        writer.deltas(
-            f"{ticker}-YES.KALSHI",
-            DeltaColumns(
-                ts_event=ts,
-                action=cols[1].astype(np.uint8),
-                side=cols[2].astype(np.uint8),
-                price=cols[3],
-                size=cols[4],
-                flags=np.where(np.append(ts[1:] != ts[:-1], True), F_LAST, 0).astype(np.uint8),
-                sequence=np.zeros(len(ts), dtype=np.uint64),
-            ),
-        )
+        writer.deltas(f"{ticker}-YES.KALSHI", delta_columns(rows))
     return path
 
 
@@ -246,20 +235,7 @@ def write_traded_catalog(path, steps=200, seed=1):
         writer.markets([market(t, close) for t in TICKERS])
         for offset, ticker in enumerate(TICKERS):
             deltas, trades = traded_book(rng, steps, offset)
-            cols = [np.array(c, dtype=np.int64) for c in zip(*deltas, strict=True)]
-            ts = cols[0] + START_NS
-            writer.deltas(
-                f"{ticker}-YES.KALSHI",
-                DeltaColumns(
-                    ts_event=ts,
-                    action=cols[1].astype(np.uint8),
-                    side=cols[2].astype(np.uint8),
-                    price=cols[3],
-                    size=cols[4],
-                    flags=np.where(np.append(ts[1:] != ts[:-1], True), F_LAST, 0).astype(np.uint8),
-                    sequence=np.zeros(len(ts), dtype=np.uint64),
-                ),
-            )
+            writer.deltas(f"{ticker}-YES.KALSHI", delta_columns(deltas))
             at, price, size, aggressor = (np.array(c) for c in zip(*trades, strict=True))
             writer.trades(
                 f"{ticker}-YES.KALSHI",

@@ -8,11 +8,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
-from adapters.fake.faults import OLD_NEWS, REPLAYS, WS_FAULTS, Fault, FaultKind, TamperFrame
+from adapters.fake.faults import OLD_NEWS, REPLAYS, WS_FAULTS, Fault, FaultKind
 from adapters.fake.kalshi import wire
-from adapters.fake.player import no_deep_buffer
+from adapters.fake.streams import FakeConnection, FakeStreams
 from core.engine.paper.book import PRICE_UNIT, BookSide
 from core.engine.paper.exchange import Execution, FakeMarket, FakeOrder
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 SEQUENCED = {"orderbook_delta", "trade", "market_lifecycle_v2"}
 CHANNELS = SEQUENCED | {"ticker", "fill", "user_orders", "market_positions"}
 PRIVATE = frozenset({"fill", "user_orders"})
-MAX_QUEUED = 100_000
 MAX_TOLD = 500
 
 
@@ -38,85 +37,35 @@ class Subscription:
 
 
 @dataclass(slots=True)
-class Connection:
-    """One socket: its subscriptions and the frames on their way."""
+class Connection(FakeConnection):
+    """One socket and its subscriptions."""
 
-    socket: web.WebSocketResponse
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
-    queue: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(MAX_QUEUED))
-    held: str | None = None
-    silent_until: float = 0.0
     next_sid: int = 1
 
 
-class Streams:
-    """All sockets of the fake venue.
-
-    Attributes
-    ----------
-    tamper : callable, optional
-        Gets every frame on its way out and returns what is sent instead: texts, binary frames, nothing.
-    """
+class Streams(FakeStreams[Connection]):
+    """All sockets of the fake venue."""
 
     def __init__(self, venue: FakeKalshi) -> None:
+        super().__init__()
         self.venue = venue
-        self.connections: list[Connection] = []
-        self.tamper: TamperFrame | None = None
         self._told: deque[tuple[str, str, dict[str, Any]]] = deque(maxlen=MAX_TOLD)
 
-    # -- sockets ----------------------------------------------------------------------------
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one socket until it goes."""
         socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=1 << 20)
-        await socket.prepare(request)
-        no_deep_buffer(request.transport)
-        connection = Connection(socket)
-        self.connections.append(connection)
-        writer = asyncio.create_task(self._write(connection))
-        try:
-            async for message in socket:
-                if message.type is WSMsgType.TEXT:
-                    self._command(connection, message.data)
-        finally:
-            self.connections.remove(connection)
-            writer.cancel()
-        return socket
-
-    async def _write(self, connection: Connection) -> None:
-        while True:
-            text = await connection.queue.get()
-            if asyncio.get_running_loop().time() < connection.silent_until:
-                continue
-            for frame in (text,) if self.tamper is None else self.tamper(text):
-                if isinstance(frame, bytes):
-                    await connection.socket.send_bytes(frame)
-                else:
-                    await connection.socket.send_str(frame)
-
-    @property
-    def waiting(self) -> int:
-        """Frames that wait for the slowest client."""
-        return max((c.queue.qsize() for c in self.connections), default=0)
-
-    async def drop_all(self) -> None:
-        """Close every socket, as a venue restart does."""
-        for connection in list(self.connections):
-            await connection.socket.close(code=1012)
-
-    def hush(self, seconds: float) -> None:
-        """Leave every socket open and let nothing out for a while, as a dead route does."""
-        until = asyncio.get_running_loop().time() + seconds
-        for connection in self.connections:
-            connection.silent_until = until
+        return await self.serve(request, Connection(socket))
 
     # -- commands ---------------------------------------------------------------------------
-    def _command(self, connection: Connection, text: str) -> None:
+    def command(self, connection: Connection, text: str) -> bool:
+        """Take a client frame; whatever it says, the socket stays."""
         try:
             command = json.loads(text)
             name, params, cid = command["cmd"], command.get("params", {}), command.get("id", 0)
         except (json.JSONDecodeError, KeyError, TypeError):
             self._send(connection, {"type": "error", "msg": {"code": 1, "msg": "bad message"}})
-            return
+            return True
         if name == "subscribe":
             self._subscribe(connection, cid, params)
         elif name == "update_subscription":
@@ -137,6 +86,7 @@ class Streams:
                 connection,
                 {"id": cid, "type": "error", "msg": {"code": 5, "msg": "unknown command"}},
             )
+        return True
 
     def _subscribe(self, connection: Connection, cid: int, params: dict[str, Any]) -> None:
         tickers = set(params.get("market_tickers") or [])

@@ -8,48 +8,36 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
-from adapters.fake.faults import OLD_NEWS, REPLAYS, WS_FAULTS, FaultKind, TamperFrame
-from adapters.fake.player import no_deep_buffer
+from adapters.fake.faults import OLD_NEWS, REPLAYS, WS_FAULTS, FaultKind
 from adapters.fake.polymarket import wire
+from adapters.fake.streams import FakeConnection, FakeStreams
 from core.engine.paper.book import PRICE_UNIT, BookSide, other
 from core.engine.paper.exchange import Execution, FakeMarket, FakeOrder
 
 if TYPE_CHECKING:
     from adapters.fake.polymarket.server import FakePolymarket
 
-MAX_QUEUED = 100_000
 MAX_TOLD = 500
 Sides = dict[BookSide, dict[int, int]]
 
 
 @dataclass(slots=True)
-class Connection:
-    """One socket and the frames on their way."""
+class Connection(FakeConnection):
+    """One socket, and what it follows."""
 
-    socket: web.WebSocketResponse
-    private: bool
+    private: bool = False
     tokens: set[str] = field(default_factory=set)
     ready: bool = False
-    queue: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(MAX_QUEUED))
-    held: str | None = None
-    silent_until: float = 0.0
 
 
-class Streams:
-    """All sockets of the fake venue, and the books as they were last told.
-
-    Attributes
-    ----------
-    tamper : callable, optional
-        Gets every frame on its way out and returns what is sent instead: texts, binary frames, nothing.
-    """
+class Streams(FakeStreams[Connection]):
+    """All sockets of the fake venue, and the books as they were last told."""
 
     def __init__(self, venue: FakePolymarket) -> None:
+        super().__init__()
         self.venue = venue
-        self.connections: list[Connection] = []
-        self.tamper: TamperFrame | None = None
         self.told: dict[str, Sides] = {}
         self._changes: dict[str, list[tuple[BookSide, int, int]]] = {}
         self._told_user: deque[dict[str, Any]] = deque(maxlen=MAX_TOLD)
@@ -57,57 +45,15 @@ class Streams:
     # -- sockets ----------------------------------------------------------------------------
     async def market(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one market socket until it goes."""
-        return await self._serve(request, private=False)
+        socket = web.WebSocketResponse(max_msg_size=1 << 20)
+        return await self.serve(request, Connection(socket))
 
     async def user(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one user socket until it goes."""
-        return await self._serve(request, private=True)
-
-    async def _serve(self, request: web.Request, private: bool) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(max_msg_size=1 << 20)
-        await socket.prepare(request)
-        no_deep_buffer(request.transport)
-        connection = Connection(socket, private)
-        self.connections.append(connection)
-        writer = asyncio.create_task(self._write(connection))
-        try:
-            async for message in socket:
-                if message.type is WSMsgType.TEXT and not self._command(connection, message.data):
-                    break
-        finally:
-            self.connections.remove(connection)
-            writer.cancel()
-        await socket.close()
-        return socket
+        return await self.serve(request, Connection(socket, private=True))
 
-    async def _write(self, connection: Connection) -> None:
-        while True:
-            text = await connection.queue.get()
-            if asyncio.get_running_loop().time() < connection.silent_until:
-                continue
-            for frame in (text,) if self.tamper is None else self.tamper(text):
-                if isinstance(frame, bytes):
-                    await connection.socket.send_bytes(frame)
-                else:
-                    await connection.socket.send_str(frame)
-
-    @property
-    def waiting(self) -> int:
-        """Frames that wait for the slowest client."""
-        return max((c.queue.qsize() for c in self.connections), default=0)
-
-    async def drop_all(self) -> None:
-        """Close every socket, as a venue restart does."""
-        for connection in list(self.connections):
-            await connection.socket.close(code=1012)
-
-    def hush(self, seconds: float) -> None:
-        """Leave every socket open and let nothing out for a while, as a dead route does."""
-        until = asyncio.get_running_loop().time() + seconds
-        for connection in self.connections:
-            connection.silent_until = until
-
-    def _command(self, connection: Connection, text: str) -> bool:
+    def command(self, connection: Connection, text: str) -> bool:
         """Take a client frame; False closes the socket (a wrong key)."""
         if text == "PING":
             connection.queue.put_nowait("PONG")

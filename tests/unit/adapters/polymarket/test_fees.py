@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.polymarket.categories import CATEGORIES, TABLES, category_of
 from adapters.polymarket.fees import PolymarketFeeBook
-from adapters.polymarket.terms import schedule_from_clob, schedule_from_gamma
+from adapters.polymarket.terms import schedule_from_gamma
 from core.domain.clock import ns_from_iso
 from core.domain.errors import BetaError, FeeError
 from core.domain.fees import FeeFill, FeeSchedule, Role, Side
@@ -156,12 +156,6 @@ def test_gamma_terms_without_a_schedule():
         schedule_from_gamma({"feeSchedule": {"exponent": 1}})
     with pytest.raises(BetaError):
         schedule_from_gamma({"feeSchedule": {"rate": "x"}})
-
-
-def test_compact_clob_terms():
-    got = schedule_from_clob({"fd": {"r": 0.04, "e": 1, "to": True}})
-    assert (got.rate, got.exponent) == (D("0.04"), 1)
-    assert schedule_from_clob({}).rate is None
 
 
 def test_data_set_labels_map_to_categories():

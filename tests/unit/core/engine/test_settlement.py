@@ -6,13 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from core.domain.decision import TimeInForce
-from core.domain.errors import MarketError
 from core.engine.catalog import F_LAST
-from core.engine.settlement import settlement_price
 from core.engine.strategy import BetaStrategy, StrategyConfig
 from tests.unit.core.engine.rig import ASK, BID, CLEAR, D, Tape, level, market, run, snapshot, write
 
@@ -150,19 +146,3 @@ def test_an_early_close_settles_at_its_time(tmp_path: Path) -> None:
     result = run(path, BuyOnce)
     assert result.settlements[0].ts_ns == ns(10)
     assert result.final_cash == 160
-
-
-@given(st.decimals(0, 1, allow_nan=False, places=9), st.integers(2, 6))
-def test_a_payout_is_rounded_to_the_decimals_of_the_instrument(
-    payout: Decimal, digits: int
-) -> None:
-    rounded = settlement_price(payout, digits)
-    assert -rounded.as_tuple().exponent <= digits
-    assert abs(rounded - payout) <= D(1).scaleb(-digits) / 2
-    assert 0 <= rounded <= 1
-
-
-@pytest.mark.parametrize("payout", ["-0.1", "1.0001", "NaN"])
-def test_a_payout_outside_zero_to_one_is_refused(payout: str) -> None:
-    with pytest.raises(MarketError):
-        settlement_price(D(payout), 4)

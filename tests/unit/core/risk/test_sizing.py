@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.errors import MarketError
 from core.risk import load_profile
-from core.risk.sizing import Size, SizeRequest, average_true_range, kelly_binary, size
+from core.risk.sizing import Size, SizeRequest, kelly_binary, size
 from tests.unit.core.risk.world import D
 
 LIMITS = load_profile()
@@ -160,11 +158,3 @@ def test_no_bound_is_ever_exceeded(equity, price, fee, probability, depth, step)
         full = kelly_binary(probability, price + fee)
         assert cost <= equity * full / 4 * (1 + D("1e-20"))
         assert probability > price + fee
-
-
-def test_average_true_range_is_wilders():
-    bars = [(D(10 + i), D(8 + i), D(9 + i)) for i in range(20)]
-    assert average_true_range(bars, 14) == 2
-    jump = [*bars, (D(60), D(50), D(55))]
-    assert average_true_range(jump, 14) == (Decimal(2) * 13 + D(32)) / 14  # 60 - 28 is 32
-    assert average_true_range(bars[:5], 14) is None
