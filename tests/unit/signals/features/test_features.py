@@ -98,46 +98,79 @@ def test_after_the_warm_up_it_does_not_matter_where_history_began(bars, kind):
 
 @pytest.fixture(scope="module")
 def market_rows(shared_data):
-    ticks = (
-        pl.read_parquet(shared_data / "kalshi_btc15m_l2/ticker.parquet")
-        .filter(
-            (pl.col("yes_bid") > 0)
-            & (pl.col("yes_ask") < 1)
-            & (pl.col("yes_bid_size") > 0)
-            & (pl.col("yes_ask_size") > 0)
-        )
+    """Quotes of Kalshi's 15-minute windows with the spot price and strike of the same moment."""
+    folder = shared_data / "kalshi_btc15m_l2"
+    spot = (
+        pl.read_parquet(folder / "btc_spot_coinbase.parquet")
         .sort("exchange_ts")
-        .unique("exchange_ts", keep="first", maintain_order=True)
-        .head(3000)
+        .with_columns(
+            pl.col("price").log().diff().rolling_std(600).alias("sigma"),
+            pl.col("price").alias("spot"),
+        )
+        .select("exchange_ts", "spot", "sigma")
+        .drop_nulls()
     )
-    i = pl.int_range(pl.len()).cast(pl.Float64)
-    return ticks.select(
+    markets = pl.read_csv(folder / "markets.csv").select(
+        "ticker", "strike", pl.col("close_time").str.to_datetime(time_zone="UTC", time_unit="us")
+    )
+    ticks = (
+        pl.read_parquet(folder / "ticker.parquet")
+        .filter((pl.col("yes_bid") > 0) & (pl.col("yes_ask") < 1))
+        .join(markets.drop_nulls(), on="ticker")
+        .sort("exchange_ts")
+        .join_asof(spot, on="exchange_ts", strategy="backward", tolerance="5s")
+        .drop_nulls(["spot", "sigma", "strike"])
+        .filter((pl.col("exchange_ts") < pl.col("close_time")) & (pl.col("sigma") > 0))
+        .unique("exchange_ts", keep="first", maintain_order=True)
+    )
+    assert ticks.height > 3000
+    return ticks.head(3000).select(
         pl.col("exchange_ts").dt.epoch("ns").alias("ts_ns"),
         pl.col("yes_bid").alias("bid_px_0"),
         pl.col("yes_ask").alias("ask_px_0"),
         pl.col("yes_bid_size").alias("bid_sz_0"),
         pl.col("yes_ask_size").alias("ask_sz_0"),
-        (pl.col("yes_bid") - 0.01).alias("bid_px_1"),
-        (pl.col("yes_ask") + 0.01).alias("ask_px_1"),
-        pl.lit(10.0).alias("bid_sz_1"),
-        pl.lit(20.0).alias("ask_sz_1"),
-        (pl.col("yes_bid") - 0.03).alias("bid_px_2"),
-        (pl.col("yes_ask") + 0.02).alias("ask_px_2"),
-        pl.lit(30.0).alias("bid_sz_2"),
-        pl.lit(5.0).alias("ask_sz_2"),
         ((pl.col("yes_bid") + pl.col("yes_ask")) / 2).alias("mid"),
-        pl.col("price").clip(0.01, 0.99).alias("other_mid"),
-        (900.0 - i % 899).alias("seconds_to_close"),
-        (81000.0 + 50.0 * (i / 100).sin()).alias("spot"),
-        pl.lit(81000.5).alias("strike"),
-        pl.lit(3e-5).alias("sigma"),
+        pl.col("price").clip(0.01, 0.99).alias("other_mid"),  # the last trade stands for a venue
+        ((pl.col("close_time") - pl.col("exchange_ts")).dt.total_microseconds() / 1e6).alias(
+            "seconds_to_close"
+        ),
+        "spot",
+        "strike",
+        "sigma",
     )
 
 
-def test_row_features_are_equal_on_both_paths_over_real_quotes(market_rows):
-    features = FeatureSet(features=tuple(FeatureSpec(name=k, kind=k) for k in sorted(ROW_KINDS)))
-    batch = compute(market_rows, features)
-    streamed = stream_all(market_rows, features)
+@pytest.fixture(scope="module")
+def depth_rows(shared_data):
+    """Three levels a side of the recorded depth of many Kalshi markets, one market a row."""
+    frame = pl.read_parquet(shared_data / "kalshi_tape_2026-07/orderbook_depth.parquet")
+    books = frame.filter((pl.col("yes_bids").list.len() >= 3) & (pl.col("no_bids").list.len() >= 3))
+    assert books.height > 1000
+
+    def level(side: str, i: int, part: int) -> pl.Expr:
+        return pl.col(side).list.get(i).list.get(part)
+
+    return books.select(
+        pl.int_range(1, pl.len() + 1).alias("ts_ns"),  # all were taken at five moments
+        *(level("yes_bids", i, 0).alias(f"bid_px_{i}") for i in range(3)),
+        *(level("yes_bids", i, 1).alias(f"bid_sz_{i}") for i in range(3)),
+        *((1 - level("no_bids", i, 0)).alias(f"ask_px_{i}") for i in range(3)),
+        *(level("no_bids", i, 1).alias(f"ask_sz_{i}") for i in range(3)),
+    )
+
+
+DEPTH = ("depth_slope", "book_imbalance")
+
+
+@pytest.mark.parametrize("rows", ["market_rows", "depth_rows"])
+def test_row_features_are_equal_on_both_paths_over_real_books(rows, request):
+    rows, deep = request.getfixturevalue(rows), rows == "depth_rows"
+    kinds = DEPTH if deep else sorted(ROW_KINDS - {"depth_slope"})
+    params = {"levels": 3} if deep else {}
+    features = FeatureSet(features=tuple(FeatureSpec(name=k, kind=k, params=params) for k in kinds))
+    batch = compute(rows, features)
+    streamed = stream_all(rows, features)
     np.testing.assert_allclose(
         streamed, batch.select(features.names).to_numpy(), rtol=1e-9, atol=1e-12
     )
