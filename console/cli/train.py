@@ -45,6 +45,9 @@ def train(
     threads: Annotated[
         int, typer.Option(help="Processor threads; 0 takes what the configuration says.")
     ] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Benchmarks: models trained side by side, one a process.")
+    ] = 1,
     device: Annotated[str, typer.Option(help="cpu, or cuda where one is at hand.")] = "cpu",
     json_: Annotated[bool, typer.Option("--json", help="Print metrics as JSON.")] = False,
 ) -> None:
@@ -78,8 +81,8 @@ def train(
         return
     from signals.training.run import run
 
-    with _Bars() as bars:
-        summary = run(loaded, data, folder, bars.update)
+    with _Bars(side_by_side=jobs > 1) as bars:
+        summary = run(loaded, data, folder, bars.update, jobs)
     if json_:
         import json
 
@@ -107,6 +110,9 @@ def _retrain(config: TrainConfig, data: Path, folder: Path, as_json: bool) -> No
 class _Bars:
     """One progress bar per training job, on stderr."""
 
+    def __init__(self, side_by_side: bool = False) -> None:
+        self._side_by_side = side_by_side
+
     def __enter__(self) -> _Bars:
         from rich.console import Console
         from rich.progress import (
@@ -129,33 +135,34 @@ class _Bars:
         )
         self._console = console
         self._tasks: dict[str, TaskID] = {}
-        self._running = self._said = ""
+        self._running: dict[str, str] = {}
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        self._close(*self._running)
         self._progress.stop()
 
     def update(self, job: str, done: int, total: int, loss: float, validation: float) -> None:
-        """Move the bar of a job."""
+        """Move the bar of a job; one after the other, a job has ended when the next begins."""
         text = f"loss {loss:.4f} validation {validation:.4f}"
         if job not in self._tasks:
-            self._close()
+            if not self._side_by_side:
+                self._close(*self._running)
             self._tasks[job] = self._progress.add_task(job, total=total, loss=text)
         self._progress.update(self._tasks[job], completed=done, loss=text)
-        self._running, self._said = job, f"{job}: {done} of at most {total} epochs, {text}"
+        self._running[job] = f"{job}: {done} of at most {total} epochs, {text}"
+        if done >= total:
+            self._close(job)
 
-    def _close(self) -> None:
-        """Fill and stop the bar of the job that ended, early or not; a log gets a line instead."""
-        if not self._running:
-            return
-        task = self._tasks[self._running]
-        self._progress.update(task, total=self._progress.tasks[task].completed)
-        self._progress.stop_task(task)
-        if not self._console.is_terminal:
-            typer.echo(self._said, err=True)
-        self._running = ""
+    def _close(self, *jobs: str) -> None:
+        """Fill and stop the bars of jobs that ended, early or not; a log gets lines instead."""
+        for job in jobs:
+            said, task = self._running.pop(job), self._tasks[job]
+            self._progress.update(task, total=self._progress.tasks[task].completed)
+            self._progress.stop_task(task)
+            if not self._console.is_terminal:
+                typer.echo(said, err=True)
 
 
 def _list(configs: list[Any], as_json: bool) -> None:

@@ -79,18 +79,9 @@ def run_forecast(
     trained: list[Trained] = []
     medians: list[Floats] = []
     for table in config.models:
-        seen = samples.shorter(min(table.lookback or samples.lookback, samples.lookback))
+        seen = _seen(samples, table)
         jobs = [
-            train_job(
-                f"{table.name}-{seed}",
-                folder,
-                _spec(config, table, seen, seed),
-                seen,
-                train,
-                validation,
-                table.fit or config.fit,
-                progress,
-            )
+            train_series_model(config, samples, parts, folder, table, seed, progress)
             for seed in table.seeds
         ]
         trained += jobs
@@ -119,15 +110,33 @@ def run_forecast(
     return ForecastResult(rows, [guard], trained)
 
 
-def _spec(config: TrainConfig, table: ModelTable, samples: WindowSamples, seed: int) -> ModelSpec:
-    return config.spec(
+def train_series_model(
+    config: TrainConfig,
+    samples: WindowSamples,
+    parts: tuple[Rows, Rows, Rows],
+    folder: Path,
+    table: ModelTable,
+    seed: int,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train one model of a configuration with one seed; `parts` are its rows, as in the run."""
+    seen = _seen(samples, table)
+    spec = config.spec(
         table,
         seed,
-        lookback=samples.lookback,
-        horizon=samples.horizon,
-        channels=samples.flat.shape[1],
-        target=samples.target,
+        lookback=seen.lookback,
+        horizon=seen.horizon,
+        channels=seen.flat.shape[1],
+        target=seen.target,
     )
+    train, validation, _ = parts
+    how, name = table.fit or config.fit, f"{table.name}-{seed}"
+    return train_job(name, folder, spec, seen, train, validation, how, progress)
+
+
+def _seen(samples: WindowSamples, table: ModelTable) -> WindowSamples:
+    """Return the windows at the model's own, shorter lookback."""
+    return samples.shorter(min(table.lookback or samples.lookback, samples.lookback))
 
 
 def answer(model: Forecaster, samples: WindowSamples, rows: Rows) -> Floats:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from signals.models.recurrent import DeepAR
 from signals.models.spec import ModelSpec
 from signals.probability.distribution import coverage, mase, msis, owa, smape
-from signals.training.config import TrainConfig
+from signals.training.config import ModelTable, TrainConfig
 from signals.training.fit_spec import FitSpec
 from signals.training.forecast_run import sampled_quantiles
 from signals.training.guards import GuardReport, shuffled_targets
@@ -70,31 +70,36 @@ def run_m4(
     answers: list[Floats] = []
     trained: list[Trained] = []
     for table in config.models:
-        lookback = table.lookback or int(config.data.options["lookback"])
-        samples = source.build(
-            raw, {**config.data.options, "lookback": lookback, "weigh": table.weigh}
-        )
-        everything, none = np.arange(len(samples)), np.empty(0, dtype=np.intp)
         jobs = [
-            train_job(
-                f"{table.name}-{seed}",
-                folder,
-                config.spec(table, seed, lookback=lookback, horizon=M4_HORIZON),
-                samples,
-                everything,
-                none,
-                table.fit or config.fit,
-                progress,
-            )
+            train_m4_model(config, source, raw, folder, table, seed, progress)
             for seed in table.seeds
         ]
         trained += jobs
-        mine = [_forecast(j, series, lookback) for j in jobs]
+        mine = [_forecast(j, series, j.model.spec.lookback) for j in jobs]
         if table.member:
             answers += mine
         rows.append(_score(table.name, np.median(mine, axis=0), actual, scales, jobs))
     rows.append(_score("ensemble (median)", np.median(answers, axis=0), actual, scales, []))
     return M4Result(rows, [_guard(source, raw, series)], trained)
+
+
+def train_m4_model(
+    config: TrainConfig,
+    source: M4Hourly,
+    raw: Raw,
+    folder: Path,
+    table: ModelTable,
+    seed: int,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train one model of a configuration with one seed, on every window of the past."""
+    options = config.data.options
+    lookback = table.lookback or int(options["lookback"])
+    samples = source.build(raw, {**options, "lookback": lookback, "weigh": table.weigh})
+    spec = config.spec(table, seed, lookback=lookback, horizon=M4_HORIZON)
+    everything, none = np.arange(len(samples)), np.empty(0, dtype=np.intp)
+    how, name = table.fit or config.fit, f"{table.name}-{seed}"
+    return train_job(name, folder, spec, samples, everything, none, how, progress)
 
 
 def _guard(source: M4Hourly, raw: Raw, series: list[NDArray[np.float64]]) -> GuardReport:

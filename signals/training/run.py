@@ -21,6 +21,7 @@ from signals.training.m4_run import run_m4
 from signals.training.probability_run import fold_scores, run_probability
 from signals.training.report import html_table, loss_plot, plain, write_html, write_metrics
 from signals.training.samples import MarketSamples, WindowSamples
+from signals.training.side_by_side import train_side_by_side
 from signals.training.sources import source_named
 from signals.training.sources.forecasting import Ett, M4Hourly
 
@@ -35,7 +36,11 @@ class RunSummary:
 
 
 def run(
-    config: TrainConfig, data: Path, folder: Path, progress: Progress | None = None
+    config: TrainConfig,
+    data: Path,
+    folder: Path,
+    progress: Progress | None = None,
+    jobs: int = 1,
 ) -> RunSummary:
     """
     Train everything a configuration asks for.
@@ -47,6 +52,8 @@ def run(
     folder
         Folder of the run. Jobs already finished there with equal inputs are not repeated, and an
         interrupted one goes on from its last epoch.
+    jobs
+        Processes that train models side by side; more than one for benchmarks only.
 
     Raises
     ------
@@ -60,6 +67,8 @@ def run(
     raw = source.load(data, options)
     samples = source.build(raw, options)
     guards = [future_permutation(source, raw, options, samples)]
+    if jobs > 1:
+        train_side_by_side(config, data, folder, jobs, progress)
     extra: dict[str, Any] = {}
     result: Any
     if config.kind == "probability" and isinstance(samples, MarketSamples):
