@@ -132,6 +132,8 @@ class Connection:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._random = random.Random(seed)
         self._pending: set[asyncio.Task[None]] = set()
+        #: Since when the reader has waited for a frame; None while it handles one.
+        self._waits_since: float | None = None
 
     # -- the venue's part ---------------------------------------------------------------------
     async def _headers(self) -> Mapping[str, str]:
@@ -196,7 +198,7 @@ class Connection:
         async with self.session.ws_connect(
             self.url,
             headers=await self._headers(),
-            autoping=True,
+            autoping=False,
             max_msg_size=self.max_frame_bytes,
             timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
         ) as socket:
@@ -206,18 +208,39 @@ class Connection:
             await self._read(socket)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        watch = asyncio.create_task(self._watch(socket), name=f"{self.name}-ws-silence")
+        try:
+            await self._read_frames(socket)
+        finally:
+            watch.cancel()
+
+    async def _watch(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """End the reader when nothing was heard for too long: one timer for all frames, where each had its own."""
+        clock = asyncio.get_running_loop().time
+        self._waits_since = clock()
         while True:
-            try:
-                message = await socket.receive(timeout=self.wait_s)
-            except TimeoutError:
-                if self._quiet():
-                    self.stats.note("silence")
-                    return
-                continue
+            since = self._waits_since
+            await asyncio.sleep(self.wait_s if since is None else since + self.wait_s - clock())
+            if self._waits_since is None or self._waits_since != since:
+                continue  # a frame is being handled, or has come meanwhile
+            if self._quiet():
+                self.stats.note("silence")
+                await socket.close()
+                return
+            self._waits_since = clock()
+
+    async def _read_frames(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            self._waits_since = clock()
+            message = await socket.receive()
+            self._waits_since = None
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._take(message.data)
                 if self.after_frame is not None:
                     await self.after_frame()
+            elif message.type is aiohttp.WSMsgType.PING:  # a sign of life, like any frame
+                await socket.pong(message.data)
             elif message.type is aiohttp.WSMsgType.BINARY:
                 self._unreadable(ValueError(f"binary frame of {len(message.data)} bytes"))
             elif message.type in ENDED:

@@ -313,6 +313,10 @@ class KalshiData(OutcomeData):
         self._show_quotes(book, event, now)
 
     def _show_quotes(self, book: KalshiBook, event: int, now: int) -> None:
+        if (
+            not self._quotes
+        ):  # the top of a book of a hundred levels costs as much as the rest of a change
+            return
         bid, ask = book.best_bid, book.best_ask
         if bid is None or ask is None:
             return

@@ -12,6 +12,8 @@ import time
 
 #: How much younger the newest told news may be than the newest seen.
 AHEAD_NS = 10_000_000
+#: Frames that have come together are read together for this long, then others have their turn: an order waits no longer.
+SLICE_S = 0.001
 #: Turns of the loop that the engine gets before the reader pauses for it.
 TURNS, PAUSE_S = 4, 0.0005
 #: News that nobody has seen for this long has no follower: it is not waited for.
@@ -32,6 +34,7 @@ class Backlog:
     def __init__(self) -> None:
         self._told_ns = self._seen_ns = self._lag_ns = self._delay_ns = 0
         self.waits = self.unseen = 0
+        self._slice_ends = 0.0
 
     def told(self, ts_ns: int, event_ns: int = 0) -> None:
         """Note news that the engine gets now; times rise. `event_ns` is the venue's own time of it."""
@@ -57,10 +60,13 @@ class Backlog:
         return delay / 1e9
 
     async def worked_off(self) -> None:
-        """Let the engine have its turn; return when it is at most `AHEAD_NS` behind."""
+        """Let the engine have its turn, once in `SLICE_S`; return when it is at most `AHEAD_NS` behind."""
+        if time.monotonic() < self._slice_ends:
+            return
         for _ in range(TURNS):
             await asyncio.sleep(0)
             if self._told_ns - self._seen_ns <= AHEAD_NS:
+                self._slice_ends = time.monotonic() + SLICE_S
                 return
         end = time.monotonic() + PATIENCE_S
         self.waits += 1

@@ -82,7 +82,10 @@ class BookWriter:
         self, bid: bool, price: Decimal, size: Decimal, seq: int, ts_event: int, ts_init: int
     ) -> OrderBookDeltas:
         """Return one changed level; size 0 deletes it."""
-        return self.levels([(bid, price, size)], seq, ts_event, ts_init)
+        action = BookAction.UPDATE if size > 0 else BookAction.DELETE
+        side = OrderSide.BUY if bid else OrderSide.SELL
+        delta = self._delta(action, side, price, size, F_LAST, seq, ts_event, ts_init)
+        return OrderBookDeltas(self.id, [delta])
 
     def levels(
         self,

@@ -19,8 +19,16 @@ class LiveFeed(Feed):
         self._during(quote, super().on_quote)
 
     def on_book_deltas(self, deltas: Any) -> None:
-        """Hand a book change on."""
-        self._during(deltas, super().on_book_deltas)
+        """Hand a book change on; the most frequent news takes the straight way."""
+        moments = self.session.moments
+        assert moments is not None, "a node has moments"
+        moments.at_ns = now = deltas.ts_init
+        if self.backlog is not None:
+            self.backlog.saw(now)
+        try:
+            super().on_book_deltas(deltas)
+        finally:
+            moments.at_ns = 0
 
     def on_trade(self, trade: Any) -> None:
         """Hand a trade on."""

@@ -42,7 +42,11 @@ MAX_WAITING = 8
 SIDES = {OrderSide.BUY: 1, OrderSide.SELL: 2}
 AGGRESSORS = {AggressorSide.BUY: 1, AggressorSide.SELL: 2}
 ACTIONS = {BookAction.ADD: 0, BookAction.UPDATE: 1, BookAction.DELETE: 2, BookAction.CLEAR: 3}
+CLEAR, DELETE = ACTIONS[BookAction.CLEAR], ACTIONS[BookAction.DELETE]
 RAW_DECIMALS = 16
+#: Raw units of the engine in one tick, by decimals.
+TICKS = tuple(10 ** (RAW_DECIMALS - n) for n in range(RAW_DECIMALS + 1))
+WIDTH = len(NUMBERS)
 
 
 class PartWriter:
@@ -71,14 +75,27 @@ class PartWriter:
         self._fresh()
 
     def _fresh(self) -> None:
-        self._columns = {n: array("q") for n in NUMBERS}
-        self._appends = [self._columns[n].append for n in NUMBERS]
+        self._numbers = array("q")
         self._texts: list[str | None] = []
 
     def add(self, *values: int, text: str | None = None) -> None:
-        """Add one row, in the order of `NUMBERS`."""
-        for append, value in zip(self._appends, values, strict=True):
-            append(value)
+        """Add one row, in the order of `NUMBERS`; what does not fit is not there at all.
+
+        Raises
+        ------
+        ValueError, OverflowError
+            If there are more or fewer values, or one is no 64-bit integer.
+        """
+        numbers = self._numbers
+        begin = len(numbers)
+        try:
+            numbers.extend(values)
+        except BaseException:
+            del numbers[begin:]
+            raise
+        if len(values) != WIDTH:
+            del numbers[begin:]
+            raise ValueError(f"a row has {WIDTH} numbers, not {len(values)}")
         self._texts.append(text)
         self.rows += 1
         if len(self._texts) >= FLUSH_ROWS and values[8] & F_LAST:
@@ -96,10 +113,10 @@ class PartWriter:
     def _hand_over(self) -> None:
         if not self._texts:
             return
-        columns, texts = self._columns, self._texts
+        numbers, texts = self._numbers, self._texts
         self._fresh()
         self._number += 1
-        part = self._pool.submit(write_part, self.folder, self._number, columns, texts)
+        part = self._pool.submit(write_part, self.folder, self._number, numbers, texts)
         self._waiting.append((part, len(texts)))
 
     def _look(self) -> None:
@@ -161,12 +178,12 @@ class Recorder(DataActor):
         for index, delta in enumerate(rows):
             action = ACTIONS[delta.action]
             side = price = size = 0
-            if action != ACTIONS[BookAction.CLEAR]:
+            if action != CLEAR:
                 order = delta.order
                 side, price = SIDES[order.side], ticks(order.price)
-                size = ticks(order.size) if action != ACTIONS[BookAction.DELETE] else 0
+                size = ticks(order.size) if action != DELETE else 0
                 if size == 0:
-                    action = ACTIONS[BookAction.DELETE]
+                    action = DELETE
             flags = (delta.flags | F_LAST) if index == last else (delta.flags & ~F_LAST)
             add(code, DELTA, delta.ts_event, delta.ts_init, action, side, price, size, flags, delta.sequence)  # fmt: skip
 
@@ -203,7 +220,7 @@ class Recorder(DataActor):
 def ticks(value: Any, precision: int = -1) -> int:
     """Return an engine price or quantity as integer ticks of its own precision, or cut to `precision`."""
     decimals = value.precision if precision < 0 else precision
-    whole: int = value.raw // 10 ** (RAW_DECIMALS - decimals)
+    whole: int = value.raw // TICKS[decimals]
     return whole
 
 

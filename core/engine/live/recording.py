@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from array import array
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -81,9 +82,10 @@ def add_markets(folder: Path, markets: list[Market]) -> None:
         file.writelines(market_to_json(m) + "\n" for m in markets)
 
 
-def write_part(folder: Path, number: int, columns: dict[str, Any], texts: list[str | None]) -> None:
-    """Write one part; it is there as a whole, on disk, or not at all."""
-    arrays = [from_numpy(np.asarray(columns[n], dtype=np.int64), pa.int64()) for n in NUMBERS]
+def write_part(folder: Path, number: int, numbers: array[int], texts: list[str | None]) -> None:
+    """Write one part; it is there as a whole, on disk, or not at all. `numbers` are rows of `NUMBERS` in a row."""
+    rows = np.frombuffer(numbers, dtype=np.int64).reshape(-1, len(NUMBERS))
+    arrays = [from_numpy(column, pa.int64()) for column in np.ascontiguousarray(rows.T)]
     table = pa.Table.from_arrays([*arrays, from_text(texts)], names=[*NUMBERS, "text"])
     path = folder / f"{number:08d}.parquet"
     temporary = path.with_suffix(".tmp")

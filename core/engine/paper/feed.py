@@ -14,8 +14,10 @@ from nautilus_trader.model import (
     OrderSide,
 )
 
+from core.domain.money import ZERO
 from core.engine.live.backlog import Backlog
 from core.engine.paper.port import PaperPort
+from core.engine.units import exact
 
 
 class PaperFeed(DataActor):
@@ -69,8 +71,7 @@ def changes_of(deltas: Iterable[Any]) -> tuple[bool, list[Any]]:
         if delta.action == BookAction.CLEAR:
             clear, changes = True, []
             continue
-        size = delta.order.size.as_decimal()
-        if delta.action == BookAction.DELETE:
-            size *= 0
-        changes.append((delta.order.side == OrderSide.BUY, delta.order.price.as_decimal(), size))
+        order = delta.order
+        size = ZERO if delta.action == BookAction.DELETE else exact(order.size)
+        changes.append((order.side == OrderSide.BUY, exact(order.price), size))
     return clear, changes
