@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
@@ -53,6 +54,8 @@ STATUS_WORDS = {"resting": VenueOrderStatus.WORKING, "canceled": VenueOrderStatu
 PRIVATE_CHANNELS = ("fill", "user_orders")
 SocketFactory = Callable[[OnFrame, OnGap, OnState], KalshiSocket]
 CUTOFF_AGE_S = 3600.0
+#: An order that the venue names and denies this often is somebody's whose rows it no longer has.
+STRANGE_TIMES = 5
 
 
 class Sides:
@@ -113,6 +116,7 @@ class KalshiPort(PrivateSide[KalshiRest]):
         self._socket_of = socket_of
         self._task: asyncio.Task[None] | None = None
         self._client_ids: dict[str, str] = {}
+        self._strange: Counter[str] = Counter()
         self._totals: dict[str, Decimal] = {}
 
     def most_shares(self, venue_order_id: str) -> Decimal | None:
@@ -387,9 +391,16 @@ class KalshiPort(PrivateSide[KalshiRest]):
         except VenueRefused as exc:
             if exc.status != 404:
                 raise
-        self._client_ids[order_id] = ""
         for row in await self.rest.orders(historical=True):
             self.order(row)
+        if order_id in self._client_ids:
+            return
+        self._strange[order_id] += 1
+        if self._strange[order_id] < STRANGE_TIMES:  # a fill booked to nobody is never ours again
+            raise VenueUncertain(
+                "Kalshi names a fill of an order that it does not have", order_id[:80]
+            )
+        self._client_ids[order_id] = ""
 
     @certain
     async def positions(self) -> list[VenuePosition]:

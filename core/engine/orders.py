@@ -27,11 +27,14 @@ from core.risk.verdict import MarketView, Refusal
 
 #: Refusals made before the gate is asked.
 FORECAST_EXPIRED = "FORECAST_EXPIRED"
+ORDER_EXPIRED = "ORDER_EXPIRED"
 ORDER_TYPE = "ORDER_TYPE"
 LIQUIDITY_TAKEN = "LIQUIDITY_TAKEN"
 #: Levels of a book that an order is compared with.
 REACH = 100
 
+#: Venues count the end of an order in whole seconds; counted so everywhere, it ends at the same moment everywhere.
+EXPIRY_STEP_NS = 1_000_000_000
 #: Orders of these kinds can rest in the book.
 RESTING = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 
@@ -167,6 +170,8 @@ class SendingStrategy(ViewingStrategy):
             tif, expire_ns = TimeInForce.GTD, market.close_ns
         elif tif is TimeInForce.GTD and market.close_ns > now:
             expire_ns = min(expire_ns, market.close_ns)
+        if tif is TimeInForce.GTD:  # never later than what was asked for
+            expire_ns -= expire_ns % EXPIRY_STEP_NS
         intent = OrderIntent(
             cid,
             self._bt_sid,
@@ -195,6 +200,10 @@ class SendingStrategy(ViewingStrategy):
         if forecast is not None and not forecast.fresh(now):
             seen = ("forecast", f"expires {forecast.expires_ns}", f"now {now}", False)
             self._bt_refuse(Refusal(intent, FORECAST_EXPIRED, (seen,), now))
+            return None
+        if intent.tif is TimeInForce.GTD and intent.expire_ns <= now:
+            seen = ("expiry", f"ends {intent.expire_ns}", f"now {now}", False)
+            self._bt_refuse(Refusal(intent, ORDER_EXPIRED, (seen,), now))
             return None
         if ref.iid in gate.book.held and session.top(ref) is not ref.marked:
             session.mark(ref, now)

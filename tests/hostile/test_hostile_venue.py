@@ -42,6 +42,20 @@ def test_orders_positions_cash_and_books_are_the_venues_whatever_it_sends(
     assert found.broken == [], found.told
 
 
+@pytest.mark.parametrize(
+    ("venue", "seed"),
+    [
+        ("KALSHI", 566),
+        ("KALSHI", 10332),  # a fill of an order that the venue denies was booked to nobody
+        ("KALSHI", 11062),  # the same, the first order of the run
+        ("POLYMARKET", 2046),  # a trade without our order's hash was booked once more
+    ],
+)
+def test_runs_that_once_went_wrong_stay_right(venue: str, seed: int) -> None:
+    found = hostile_run(venue, seed, often=0.3, answers=0.12, recorded=recorded(venue))
+    assert found.broken == [], found.told
+
+
 @pytest.mark.slow
 @each_venue
 @pytest.mark.parametrize("part", range(2))

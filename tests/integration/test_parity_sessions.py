@@ -8,7 +8,7 @@ import json
 import pytest
 
 from core.engine.parity import check_parity
-from core.engine.parity.compare import Reason
+from core.engine.parity.compare import HEARD, Reason
 from tests.integration.kalshi_session import write_traded_catalog
 from tests.integration.test_parity import start
 
@@ -69,12 +69,12 @@ def test_orders_that_empty_levels_on_paper_meet_the_same_levels_again(repo_root,
 def test_a_live_run_on_the_fake_venue_sends_the_same_orders(
     repo_root, tape, tmp_path, strategy, params
 ):
-    # A live session hangs on the clock: where the machine holds up the venue's news, an order can be in one run only.
-    for turn in range(3):
-        home = tmp_path / f"home{turn}"
-        report = report_of(repo_root, home, tape, strategy=strategy, params=params, mode="live")
-        if not report.differences:
-            break
-    same(report)
+    home = tmp_path / "home"
+    report = report_of(repo_root, home, tape, strategy=strategy, params=params, mode="live")
     assert report.mode == "live"
     assert report.fills[0] >= 5
+    # The one thing that hangs on the machine: how long the news of a fill or an expiry is on its way.
+    if report.differences and report.differences[0].detail == HEARD:
+        assert {d.reason for d in report.differences} <= {Reason.LATENCY, Reason.CONSEQUENCE}
+        return
+    same(report)

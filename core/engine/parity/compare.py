@@ -10,14 +10,16 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
+from core.domain.money import ZERO
 from core.engine.parity.orders import ComparedOrder, RunOrders
 
 #: Less than this is rounding of a fee; a cent or more is another rule.
 ROUNDING_USD = Decimal("0.01")
-#: Detail of an order that was decided between the news of one fill in the two runs.
-HEARD = "a fill was news in one run and not yet in the other"
+#: Detail of an order that was decided between the news of one fill or expiry in the two runs.
+HEARD = "a fill or an expiry was news in one run and not yet in the other"
 #: What venues (and the paper venue) say of an order that met one of our own: the engine has no such rule.
 SELF_TRADE_CODES = frozenset({"SelfTradeCancel", "self_trade"})
 Pair = tuple[ComparedOrder | None, ComparedOrder | None]
@@ -237,8 +239,10 @@ def _of_pair(
         reason = _circumstance(ours, known) or (
             Reason.CONSEQUENCE if ours.strategy in differed else Reason.TIMING
         )
+        if reason is Reason.TIMING and _one_knew(heard, ours, theirs):
+            return [make("order", Reason.LATENCY, HEARD)]
         if reason is Reason.TIMING and not _moved_between(ours, theirs, known):
-            reason = Reason.LATENCY if _one_knew(heard, ours, theirs) else Reason.UNEXPLAINED
+            reason = Reason.UNEXPLAINED
         return [make("order", reason, ", ".join(terms))]
     if ours.prices() != theirs.prices():
         return [make("fill", *_why_fills(ours, theirs, known, taken))]
@@ -250,11 +254,18 @@ def _of_pair(
 
 
 def _heard_apart(ours: ComparedOrder, theirs: ComparedOrder) -> list[tuple[int, int]]:
-    """Return the spans in which one run knew of a fill of the pair and the other did not."""
-    fills = zip(
-        ours.fills, theirs.fills, strict=False
-    )  # one more on a side is a difference by itself
-    return [(min(a.ts_ns, b.ts_ns), max(a.ts_ns, b.ts_ns)) for a, b in fills if a.ts_ns != b.ts_ns]
+    """Return the spans in which one run knew of a fill or the expiry of the pair and the other did not."""
+    spans = []
+    if ours.status == "EXPIRED" and ours.expire_ns < ours.ended_ns:
+        spans.append((ours.expire_ns, ours.ended_ns))  # the replay ends it at its moment
+    moments = sorted({f.ts_ns for f in (*ours.fills, *theirs.fills)})
+    for start, end in pairwise(moments):
+        known = [
+            sum((f.quantity for f in o.fills if f.ts_ns <= start), ZERO) for o in (ours, theirs)
+        ]
+        if known[0] != known[1]:
+            spans.append((start, end))
+    return spans
 
 
 def _one_knew(heard: Mapping[str, list[tuple[int, int]]], *orders: ComparedOrder) -> bool:

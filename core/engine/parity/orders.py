@@ -45,6 +45,8 @@ class ComparedOrder:
         When the venue had it; 0 = never.
     canceled_ns : int
         When it was taken off the book before it was filled; 0 = it was not.
+    expire_ns, ended_ns : int
+        When it was to end, and when the recorded run heard that it had ended without being filled; 0 = never.
     """
 
     order_id: str
@@ -58,6 +60,8 @@ class ComparedOrder:
     ts_ns: int
     arrival_ns: int = 0
     canceled_ns: int = 0
+    expire_ns: int = 0
+    ended_ns: int = 0
     status: str = ""
     code: str = ""
     unknown: bool = False
@@ -215,6 +219,7 @@ class _Fold:
             row.tif,
             row.post_only,
             self._decided.get(row.client_order_id, ts_ns),
+            expire_ns=row.expire_ns,
         )
         self._by_id[row.client_order_id] = order
         self.out.orders.append(order)
@@ -248,7 +253,7 @@ class _Fold:
             order.unknown = True
         for kind, status in self.ENDS.items():
             if isinstance(row, kind):
-                order.status, order.code = status, row.reason
+                order.status, order.code, order.ended_ns = status, row.reason, ts_ns
 
 
 def replayed(result: RunResult, arrivals: Arrivals | None = None) -> RunOrders:

@@ -397,3 +397,19 @@ class Indicates(BetaStrategy):
 def test_an_indicator_on_quotes_needs_a_price_type(tmp_path: Path) -> None:
     with pytest.raises(StrategyError, match="price type"):
         run(catalog(tmp_path / "c"), Indicates)
+
+
+def test_an_order_ends_in_a_whole_second_not_later_than_asked_for(tmp_path: Path) -> None:
+    """Venues count so: an end between two seconds would be another one in a backtest than at the venue."""
+    sent: list[int] = []
+
+    def rest(s) -> None:
+        whole = s.now_ns - s.now_ns % 10**9
+        for end in (whole + 5 * 10**9 + 700_000_000, s.now_ns + 1):
+            cid = s.buy(YES, D(1), D("0.30"), tif=TimeInForce.GTD, expire_ns=end)
+            if cid:
+                sent.append(s.working(YES)[-1].intent.expire_ns - whole)
+
+    result = play(tmp_path, {1: rest})
+    assert sent == [5 * 10**9]
+    assert [o.code for o in result.orders][1:] == ["ORDER_EXPIRED"], "that second is over already"

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.engine.parity.compare import Circumstances, Reason, differences, pair_orders
+from core.engine.parity.compare import HEARD, Circumstances, Reason, differences, pair_orders
 from core.engine.parity.orders import ComparedOrder, Execution, RunOrders, strategy_key
 
 D = Decimal
@@ -62,6 +62,28 @@ def test_an_order_decided_while_one_run_had_not_heard_of_a_fill_differs_by_laten
     assert reasons([order(1, FULL), sold], [late]) == [Reason.LATENCY]
     assert reasons([order(1, FULL), order(950, FULL, side="SELL")], [late]) == [Reason.UNEXPLAINED]
     assert reasons([order(1, FULL), sold], [order(1, FULL)]) == [Reason.UNEXPLAINED]
+
+
+def test_an_order_decided_between_the_parts_of_a_fill_differs_by_latency():
+    """Seven and five shares at two moments are known in parts; twelve at the second moment are known at once."""
+    parts = order(1)
+    parts.fills += [Execution(n * MS, D("0.50"), D(1), D("0.005"), "maker") for n in (400, 600)]
+    whole = order(1)
+    whole.fills.append(Execution(400 * MS, D("0.50"), D(2), D("0.01"), "maker"))
+    told = {"moved": lambda iid, start, end: True}
+    again, other = order(500, FULL), order(500, FULL, price=D("0.51"))
+    (one,) = compare([parts, again], [whole, other], **told)
+    assert (one.reason, one.detail) == (Reason.LATENCY, HEARD), "sharper than the timing"
+    (one,) = compare([parts, order(700, FULL)], [whole, order(700, FULL, price=D("0.51"))], **told)
+    assert one.reason is Reason.TIMING
+
+
+def test_an_order_decided_before_the_news_of_an_expiry_differs_by_latency():
+    told = {"expire_ns": 300 * MS, "ended_ns": 340 * MS, "status": "EXPIRED"}
+    replayed = order(1, status="EXPIRED")
+    (one,) = compare([order(1, **told)], [replayed, order(320, FULL)])
+    assert (one.reason, one.detail) == (Reason.LATENCY, HEARD)
+    assert reasons([order(1, **told)], [replayed, order(350, FULL)]) == [Reason.UNEXPLAINED]
 
 
 def test_a_fee_difference_does_not_explain_later_orders():
