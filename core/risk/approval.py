@@ -11,14 +11,13 @@ import hashlib
 import secrets
 from decimal import Decimal
 from hmac import compare_digest
-from operator import attrgetter
 from typing import Any, Never
 
 from core.domain.decision import CheckResult, OrderIntent, Verdict
 from core.domain.errors import ApprovalInvalid
 from core.domain.fees import Side
+from core.risk.record import results
 from core.risk.units import dollars, nanos_of, shares
-from core.risk.verdict import results
 
 _BLOCK_BYTES = 64
 
@@ -28,11 +27,9 @@ def place_of(venue: str, instrument_id: str, market_id: str, event_id: str) -> s
     return repr((venue, instrument_id, market_id, event_id))
 
 
-#: Every field of an intent that the signature covers, read in one call.
-order_fields = attrgetter(
-    "client_order_id", "strategy_id", "venue", "instrument_id", "market_id", "event_id", "side",
-    "quantity", "price", "tif", "ts_ns", "post_only", "reduces", "expire_ns",
-)  # fmt: skip
+_BUY = Side.BUY
+#: Makes an approval; the class itself refuses.
+_new: Any = tuple.__new__
 
 
 def canonical(
@@ -48,12 +45,14 @@ def canonical(
 
     Free text is quoted and numbers are separated, so that two different orders never give the same
     bytes. Price and quantity are in billionths; None stands for a market order, or for a number that no
-    order can have. `reason` decides nothing at a venue and is left out.
+    order can have; a price that is the worst price too is written once. `reason` decides nothing at a venue
+    and is left out.
     """
     return (
-        f"{intent.client_order_id!r}{intent.strategy_id!r}{place}|{intent.side is Side.BUY!s}|"
-        f"{quantity}|{price}|{intent.tif._value_}|{intent.ts_ns}|{intent.post_only!s}|"
-        f"{intent.reduces!s}|{intent.expire_ns}|{worst_price}|{nonce}|{expires_ns}"
+        f"{intent.client_order_id!r}{intent.strategy_id!r}{place}|{'B' if intent.side is _BUY else 'S'}|"
+        f"{quantity}|{'' if price == worst_price else price}|{intent.tif._value_}|{intent.ts_ns}|"
+        f"{'P' if intent.post_only else ''}{'R' if intent.reduces else ''}|{intent.expire_ns}|"
+        f"{worst_price}|{nonce}|{expires_ns}"
     ).encode()
 
 
@@ -131,7 +130,7 @@ class ApprovedOrder(tuple[Any, ...]):
     @property
     def reserved(self) -> Decimal:
         """Dollars that this approval took from the free cash: the value of its last check."""
-        return dollars(self[6][-3])
+        return dollars(self[6][-1][-2])
 
     def verdict(self) -> Verdict:
         """Return the ledger's form of this answer."""
@@ -189,7 +188,7 @@ class Signer:
         place: str,
         quantity: int,
         worst: int,
-        raw: tuple[object, ...],
+        raw: tuple[tuple[object, ...], ...],
         now_ns: int,
     ) -> ApprovedOrder:
         """Return `intent` approved at `now_ns`, with a nonce of its own.
@@ -201,17 +200,17 @@ class Signer:
         price = None if intent.price is None else worst
         signature = self._mac(canonical(intent, place, price, quantity, worst, nonce, expires_ns))
         fields = (intent, nonce, now_ns, expires_ns, worst, signature, raw)
-        return tuple.__new__(ApprovedOrder, fields)
+        return _new(ApprovedOrder, fields)  # type: ignore[no-any-return]
 
     def verify(
-        self, approved: ApprovedOrder, now_ns: int, signed: tuple[object, ...] | None = None
+        self, approved: ApprovedOrder, now_ns: int, signed: OrderIntent | None = None
     ) -> None:
         """Check that `approved` is this signer's own and still in time.
 
         Parameters
         ----------
-        signed : tuple, optional
-            For the very object that the gate keeps since it was signed: the order's fields as they were
+        signed : OrderIntent, optional
+            For the very object that the gate keeps since it was signed: a copy of the order as it was
             then. While they still are the same, the signature need not be worked out again.
 
         Raises
@@ -219,7 +218,7 @@ class Signer:
         ApprovalInvalid
             ``APPROVAL_FORGED`` or ``APPROVAL_EXPIRED``.
         """
-        if signed is None or order_fields(approved[0]) != signed:
+        if signed is None or approved[0] != signed:
             self._authentic(approved)
         if now_ns >= approved[3]:
             raise ApprovalInvalid(

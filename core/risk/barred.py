@@ -10,7 +10,8 @@ from core.domain.fees import Side
 from core.risk.breaker import BreakerState
 from core.risk.checks import Draft, standing
 from core.risk.intake import Intake
-from core.risk.verdict import Code, MarketView, results
+from core.risk.record import results
+from core.risk.verdict import Code, MarketView
 
 
 class Barred(NamedTuple):

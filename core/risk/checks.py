@@ -1,7 +1,7 @@
 """The checks of one intent, in the order they are made. Each is pure: it reads state, records, answers.
 
 A check returns an empty text, or the code of its refusal. What it saw and against which limit goes to
-``draft.raw`` as integers; text is made of it only when somebody reads it.
+``draft.raw`` as integers (`core.risk.record`); text is made of it only when somebody reads it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,25 @@ from core.domain.market import MarketStatus
 from core.risk.instruments import InstrumentRules
 from core.risk.intake import Intake
 from core.risk.portfolio import Change, Terms, WorkingOrder, need
+from core.risk.record import (
+    CASH,
+    COVERED,
+    DEPTH,
+    LIMIT,
+    MARKET,
+    MAY_BUY,
+    MAY_SELL,
+    MONEY,
+    OPPOSITE,
+    PACE,
+    PACE_OF_BUYS,
+    RawChecks,
+)  # fmt: skip
 from core.risk.states import TradingState
 from core.risk.table import Ceilings
 from core.risk.throttle import Same
 from core.risk.units import NANO, nanos_of, nanos_of_text, shares
-from core.risk.verdict import Code, MarketView, RawChecks
+from core.risk.verdict import Code, MarketView
 
 #: A decision older than the gate's newest by more than this is made on a clock that stepped back.
 CLOCK_TOLERANCE_NS = NS_PER_SECOND
@@ -57,7 +71,7 @@ class Draft:
     fee_bound: int
     cost: int
     recent: deque[int]
-    repeated: int
+    repeated: list[int] | None
     same: Same
     worst: Terms
 
@@ -74,11 +88,11 @@ class Draft:
         self.raw: RawChecks = []
 
     def fail(
-        self, name: str, value: object, limit: object, code: str, passed: tuple[object, ...] = ()
+        self, name: str, value: object, limit: object, code: str, *passed: tuple[object, ...]
     ) -> str:
         """Record checks that were passed just before, then the failed one; return its code."""
         self.raw += passed
-        self.raw += (name, value, limit, False)
+        self.raw.append((name, value, limit, False))
         return code
 
     def change(self, order: WorkingOrder, nonce: int) -> Change:
@@ -134,7 +148,7 @@ def standing(gate: Intake, d: Draft) -> str:
         why = market.closed_because(now_ns)
         return d.fail("market", why, "active", Code.MARKET_CLOSED, _trading(gate))
     if not buy:
-        d.raw += ("trading", trading, trading, True, "market", "active", "active", True)
+        d.raw.append((MAY_SELL, trading))
         return ""
     table, age = gate.table, d.view.book_age_ns
     if table.blacklist and not table.blacklist.isdisjoint(rules.labels):
@@ -143,11 +157,10 @@ def standing(gate: Intake, d: Draft) -> str:
     if gate.barred and (void := gate.barred.get(rules.market_id)):
         return d.fail("barred", void, "no void", Code.MARKET_BARRED, _trading(gate))
     most = table.book_age_ns
-    d.raw += (
-        "trading", trading, trading, True, "market", "active", "active", True,
-        "book_age_ns", age, most, age <= most,
-    )  # fmt: skip
-    return "" if age <= most else Code.STALE_BOOK
+    if age > most:
+        return d.fail("book_age_ns", age, most, Code.STALE_BOOK, (MAY_SELL, trading))
+    d.raw.append((MAY_BUY, trading, age, most))
+    return ""
 
 
 def _trading(gate: Intake) -> tuple[object, ...]:
@@ -192,8 +205,8 @@ def terms(gate: Intake, d: Draft) -> str:
     """Find the worst price at which the order may trade; check grid, collar, size, depth and pace."""
     limit, rules, buy, view = d.intent.price, d.rules, d.buy, d.view
     if limit is None:
-        seen = _market_price(gate, d)
-        if not seen:
+        shape, against = MARKET, _market_price(gate, d)
+        if not against:
             return Code.NO_REFERENCE
         takes = buy
     else:
@@ -208,25 +221,38 @@ def terms(gate: Intake, d: Draft) -> str:
         near, far = (view.ask, view.bid) if buy else (view.bid, view.ask)
         bounds = gate.collar(rules, near if near is not None else far)
         if bounds is None:
-            on_grid = ("price_grid", at, "grid", True)
-            return d.fail("reference", near, "a quote", Code.NO_REFERENCE, on_grid)
+            return d.fail("reference", near, "a quote", Code.NO_REFERENCE, _on_grid(at))
         bound = bounds[buy]
-        seen = ("price_grid", at, "grid", True, "collar", at, bound, True)
-        if not (at <= bound if buy else at >= bound):
-            return d.fail("collar", at, bound, Code.COLLAR, seen[:4])
+        if at > bound if buy else at < bound:
+            return d.fail("collar", at, bound, Code.COLLAR, _on_grid(at))
+        shape, against = LIMIT, bound
         takes = buy and near is not None and limit >= near
     quantity, least = d.quantity, rules.min_size
-    if quantity % rules.size_step:
-        return d.fail("size_step", quantity, rules.size_step, Code.SIZE_OFF_STEP, seen)
-    if quantity < least:
-        return d.fail("size", quantity, least, Code.SIZE_TOO_SMALL, seen)
-    d.raw += (*seen, "size", quantity, least, True)
+    if quantity % rules.size_step or quantity < least:
+        return _ill_sized(d, shape is LIMIT, against)
+    d.raw.append((shape, d.price, against, quantity, least))
     if takes and view.depth is not None:
-        most = (nanos_of(view.depth) or 0) * gate.table.depth_share // NANO
-        d.raw += ("depth", quantity, most, quantity <= most)
+        most = (nanos_of_text(str(view.depth)) or 0) * gate.table.depth_share // NANO
         if quantity > most:
-            return Code.LIQUIDITY
+            return d.fail("depth", quantity, most, Code.LIQUIDITY)
+        d.raw.append((DEPTH, quantity, most))
     return _pace(gate, d)
+
+
+def _on_grid(price: int) -> tuple[object, ...]:
+    """Return the record that a price is one of the market's."""
+    return "price_grid", price, "grid", True
+
+
+def _ill_sized(d: Draft, limited: bool, against: int) -> str:
+    """Say that a size is not a whole number of steps, or too small; the price has passed."""
+    passed: tuple[tuple[object, ...], ...] = (("worst_price", d.price, against, True),)
+    if limited:
+        passed = (_on_grid(d.price), ("collar", d.price, against, True))
+    quantity, rules = d.quantity, d.rules
+    if quantity % rules.size_step:
+        return d.fail("size_step", quantity, rules.size_step, Code.SIZE_OFF_STEP, *passed)
+    return d.fail("size", quantity, rules.min_size, Code.SIZE_TOO_SMALL, *passed)
 
 
 def _off_grid(d: Draft, limit: Decimal) -> str:
@@ -238,20 +264,20 @@ def _off_grid(d: Draft, limit: Decimal) -> str:
     return d.fail("price_grid", limit, ends, Code.PRICE_OFF_GRID)
 
 
-def _market_price(gate: Intake, d: Draft) -> tuple[object, ...]:
-    """Price a market order at its worst case: the touch moved by the allowed slippage; return the record.
+def _market_price(gate: Intake, d: Draft) -> int:
+    """Price a market order at its worst case: the touch moved by the allowed slippage; return the touch.
 
-    Without a quote the record is empty, and the failed check is noted.
+    Without a quote it is 0, and the failed check is noted.
     """
     touch = d.view.ask if d.buy else d.view.bid
     at = nanos_of(touch) if touch is not None else None
     if at is None or at <= 0:
         d.fail("reference", touch, "a quote", Code.NO_REFERENCE)
-        return ()
+        return 0
     slip = at * gate.table.slippage // NANO
     grid = d.rules.grid
     d.price = grid.ceil(at + slip) if d.buy else grid.floor(at - slip)
-    return "worst_price", d.price, at, True
+    return at
 
 
 def _pace(gate: Intake, d: Draft) -> str:
@@ -266,41 +292,40 @@ def _pace(gate: Intake, d: Draft) -> str:
         return d.fail("rate", sent, fast, Code.RATE)
     d.same = same = (strategy, intent.instrument_id, buy, d.price, d.quantity)
     d.repeated = repeated = throttle.repeated(same, now_ns)
-    again, often = repeated + 1, throttle.repeats
+    again, often = len(repeated) + 1 if repeated else 1, throttle.repeats
     if again > often:
         return d.fail("repeats", again, often, Code.REPEATED, ("rate", sent, fast, True))
     if not buy:
-        d.raw += ("rate", sent, fast, True, "repeats", again, often, True)
+        d.raw.append((PACE, sent, fast, again, often))
         return ""
-    unknown, doubts = gate.book.unknown, gate.table.unknown_orders
-    count, most = len(gate.book.orders), gate.table.open_orders
+    book, table = gate.book, gate.table
+    unknown, doubts = book.unknown, table.unknown_orders
+    count, most = len(book.orders), table.open_orders
     if unknown < doubts and (count < most or d.order is not None):
-        d.raw += (
-            "rate", sent, fast, True, "repeats", again, often, True,
-            "unknown_orders", unknown, doubts, True, "open_orders", count, most, True,
-        )  # fmt: skip
+        d.raw.append((PACE_OF_BUYS, sent, fast, again, often, unknown, doubts, count, most))
         return ""
-    d.raw += ("rate", sent, fast, True, "repeats", again, often, True)
+    passed = (PACE, sent, fast, again, often)
     if unknown >= doubts:
-        return d.fail("unknown_orders", unknown, doubts, Code.UNKNOWN_ORDERS)
-    passed = ("unknown_orders", unknown, doubts, True)
-    return d.fail("open_orders", count, most, Code.OPEN_ORDERS, passed)
+        return d.fail("unknown_orders", unknown, doubts, Code.UNKNOWN_ORDERS, passed)
+    known = ("unknown_orders", unknown, doubts, True)
+    return d.fail("open_orders", count, most, Code.OPEN_ORDERS, passed, known)
 
 
 def coverage(gate: Intake, d: Draft) -> str:
     """Check that a sale is covered and that a buy does not open the opposite of what is held."""
     rules = d.rules
     if not d.buy:
-        own = d.order.leaves if d.order is not None else 0
-        filled = d.order.filled if d.order is not None else 0
-        free = gate.book.sellable(d.intent.strategy_id, rules) + own
-        good = d.quantity - filled <= free
-        d.raw += ("covered_sell", d.quantity - filled, free, good)
-        return "" if good else Code.COVERED_SELL
-    if rules.venue.nets_outcomes:
+        free, selling = gate.book.sellable(d.intent.strategy_id, rules), d.quantity
+        if (order := d.order) is not None:
+            free, selling = free + order.leaves, selling - order.filled
+        if selling > free:
+            return d.fail("covered_sell", selling, free, Code.COVERED_SELL)
+        d.raw.append((COVERED, selling, free))
+    elif rules.nets_outcomes:
         opposite = gate.book.held.get(rules.opposite_id, 0)
-        d.raw += ("opposite_held", opposite, 0, opposite <= 0)
-        return "" if opposite <= 0 else Code.OPPOSITE_HELD
+        if opposite > 0:
+            return d.fail("opposite_held", opposite, 0, Code.OPPOSITE_HELD)
+        d.raw.append((OPPOSITE, opposite))
     return ""
 
 
@@ -313,9 +338,7 @@ def life_of(intent: OrderIntent) -> int:
 
 def by_cash(rules: InstrumentRules, intent: OrderIntent) -> bool:
     """Return whether the order is sent for dollars: a BUY that must not rest, where the venue takes it so."""
-    return (
-        rules.venue.cash_fees is not None and intent.side is Side.BUY and intent.tif not in RESTING
-    )
+    return rules.cash_fees is not None and intent.side is Side.BUY and intent.tif not in RESTING
 
 
 def money(gate: Intake, d: Draft) -> str:
@@ -330,7 +353,7 @@ def money(gate: Intake, d: Draft) -> str:
             now_ns = d.now_ns
             if now_ns < rules.last_rule_ns:
                 d.until_ns = life_of(d.intent)
-            if rules.venue.cash_fees is not None and by_cash(rules, d.intent):
+            if rules.cash_fees is not None and by_cash(rules, d.intent):
                 d.by_cash = True
                 bound = gate.cash_bound(rules, d.price, d.quantity, now_ns)
             else:
@@ -356,18 +379,17 @@ def money(gate: Intake, d: Draft) -> str:
                 and total <= kept.total
                 and cost <= free
             ):
-                d.raw += (
-                    "order", whole, kept.order, True, "market_exposure", in_market, kept.market, True,
-                    "event_exposure", in_event, kept.event, True,
-                    "venue_exposure", in_venue, kept.venue, True,
-                    "total_exposure", total, kept.total, True, "cash", cost, free, True,
+                d.raw.append(
+                    (MONEY, whole, kept.order, in_market, kept.market, in_event, kept.event,
+                     in_venue, kept.venue, total, kept.total, cost, free)
                 )  # fmt: skip
                 return ""
         if code := _first_broken(gate, d, whole, kept):
             return code
-    good = cost <= free or cost == 0  # an exit that costs nothing needs no cash
-    d.raw += ("cash", cost, free, good)
-    return "" if good else Code.CASH
+    if cost > free and cost:  # an exit that costs nothing needs no cash
+        return d.fail("cash", cost, free, Code.CASH)
+    d.raw.append((CASH, cost, free))
+    return ""
 
 
 def _cost_of_change(gate: Intake, d: Draft, order: WorkingOrder) -> tuple[int, int]:
@@ -383,12 +405,12 @@ def _cost_of_change(gate: Intake, d: Draft, order: WorkingOrder) -> tuple[int, i
 
 def _first_broken(gate: Intake, d: Draft, whole: int, kept: Ceilings) -> str:
     """Record each limit in turn; return the code of the first that is not kept."""
-    d.raw += ("order", whole, kept.order, whole <= kept.order)
+    d.raw.append(("order", whole, kept.order, whole <= kept.order))
     if whole > kept.order:
         return Code.ORDER_LIMIT
     for name, code, used, limit in ceilings(gate, d.rules, d.intent.strategy_id, kept):
         value = used + d.cost
-        d.raw += (name, value, limit, value <= limit)
+        d.raw.append((name, value, limit, value <= limit))
         if value > limit:
             return code
     return ""

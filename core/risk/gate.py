@@ -8,7 +8,6 @@ at once: worst-case cost, fee and slippage, until the venue's word releases it.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from copy import replace
 from decimal import Decimal
@@ -18,8 +17,9 @@ from core.domain.decision import OrderIntent
 from core.domain.errors import ApprovalInvalid, HaltedError, MarketError
 from core.domain.fees import Side
 from core.risk import checks
-from core.risk.approval import ApprovedOrder, Signer, order_fields
+from core.risk.approval import ApprovedOrder, Signer
 from core.risk.barred import Barred, barred
+from core.risk.breaker import BreakerState
 from core.risk.checks import Draft
 from core.risk.instruments import VenueRules
 from core.risk.intake import Intake
@@ -28,6 +28,8 @@ from core.risk.portfolio import Change, OrderState, Terms, WorkingOrder, need
 from core.risk.states import TradingState
 from core.risk.units import NANO, dollars, nanos_of, shares
 from core.risk.verdict import Code, MarketView, Refusal
+
+_BUY, _PROBING = Side.BUY, BreakerState.PROBING
 
 
 class Gate(Intake):
@@ -55,7 +57,6 @@ class Gate(Intake):
     ) -> None:
         super().__init__(venues, limits or Limits())
         self._signer = Signer(key, approval_ttl_ns)
-        self._expiring: deque[tuple[int, int, WorkingOrder]] = deque()
 
     def on_time(self, now_ns: int) -> None:
         """Let time pass: approvals run out, windows and cool-downs move, equity is judged. Call every second."""
@@ -68,7 +69,7 @@ class Gate(Intake):
     def review(self, intent: OrderIntent, view: MarketView) -> ApprovedOrder | Refusal:
         """Approve and reserve `intent`, or say why not. A refusal reserves nothing."""
         self._enter(view.now_ns)
-        buy = intent.side is Side.BUY
+        buy = intent.side is _BUY
         draft = Draft(intent, view, buy)
         if code := checks.first_refusal(self, draft):
             return Refusal(intent, code, tuple(draft.raw), view.now_ns)
@@ -85,7 +86,7 @@ class Gate(Intake):
         approved = self._sign(draft, order)
         order.nonce = approved[1]
         self.book.reserve(order)
-        if self.breaker.probing and self._arbitrages(order):
+        if self.breaker.state is _PROBING and self._arbitrages(order):
             self.breaker.approved(intent.client_order_id)
         return approved
 
@@ -118,6 +119,7 @@ class Gate(Intake):
             return Refusal(intent, code, tuple(draft.raw), view.now_ns)
         if code := checks.first_refusal(self, draft):
             return Refusal(intent, code, tuple(draft.raw), view.now_ns)
+        self.book.no_longer_waits(order)
         approved = self._sign(draft, order)
         self.book.begin_change(order, draft.change(order, approved.nonce))
         return approved
@@ -126,8 +128,8 @@ class Gate(Intake):
         """Let time pass before a review: approvals run out, equity is judged."""
         if now_ns > self.now_ns:
             self.now_ns = now_ns
-        expiring, book = self._expiring, self.book
-        if expiring and expiring[0][0] <= now_ns:
+        book = self.book
+        if book.waiting:
             self._expire(now_ns)
         if self.now_ns >= self._next_look_ns or book.cash_total + book.marked != self._seen_equity:
             self._observe()
@@ -138,8 +140,7 @@ class Gate(Intake):
         approved = self._signer.sign(
             intent, draft.rules.place, draft.quantity, draft.price, tuple(draft.raw), now_ns
         )
-        order.approval, order.signed = approved, order_fields(intent)
-        self._expiring.append((approved[3], approved[1], order))
+        self.book.await_redemption(order, approved, intent.__replace__())
         self.throttle.count(draft.same, draft.recent, draft.repeated, now_ns)
         return approved
 
@@ -188,7 +189,7 @@ class Gate(Intake):
                 cid,
                 "review the order again",
             )
-        order.approval = None
+        self.book.no_longer_waits(order)
         if sending is not None and sending is not intent and not _same_order(intent, sending):
             self._give_up(order)
             raise ApprovalInvalid(
@@ -219,7 +220,7 @@ class Gate(Intake):
 
     def _give_up(self, order: WorkingOrder) -> None:
         """Take back what an approval reserved that will never be redeemed."""
-        order.approval = None
+        self.book.no_longer_waits(order)
         if order.change is not None:
             self._end_change(order, accepted=False)
         else:
@@ -228,11 +229,13 @@ class Gate(Intake):
 
     def _expire(self, now_ns: int) -> None:
         """Drop approvals that were never redeemed: the signer refuses them from now on."""
-        expiring = self._expiring
-        while expiring and expiring[0][0] <= now_ns:
-            _, nonce, order = expiring.popleft()
-            if order.approval is not None and self._awaits(order, nonce):
-                self._give_up(order)
+        waiting = self.book.waiting
+        while waiting:
+            order = next(iter(waiting.values()))
+            approved = order.approval
+            if approved is not None and approved[3] > now_ns:
+                return
+            self._give_up(order)
 
     # -- rebuilding -----------------------------------------------------------------------------------
 
@@ -288,7 +291,8 @@ class Gate(Intake):
         order = self.book.orders.get(client_order_id)
         if order is None or order.by_cash:
             return  # ended, or more shares for the same dollars
-        order.approval, change = None, order.change
+        self.book.no_longer_waits(order)
+        change = order.change
         at, size = order.price if price is None else nanos_of(price), nanos_of(quantity)
         if change is not None and at is not None and size is not None:
             if order.widest(at, size) != (order.price, order.quantity):

@@ -152,6 +152,8 @@ class InstrumentRules:
 
     Attributes
     ----------
+    venue_code, nets_outcomes, cash_fees
+        The venue's, kept here too because every order asks for them.
     fee_terms : int
         Number of the venue's schedule: the same terms have the same number.
     rule_starts_ns : tuple of int
@@ -179,6 +181,8 @@ class InstrumentRules:
     instrument_id: str
     venue: VenueRules
     venue_code: str
+    nets_outcomes: bool
+    cash_fees: CashFeeBook | None
     state: MarketState
     market_id: str
     event_id: str
@@ -236,6 +240,8 @@ def rules_of(
                 instrument_id=iid,
                 venue=venue,
                 venue_code=venue.code,
+                nets_outcomes=venue.nets_outcomes,
+                cash_fees=venue.cash_fees,
                 state=state,
                 market_id=market.market_id,
                 event_id=market.event_id,

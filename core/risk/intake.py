@@ -262,7 +262,7 @@ class Intake(Inspection):
         self._advance(ts_ns)
         order = self.book.orders.get(client_order_id)
         if order is not None:
-            order.approval = None
+            self.book.no_longer_waits(order)
             self._end_change(order, accepted=False)
 
     def _end_change(self, order: WorkingOrder, *, accepted: bool) -> None:

@@ -35,6 +35,9 @@ class OrderState(StrEnum):
     DONE = "done"
 
 
+_APPROVED = OrderState.APPROVED
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What decides the worst case of an order."""
@@ -62,8 +65,10 @@ class WorkingOrder:
 
     Attributes
     ----------
-    signed : tuple
-        The fields of the approved intent that `approval` vouches for (`core.risk.approval.order_fields`).
+    approval : ApprovedOrder, optional
+        The approval that waits to be redeemed; `Portfolio.await_redemption` and `no_longer_waits` set it.
+    signed : OrderIntent, optional
+        A copy of the intent that `approval` vouches for, as it was when it was signed.
     ts_ns, until_ns : int
         When it was approved, and how long it can rest (0: not at all).
     by_cash : bool
@@ -99,8 +104,8 @@ class WorkingOrder:
         self.fee_paid = self.filled = self.spent = self.nonce = 0
         self.change: Change | None = None
         self.approval: ApprovedOrder | None = None
-        self.signed: tuple[object, ...] = ()
-        self.state = OrderState.APPROVED
+        self.signed: OrderIntent | None = None
+        self.state = _APPROVED
 
     @property
     def leaves(self) -> int:
@@ -165,6 +170,8 @@ class Portfolio:
         self.orders: dict[str, WorkingOrder] = {}
         self.known: set[str] = set()
         self.finished: OrderedDict[str, WorkingOrder] = OrderedDict()
+        #: Orders whose approval was not redeemed yet, in the order it was given.
+        self.waiting: dict[str, WorkingOrder] = {}
         self.holdings: dict[tuple[str, str], Holding] = {}
         self.held: dict[str, int] = {}
         self.marks: dict[str, int] = {}
@@ -222,7 +229,7 @@ class Portfolio:
         if holding is None:
             return 0
         own = holding.quantity - holding.provisional - self.selling.get((strategy_id, iid), 0)
-        if not rules.venue.nets_outcomes:
+        if not rules.nets_outcomes:
             return own
         opposite = self.buying.get(rules.opposite_id, 0) + self.held.get(rules.opposite_id, 0)
         return min(own, self.held[iid] - self.selling_all.get(iid, 0) - opposite)
@@ -236,13 +243,31 @@ class Portfolio:
         self.orders[cid] = order
         if delta := order.reserved:
             self._reserve_cash(order, delta)
-        self._working(order, order.quantity)
+        iid = order.rules.instrument_id
+        if order.buy:
+            self.buying[iid] = self.buying.get(iid, 0) + order.quantity
+        else:
+            self._working(order, order.quantity)
+
+    def await_redemption(
+        self, order: WorkingOrder, approved: ApprovedOrder, signed: OrderIntent
+    ) -> None:
+        """Keep an approval with its order until it is redeemed, withdrawn or runs out."""
+        order.approval, order.signed = approved, signed
+        self.waiting[order.client_order_id] = order
+
+    def no_longer_waits(self, order: WorkingOrder) -> None:
+        """Forget the approval of `order`: it was redeemed, withdrawn, or has run out."""
+        order.approval = None
+        self.waiting.pop(order.client_order_id, None)
 
     def close(self, order: WorkingOrder) -> None:
         """Release everything that `order` still reserves."""
         if order.state is OrderState.UNKNOWN:
             self.unknown -= 1
-        order.state, order.approval, order.change = OrderState.DONE, None, None
+        order.state, order.change = OrderState.DONE, None
+        if order.approval is not None:
+            self.no_longer_waits(order)
         del self.orders[order.client_order_id]
         self._working(order, -order.leaves)
         self._reserve_cash(order, -order.reserved)

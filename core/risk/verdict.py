@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+import msgspec
+
 from core.domain.decision import CheckResult, OrderIntent, Verdict
 from core.domain.errors import OrderRefused
-from core.risk.units import dollars, shares
-
-#: Checks as the hot path records them: name, value, limit, passed, one after the other in a flat list (four
-#: objects fewer a check for the collector). Integers are formatted only when read.
-RawChecks = list[object]
+from core.risk.record import results
 
 
 class Code(StrEnum):
@@ -106,58 +102,7 @@ MENDS: dict[str, str] = {
 }
 
 
-#: How the integers of a check read: dollars (1e-18), prices and sizes (1e-9); others are plain.
-MONEY_CHECKS = frozenset(
-    [
-        "cash",
-        "order",
-        "market_exposure",
-        "event_exposure",
-        "venue_exposure",
-        "total_exposure",
-        "family_budget",
-        "breaker_market",
-        "breaker_total",
-    ]
-)
-SIZE_CHECKS = frozenset(
-    [
-        "price_grid",
-        "worst_price",
-        "collar",
-        "size",
-        "size_step",
-        "depth",
-        "covered_sell",
-        "opposite_held",
-    ]
-)
-
-
-def shown(name: str, value: object) -> str:
-    """Return a raw check value as text in the check's own unit."""
-    if type(value) is int:
-        if name in MONEY_CHECKS:
-            return f"{dollars(value):f}"
-        if name in SIZE_CHECKS:
-            return f"{shares(value):f}"
-    return str(value)
-
-
-def results(raw: Sequence[object]) -> tuple[CheckResult, ...]:
-    """Return raw checks as values for a ledger row; a sequence of (name, value, limit, passed) is flattened."""
-    if raw and isinstance(raw[0], tuple):
-        raw = [part for check in raw if isinstance(check, tuple) for part in check]
-    out = []
-    for i in range(0, len(raw), 4):
-        name = str(raw[i])
-        value, limit = shown(name, raw[i + 1]), shown(name, raw[i + 2])
-        out.append(CheckResult(name, value, limit, bool(raw[i + 3])))
-    return tuple(out)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True, gc=False):
     """The gate said no.
 
     Attributes
@@ -166,13 +111,13 @@ class Refusal:
         What was asked.
     code : str
         Stable reason code (`Code`).
-    raw : tuple
-        The checks in the order they were made, the failed one last.
+    raw : tuple of tuple
+        The checks in the order they were made, the failed one last (`core.risk.record`).
     """
 
     intent: OrderIntent
     code: str
-    raw: tuple[object, ...]
+    raw: tuple[tuple[object, ...], ...]
     ts_ns: int
 
     @property
@@ -208,8 +153,7 @@ class Refusal:
         return OrderRefused(self.code, f"the gate refused the order ({self.code})", seen, self.mend)
 
 
-@dataclass(frozen=True, slots=True)
-class MarketView:
+class MarketView(msgspec.Struct, frozen=True, gc=False):
     """What the market looked like at the moment of the intent. Time is an argument here, never read.
 
     Attributes

@@ -26,7 +26,7 @@ def test_the_windows_are_what_counting_anew_says(steps):
         repeats = sum(1 for t, o in seen if o == same and t > now - 2_000 * MS)
         recent, again = own.recent(strategy, buy, now), own.repeated(same, now)
         assert (len(recent), own.orders) == (rate, 5)
-        assert (again, own.repeats) == (repeats, 2)
+        assert (len(again or ()), own.repeats) == (repeats, 2)
         own.count(same, recent, again, now)
         seen.append((now, same))
 
@@ -36,4 +36,4 @@ def test_what_has_left_the_window_is_forgotten():
     for n in range(1_000):
         same = ("A", "I", True, n, 7)
         own.count(same, own.recent("A", True, n * MS), own.repeated(same, n * MS), n * MS)
-    assert len(own._same) == len(own._counted) == 1
+    assert len(own._same) + len(own._older) <= 2
