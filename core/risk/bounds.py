@@ -7,17 +7,18 @@ from decimal import Decimal
 
 from core.domain.fees import Side
 from core.risk.governor import NS_PER_HOUR, Governor
-from core.risk.instruments import Grid, InstrumentRules
+from core.risk.instruments import Grid, InstrumentRules, Quotes
 from core.risk.limits import Limits
 from core.risk.phases import FundPhase
 from core.risk.portfolio import Portfolio
 from core.risk.table import Ceilings, Table
-from core.risk.units import NANO, attos_up, nanos_of, shares
+from core.risk.units import NANO, attos_up, nanos_of, nanos_of_text, shares
 
-#: Collar bounds kept per grid.
+#: Prices and collar bounds kept per grid.
 REMEMBERED_QUOTES = 65_536
 #: Worst-case fees kept before they are worked out anew.
 REMEMBERED_FEES = 65_536
+_BUY = Side.BUY
 
 
 class Bounds:
@@ -29,7 +30,7 @@ class Bounds:
     def __init__(self, limits: Limits) -> None:
         self.book = Portfolio()
         self._fee_bounds: dict[tuple[int, bool, int, int, int, int], int] = {}
-        self._bounds: dict[Grid, dict[str, tuple[int, int]]] = {}
+        self._quotes: dict[Grid, Quotes] = {}
         self.bind(limits)
         self._kept = Ceilings(self.table, -1, 0, 0)
 
@@ -37,12 +38,12 @@ class Bounds:
         """Take over changed limits."""
         self.limits = limits
         self.table = Table.of(limits)
-        for bounds in self._bounds.values():
-            bounds.clear()
+        for quotes in self._quotes.values():
+            quotes.bounds.clear()
 
-    def bounds_of(self, grid: Grid) -> dict[str, tuple[int, int]]:
-        """Return the collar's bounds that the instruments of one grid share."""
-        return self._bounds.setdefault(grid, {})
+    def quotes_of(self, grid: Grid) -> Quotes:
+        """Return what the instruments of one grid share."""
+        return self._quotes.setdefault(grid, Quotes())
 
     def ceilings(self, rules: InstrumentRules) -> Ceilings:
         """Return the limits in dollars that a purchase of this instrument has now."""
@@ -59,23 +60,29 @@ class Bounds:
             self._kept = kept = Ceilings(self.table, equity, governor.left, phase)
         return kept
 
+    def orderable(self, rules: InstrumentRules, price: Decimal) -> int | None:
+        """Return a price in billionths, None if it is none of the market's grid; remembered."""
+        text = str(price)
+        at = nanos_of_text(text)
+        if at is None or not rules.grid.contains(at):
+            return None
+        if len(rules.quotes.prices) < REMEMBERED_QUOTES:
+            rules.quotes.prices[text] = at
+        return at
+
     def collar(self, rules: InstrumentRules, touch: Decimal | None) -> tuple[int, int] | None:
-        """Return the lowest sale and the highest purchase that the collar allows at this quote.
+        """Return the lowest sale and the highest purchase that the collar allows at this quote; remembered.
 
         Without a quote the last value counts; None when there is none, or it is no price.
         """
-        text = str(touch)
-        found = rules.bounds.get(text)
-        if found is not None:
-            return found
         at = nanos_of(touch) if touch is not None else self.book.marks.get(rules.instrument_id)
         if at is None or at <= 0:
             return None
         table = self.table
         reach = max(at * table.collar // NANO, table.collar_ticks * rules.grid.step_at(at))
         found = (at - reach, at + reach)
-        if touch is not None and len(rules.bounds) < REMEMBERED_QUOTES:
-            rules.bounds[text] = found
+        if touch is not None and len(rules.quotes.bounds) < REMEMBERED_QUOTES:
+            rules.quotes.bounds[str(touch)] = found
         return found
 
     def fee_bound(
@@ -85,7 +92,7 @@ class Bounds:
         quantity: int,
         now_ns: int,
         until_ns: int = 0,
-        side: Side = Side.BUY,
+        side: Side = _BUY,
     ) -> int:
         """Return the worst-case fee of an order, in 1e-18 dollar.
 
@@ -110,7 +117,7 @@ class Bounds:
         if until_ns > now_ns:
             starts = rules.rule_starts_ns
             first, last = bisect_right(starts, now_ns), bisect_right(starts, until_ns)
-        buy = side is Side.BUY
+        buy = side is _BUY
         key = (rules.fee_terms, buy, price, quantity, now_ns // NS_PER_HOUR, last - first)
         bound = self._fee_bounds.get(key)
         if bound is None:

@@ -14,10 +14,9 @@ from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent, TimeInForce
 from core.domain.errors import FeeError
 from core.domain.fees import Side
-from core.domain.market import MarketStatus
-from core.risk.instruments import InstrumentRules
+from core.risk.instruments import FOREVER_NS, InstrumentRules
 from core.risk.intake import Intake
-from core.risk.portfolio import Change, Terms, WorkingOrder, need
+from core.risk.portfolio import Change, Terms, WorkingOrder
 from core.risk.record import (
     CASH,
     COVERED,
@@ -41,9 +40,7 @@ from core.risk.verdict import Code, MarketView
 #: A decision older than the gate's newest by more than this is made on a clock that stepped back.
 CLOCK_TOLERANCE_NS = NS_PER_SECOND
 #: Names of the usual states, looked up once.
-RUNNING, HALTED, ACTIVE = TradingState.RUNNING, TradingState.HALTED, MarketStatus.ACTIVE
-#: End of an order's life without an end.
-FOREVER_NS = 2**63 - 1
+RUNNING, HALTED = TradingState.RUNNING, TradingState.HALTED
 #: Room for orders that only reduce: a throttle must not keep anybody from getting out.
 REDUCING_RATE = 2
 RESTING = frozenset({TimeInForce.GTC, TimeInForce.GTD})
@@ -140,11 +137,7 @@ def standing(gate: Intake, d: Draft) -> str:
         ) and (why := _barred(gate, d, family)):
             return why
     market = rules.state
-    if (
-        market.status is not ACTIVE
-        or now_ns < market.open_ns
-        or (market.close_ns and now_ns >= market.close_ns)
-    ):
+    if not market.open_ns <= now_ns < market.until_ns:
         why = market.closed_because(now_ns)
         return d.fail("market", why, "active", Code.MARKET_CLOSED, _trading(gate))
     if not buy:
@@ -210,16 +203,16 @@ def terms(gate: Intake, d: Draft) -> str:
             return Code.NO_REFERENCE
         takes = buy
     else:
-        at, tick = nanos_of_text(str(limit)), rules.tick
-        if (
-            at is None
-            or not rules.lowest <= at <= rules.highest
-            or (at % tick if tick else not rules.grid.contains(at))
-        ):
-            return _off_grid(d, limit)
+        quotes = rules.quotes
+        at = quotes.prices.get(str(limit))
+        if at is None:
+            at = gate.orderable(rules, limit)
+            if at is None:
+                return _off_grid(d, limit)
         d.price = at
-        near, far = (view.ask, view.bid) if buy else (view.bid, view.ask)
-        bounds = gate.collar(rules, near if near is not None else far)
+        near = view.ask if buy else view.bid
+        touch = near if near is not None else view.bid if buy else view.ask
+        bounds = quotes.bounds.get(str(touch)) or gate.collar(rules, touch)
         if bounds is None:
             return d.fail("reference", near, "a quote", Code.NO_REFERENCE, _on_grid(at))
         bound = bounds[buy]
@@ -359,8 +352,8 @@ def money(gate: Intake, d: Draft) -> str:
             else:
                 bound = gate.fee_bound(rules, d.price, d.quantity, now_ns, d.until_ns)
             d.fee_bound = bound
-            d.cost = cost = need(d.buy, d.price, d.quantity, bound)
-            whole = cost
+            value = d.price * d.quantity  # as `need` has it; written out: this is the hot path
+            d.cost = cost = whole = value + bound if d.buy else max(0, bound - value)
         else:
             cost, whole = _cost_of_change(gate, d, d.order)
     except FeeError as exc:

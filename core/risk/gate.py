@@ -73,18 +73,11 @@ class Gate(Intake):
         draft = Draft(intent, view, buy)
         if code := checks.first_refusal(self, draft):
             return Refusal(intent, code, tuple(draft.raw), view.now_ns)
+        approved = self._sign(draft)
         order = WorkingOrder(
-            intent,
-            draft.rules,
-            buy,
-            (draft.price, draft.quantity, draft.fee_bound),
-            draft.cost,
-            draft.until_ns,
-            draft.now_ns,
-            draft.by_cash,
-        )
-        approved = self._sign(draft, order)
-        order.nonce = approved[1]
+            intent, draft.rules, buy, draft.price, draft.quantity, draft.fee_bound, draft.cost,
+            draft.until_ns, draft.now_ns, draft.by_cash, approved,
+        )  # fmt: skip
         self.book.reserve(order)
         if self.breaker.state is _PROBING and self._arbitrages(order):
             self.breaker.approved(intent.client_order_id)
@@ -119,8 +112,8 @@ class Gate(Intake):
             return Refusal(intent, code, tuple(draft.raw), view.now_ns)
         if code := checks.first_refusal(self, draft):
             return Refusal(intent, code, tuple(draft.raw), view.now_ns)
-        self.book.no_longer_waits(order)
-        approved = self._sign(draft, order)
+        approved = self._sign(draft)
+        self.book.renew(order, approved)
         self.book.begin_change(order, draft.change(order, approved.nonce))
         return approved
 
@@ -134,13 +127,12 @@ class Gate(Intake):
         if self.now_ns >= self._next_look_ns or book.cash_total + book.marked != self._seen_equity:
             self._observe()
 
-    def _sign(self, draft: Draft, order: WorkingOrder) -> ApprovedOrder:
-        """Sign the draft and keep the approval with its order until it is redeemed or runs out."""
-        intent, now_ns = draft.intent, draft.now_ns
+    def _sign(self, draft: Draft) -> ApprovedOrder:
+        """Sign the draft, and count it."""
+        now_ns = draft.now_ns
         approved = self._signer.sign(
-            intent, draft.rules.place, draft.quantity, draft.price, tuple(draft.raw), now_ns
+            draft.intent, draft.rules.place, draft.quantity, draft.price, tuple(draft.raw), now_ns
         )
-        self.book.await_redemption(order, approved, intent.__replace__())
         self.throttle.count(draft.same, draft.recent, draft.repeated, now_ns)
         return approved
 
@@ -259,8 +251,10 @@ class Gate(Intake):
         until_ns = checks.life_of(intent)
         by_cash = checks.by_cash(rules, intent)
         bound = self.bound_of(rules, price, quantity, intent.ts_ns, until_ns, by_cash)
-        terms, reserved = (price, quantity, bound), need(buy, price, quantity, bound)
-        order = WorkingOrder(intent, rules, buy, terms, reserved, until_ns, intent.ts_ns, by_cash)
+        reserved = need(buy, price, quantity, bound)
+        order = WorkingOrder(
+            intent, rules, buy, price, quantity, bound, reserved, until_ns, intent.ts_ns, by_cash
+        )
         self.book.reserve(order)
         self.book.set_state(order, OrderState.SENT)
 

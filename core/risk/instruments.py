@@ -12,6 +12,9 @@ from core.domain.market import STATUS_TRANSITIONS, Market, MarketStatus
 from core.risk.approval import place_of
 from core.risk.units import nanos_of
 
+#: A time that never comes.
+FOREVER_NS = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class VenueRules:
@@ -60,12 +63,6 @@ class Grid:
             start <= price <= end and (price - start) % step == 0 for start, end, step in self.bands
         )
 
-    @property
-    def tick(self) -> int:
-        """The step, if every orderable price is a multiple of it; else 0."""
-        start, _, step = self.bands[0]
-        return step if len(self.bands) == 1 and start % step == 0 else 0
-
     def step_at(self, price: int) -> int:
         """Return the step of the band that holds `price`, of the nearest band outside the grid."""
         for start, end, step in self.bands:
@@ -88,6 +85,24 @@ class Grid:
             if start <= floored <= end:
                 return min(self.highest, start - (start - floored) // step * step)
         return self.highest
+
+
+class Quotes:
+    """What prices of one grid come to, by their text; the gate fills it.
+
+    Attributes
+    ----------
+    prices : dict
+        Prices that can be ordered, in billionths. A text that is missing was not asked for, or is none.
+    bounds : dict
+        Per quoted price the lowest sale and the highest purchase that the collar allows.
+    """
+
+    __slots__ = ("bounds", "prices")
+
+    def __init__(self) -> None:
+        self.prices: dict[str, int] = {}
+        self.bounds: dict[str, tuple[int, int]] = {}
 
 
 def _exact(value: object) -> int:
@@ -120,20 +135,38 @@ class Purse(Scope):
 
 
 class MarketState:
-    """A market and where it stands now."""
+    """A market and where it stands now.
 
-    __slots__ = ("close_ns", "market_id", "open_ns", "status")
+    Attributes
+    ----------
+    until_ns : int
+        Orders are taken from `open_ns` until then; 0 while the market is not active.
+    """
+
+    __slots__ = ("close_ns", "market_id", "open_ns", "status", "until_ns")
 
     def __init__(self, market: Market) -> None:
         self.market_id = market.market_id
-        self.open_ns = market.open_ns
-        self.close_ns = market.close_ns
         self.status = market.status
+        self.set_hours(market.open_ns, market.close_ns)
+
+    def set_hours(self, open_ns: int, close_ns: int) -> None:
+        """Take over when the market opens and closes (0: it does not)."""
+        self.open_ns, self.close_ns = open_ns, close_ns
+        self.until_ns = (close_ns or FOREVER_NS) if self.status is MarketStatus.ACTIVE else 0
 
     def move(self, status: MarketStatus) -> None:
         """Move to `status`; a resolved market stays resolved."""
         if status != self.status and status in STATUS_TRANSITIONS[self.status]:
-            self.status = status
+            self._set(status)
+
+    def resolve(self) -> None:
+        """End it: an outcome was paid out."""
+        self._set(MarketStatus.RESOLVED)
+
+    def _set(self, status: MarketStatus) -> None:
+        self.status = status
+        self.set_hours(self.open_ns, self.close_ns)
 
     def closed_because(self, now_ns: int) -> str:
         """Return why no order can be taken at `now_ns`, or an empty text."""
@@ -167,15 +200,10 @@ class InstrumentRules:
         Everything a blacklist can name: instrument, market, event, series, category, venue.
     place : str
         The part of the signed text that all its orders share.
-    lowest, highest : int
-        Ends of the prices that can be ordered.
-    tick : int
-        The step of a grid of one band whose prices are its multiples; 0 for any other grid.
     in_market, in_event, in_venue : Scope
         Where its committed money counts; no event, no scope.
-    bounds : dict
-        Per quoted price the lowest sale and the highest purchase that the collar allows (the gate fills
-        it; instruments with one grid share it).
+    quotes : Quotes
+        What was worked out of texts of prices; instruments with one grid share it.
     """
 
     instrument_id: str
@@ -188,9 +216,6 @@ class InstrumentRules:
     event_id: str
     opposite_id: str
     grid: Grid
-    lowest: int
-    highest: int
-    tick: int
     size_step: int
     min_size: int
     fees: FeeSchedule
@@ -204,7 +229,7 @@ class InstrumentRules:
     in_market: Scope
     in_event: Scope | None
     in_venue: Purse
-    bounds: dict[str, tuple[int, int]]
+    quotes: Quotes
 
 
 def rules_of(
@@ -214,7 +239,7 @@ def rules_of(
     fee_terms: int,
     scope: Callable[[str, str], Scope],
     purse: Purse,
-    bounds_of: Callable[[Grid], dict[str, tuple[int, int]]],
+    quotes_of: Callable[[Grid], Quotes],
 ) -> list[InstrumentRules]:
     """Return the rules of every outcome of `market`.
 
@@ -224,8 +249,8 @@ def rules_of(
         Gives the scope of ("market" | "event", name).
     purse : Purse
         The venue's.
-    bounds_of : callable
-        Gives the collar's bounds that a grid's instruments share.
+    quotes_of : callable
+        Gives what a grid's instruments share.
     """
     binary = len(market.outcomes) == 2
     named = {market.venue, market.market_id, market.event_id, market.series, market.category}
@@ -247,9 +272,6 @@ def rules_of(
                 event_id=market.event_id,
                 opposite_id=market.opposite(iid).instrument_id if binary else "",
                 grid=grid,
-                lowest=grid.lowest,
-                highest=grid.highest,
-                tick=grid.tick,
                 size_step=max(1, _exact(market.size_step)),
                 min_size=_exact(market.min_size),
                 fees=market.fees,
@@ -263,7 +285,7 @@ def rules_of(
                 in_market=scope("market", market.market_id),
                 in_event=scope("event", market.event_id) if market.event_id else None,
                 in_venue=purse,
-                bounds=bounds_of(grid),
+                quotes=quotes_of(grid),
             )
         )
     return out

@@ -414,7 +414,7 @@ class Intake(Inspection):
             state = self._states[market.market_id] = MarketState(market)
         else:
             state.move(market.status)
-            state.open_ns, state.close_ns = market.open_ns, market.close_ns
+            state.set_hours(market.open_ns, market.close_ns)
         terms = (market.venue, market.fees)
         number = self._fee_terms.setdefault(terms, len(self._fee_terms))
         for rules in rules_of(
@@ -424,7 +424,7 @@ class Intake(Inspection):
             number,
             self.book.scope,
             self.book.purse(venue.code),
-            self.bounds_of,
+            self.quotes_of,
         ):
             old = self.rules.get(rules.instrument_id)
             self.rules[rules.instrument_id] = rules
@@ -455,7 +455,7 @@ class Intake(Inspection):
         rules, paid = self.rules.get(instrument_id), nanos_of(payout)
         if rules is None or paid is None or paid < 0:
             raise MarketError("a settlement needs a known outcome and a payout", instrument_id)
-        rules.state.status = MarketStatus.RESOLVED
+        rules.state.resolve()
         self.volatility.forget(rules, self.now_ns)
         purse = self.book.purse(rules.venue_code)
         before = purse.cash

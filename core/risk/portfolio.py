@@ -66,8 +66,8 @@ class WorkingOrder:
     Attributes
     ----------
     approval : ApprovedOrder, optional
-        The approval that waits to be redeemed; `Portfolio.await_redemption` and `no_longer_waits` set it.
-    signed : OrderIntent, optional
+        The approval that waits to be redeemed; `Portfolio.renew` and `no_longer_waits` set it.
+    signed : OrderIntent
         A copy of the intent that `approval` vouches for, as it was when it was signed.
     ts_ns, until_ns : int
         When it was approved, and how long it can rest (0: not at all).
@@ -86,26 +86,36 @@ class WorkingOrder:
         intent: OrderIntent,
         rules: InstrumentRules,
         buy: bool,
-        terms: tuple[int, int, int],
+        price: int,
+        quantity: int,
+        fee_bound: int,
         reserved: int,
         until_ns: int,
         ts_ns: int,
         by_cash: bool,
+        approval: ApprovedOrder | None = None,
     ) -> None:
         self.client_order_id = intent.client_order_id
         self.strategy_id = intent.strategy_id
         self.rules = rules
         self.buy = buy
-        self.price, self.quantity, self.fee_bound = terms
+        self.price = price
+        self.quantity = quantity
+        self.fee_bound = fee_bound
         self.reserved = reserved
-        self.stop = not buy and intent.reason.startswith("stop")
-        self.ts_ns, self.until_ns = ts_ns, until_ns
+        self.stop = False if buy else intent.reason.startswith("stop")
+        self.ts_ns = ts_ns
+        self.until_ns = until_ns
         self.by_cash = by_cash
-        self.fee_paid = self.filled = self.spent = self.nonce = 0
+        self.fee_paid = self.filled = self.spent = 0
         self.change: Change | None = None
-        self.approval: ApprovedOrder | None = None
-        self.signed: OrderIntent | None = None
         self.state = _APPROVED
+        self.approval = approval
+        if approval is None:
+            self.nonce, self.signed = 0, intent
+        else:
+            self.nonce = approval[1]
+            self.signed = intent.__replace__()
 
     @property
     def leaves(self) -> int:
@@ -237,10 +247,12 @@ class Portfolio:
     # -- orders -------------------------------------------------------------------------------------
 
     def reserve(self, order: WorkingOrder) -> None:
-        """Book an approved order."""
+        """Book an approved order. If its approval is still to be redeemed, it waits for that."""
         cid = order.client_order_id
         self.known.add(cid)
         self.orders[cid] = order
+        if order.approval is not None:
+            self.waiting[cid] = order
         if delta := order.reserved:
             self._reserve_cash(order, delta)
         iid = order.rules.instrument_id
@@ -249,11 +261,10 @@ class Portfolio:
         else:
             self._working(order, order.quantity)
 
-    def await_redemption(
-        self, order: WorkingOrder, approved: ApprovedOrder, signed: OrderIntent
-    ) -> None:
-        """Keep an approval with its order until it is redeemed, withdrawn or runs out."""
-        order.approval, order.signed = approved, signed
+    def renew(self, order: WorkingOrder, approved: ApprovedOrder) -> None:
+        """Let an open order wait for the redemption of the approval of its change."""
+        self.no_longer_waits(order)
+        order.approval, order.signed = approved, approved.intent.__replace__()
         self.waiting[order.client_order_id] = order
 
     def no_longer_waits(self, order: WorkingOrder) -> None:
