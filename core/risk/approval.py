@@ -13,6 +13,8 @@ from decimal import Decimal
 from hmac import compare_digest
 from typing import Any, Never
 
+import msgspec
+
 from core.domain.decision import CheckResult, OrderIntent, Verdict
 from core.domain.errors import ApprovalInvalid
 from core.domain.fees import Side
@@ -28,6 +30,7 @@ def place_of(venue: str, instrument_id: str, market_id: str, event_id: str) -> s
 
 
 _BUY = Side.BUY
+_encode = msgspec.msgpack.Encoder().encode
 #: Makes an approval; the class itself refuses.
 _new: Any = tuple.__new__
 
@@ -43,17 +46,20 @@ def canonical(
 ) -> bytes:
     """Return the bytes that are signed: every field of the order, plus nonce and expiry.
 
-    Free text is quoted and numbers are separated, so that two different orders never give the same
-    bytes. Price and quantity are in billionths; None stands for a market order, or for a number that no
-    order can have; a price that is the worst price too is written once. `reason` decides nothing at a venue
-    and is left out.
+    Every field says where it ends, so that two different orders never give the same bytes. Price and quantity
+    are in billionths; None stands for a market order, or for a number that no order can have. `reason` decides
+    nothing at a venue and is left out.
     """
-    return (
-        f"{intent.client_order_id!r}{intent.strategy_id!r}{place}|{'B' if intent.side is _BUY else 'S'}|"
-        f"{quantity}|{'' if price == worst_price else price}|{intent.tif._value_}|{intent.ts_ns}|"
-        f"{'P' if intent.post_only else ''}{'R' if intent.reduces else ''}|{intent.expire_ns}|"
-        f"{worst_price}|{nonce}|{expires_ns}"
-    ).encode()
+    fields = (
+        intent.client_order_id, intent.strategy_id, place, intent.side is _BUY, quantity, price,
+        intent.tif._value_, intent.ts_ns, intent.post_only, intent.reduces, intent.expire_ns, worst_price,
+        nonce, expires_ns,
+    )  # fmt: skip
+    try:
+        return _encode(fields)
+    except (OverflowError, ValueError):
+        # MessagePack has integers of 64 bits and Unicode alone; it never begins with a bracket
+        return repr(fields).encode()
 
 
 class ApprovedOrder(tuple[Any, ...]):

@@ -16,7 +16,6 @@ from core.domain.errors import FeeError
 from core.domain.fees import Side
 from core.risk.instruments import FOREVER_NS, InstrumentRules
 from core.risk.intake import Intake
-from core.risk.portfolio import Change, Terms, WorkingOrder
 from core.risk.record import (
     CASH,
     COVERED,
@@ -36,6 +35,7 @@ from core.risk.table import Ceilings
 from core.risk.throttle import Same
 from core.risk.units import NANO, nanos_of, nanos_of_text, shares
 from core.risk.verdict import Code, MarketView
+from core.risk.working import Change, Terms, WorkingOrder
 
 #: A decision older than the gate's newest by more than this is made on a clock that stepped back.
 CLOCK_TOLERANCE_NS = NS_PER_SECOND

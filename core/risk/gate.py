@@ -24,10 +24,10 @@ from core.risk.checks import Draft
 from core.risk.instruments import VenueRules
 from core.risk.intake import Intake
 from core.risk.limits import Limits
-from core.risk.portfolio import Change, OrderState, Terms, WorkingOrder, need
 from core.risk.states import TradingState
 from core.risk.units import NANO, dollars, nanos_of, shares
 from core.risk.verdict import Code, MarketView, Refusal
+from core.risk.working import Change, OrderState, Terms, WorkingOrder, need
 
 _BUY, _PROBING = Side.BUY, BreakerState.PROBING
 

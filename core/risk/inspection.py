@@ -6,9 +6,9 @@ from core.domain.errors import FeeError
 from core.domain.fees import Side
 from core.risk.bounds import Bounds
 from core.risk.instruments import InstrumentRules
-from core.risk.portfolio import OrderState, WorkingOrder
 from core.risk.states import GRAVE, Holds, RiskEvent, TradingState
 from core.risk.units import NANO, dollars, shares
+from core.risk.working import OrderState, WorkingOrder
 
 
 class Inspection(Bounds):

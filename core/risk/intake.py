@@ -21,11 +21,12 @@ from core.risk.inspection import Inspection
 from core.risk.instruments import InstrumentRules, MarketState, VenueRules, rules_of
 from core.risk.limits import Limits
 from core.risk.phases import FundPhase
-from core.risk.portfolio import OrderState, Terms, Trade, WorkingOrder
+from core.risk.portfolio import Trade
 from core.risk.states import Holds, RiskEvent, TradingState, taken_back
 from core.risk.throttle import Throttle
 from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of
 from core.risk.volatility import VolatilityWatch
+from core.risk.working import OrderState, Terms, WorkingOrder
 
 #: Strategy that owns fills and positions no strategy of ours asked for.
 EXTERNAL = "EXTERNAL"

@@ -13,141 +13,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
-from core.domain.decision import OrderIntent
 from core.domain.errors import MarketError
 from core.risk.approval import ApprovedOrder
 from core.risk.instruments import InstrumentRules, Purse, Scope
 from core.risk.units import NANO
+from core.risk.working import Change, OrderState, Terms, WorkingOrder
 
 #: How many finished orders and final trades stay known for late messages (late fill, void).
 REMEMBERED = 10_000
-
-
-class OrderState(StrEnum):
-    """Where an order stands for the gate. Only `DONE` releases what it reserves."""
-
-    APPROVED = "approved"
-    SENT = "sent"
-    WORKING = "working"
-    UNKNOWN = "unknown"
-    DONE = "done"
-
-
-_APPROVED = OrderState.APPROVED
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What decides the worst case of an order."""
-
-    price: int
-    quantity: int
-    fee_bound: int
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A modification under way: until the venue answers either set of terms may be in force.
-
-    `worst` bounds both, and every mix of fills under the old and then the new ones.
-    """
-
-    old: Terms
-    new: Terms
-    worst: Terms
-    nonce: int
-
-
-class WorkingOrder:
-    """An approved order and what it still reserves.
-
-    Attributes
-    ----------
-    approval : ApprovedOrder, optional
-        The approval that waits to be redeemed; `Portfolio.renew` and `no_longer_waits` set it.
-    signed : OrderIntent
-        A copy of the intent that `approval` vouches for, as it was when it was signed.
-    ts_ns, until_ns : int
-        When it was approved, and how long it can rest (0: not at all).
-    by_cash : bool
-        Sent for ``price * quantity`` dollars, however many shares they buy; `spent` counts them.
-    """
-
-    __slots__ = (
-        "approval", "buy", "by_cash", "change", "client_order_id", "fee_bound", "fee_paid", "filled", "nonce",
-        "price", "quantity", "reserved", "rules", "signed", "spent", "state", "stop", "strategy_id", "ts_ns",
-        "until_ns",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        intent: OrderIntent,
-        rules: InstrumentRules,
-        buy: bool,
-        price: int,
-        quantity: int,
-        fee_bound: int,
-        reserved: int,
-        until_ns: int,
-        ts_ns: int,
-        by_cash: bool,
-        approval: ApprovedOrder | None = None,
-    ) -> None:
-        self.client_order_id = intent.client_order_id
-        self.strategy_id = intent.strategy_id
-        self.rules = rules
-        self.buy = buy
-        self.price = price
-        self.quantity = quantity
-        self.fee_bound = fee_bound
-        self.reserved = reserved
-        self.stop = False if buy else intent.reason.startswith("stop")
-        self.ts_ns = ts_ns
-        self.until_ns = until_ns
-        self.by_cash = by_cash
-        self.fee_paid = self.filled = self.spent = 0
-        self.change: Change | None = None
-        self.state = _APPROVED
-        self.approval = approval
-        if approval is None:
-            self.nonce, self.signed = 0, intent
-        else:
-            self.nonce = approval[1]
-            self.signed = intent.__replace__()
-
-    @property
-    def leaves(self) -> int:
-        """Quantity that can still fill."""
-        return max(0, self.quantity - self.filled)
-
-    @property
-    def terms(self) -> Terms:
-        """The terms in force."""
-        return Terms(self.price, self.quantity, self.fee_bound)
-
-    def widest(self, price: int, quantity: int) -> tuple[int, int]:
-        """Return the price and quantity that bound both the present and these terms."""
-        at = max(self.price, price) if self.buy else min(self.price, price)
-        return at, max(self.quantity, quantity)
-
-    def need_of(self, terms: Terms) -> int:
-        """Return what the order would reserve under `terms`, after what it has filled."""
-        if self.by_cash:
-            left = terms.price * terms.quantity - self.spent
-            return max(0, left) + max(0, terms.fee_bound - self.fee_paid)
-        leaves = max(0, terms.quantity - self.filled)
-        if not leaves:
-            return 0
-        if self.buy:
-            return terms.price * leaves + max(0, terms.fee_bound - self.fee_paid)
-        return max(0, terms.fee_bound - terms.price * terms.quantity)
-
-
-def need(buy: bool, price: int, quantity: int, fee_bound: int) -> int:
-    """Return the cash an order can cost at worst: a buy its price and fee, a sale a fee above its proceeds."""
-    return price * quantity + fee_bound if buy else max(0, fee_bound - price * quantity)
 
 
 @dataclass(slots=True)

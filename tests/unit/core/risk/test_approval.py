@@ -180,6 +180,14 @@ def test_the_signed_bytes_separate_every_field(desk: Desk):
         assert signed(replace(intent, **{name: value})) != signed(intent), name
 
 
+def test_every_order_can_be_signed_whatever_its_numbers_and_names(desk: Desk):
+    intent = desk.intent(KYES, "BUY", "10", "0.40", client_order_id="O-\ud800")
+    odd = [canonical(intent, "", 1, 2, 1, n, 1) for n in (1, 2)]
+    intent = desk.intent(KYES, "BUY", "10", "0.40")
+    large = [canonical(intent, "", 1, 10**21 + n, 1, 1, 1) for n in (0, 1)]
+    assert len({*odd, *large, canonical(intent, "", 1, 2, 1, 1, 1)}) == 5
+
+
 def test_the_signature_is_hmac_sha256():
     import hmac
 

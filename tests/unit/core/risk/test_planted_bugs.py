@@ -20,8 +20,9 @@ from core.risk.gate import Gate
 from core.risk.governor import Governor
 from core.risk.instruments import Purse
 from core.risk.intake import Intake
-from core.risk.portfolio import OrderState, Portfolio
+from core.risk.portfolio import Portfolio
 from core.risk.states import TradingState
+from core.risk.working import OrderState
 from tests.unit.core.risk.machines import GateMachine
 from tests.unit.core.risk.machines_over_time import BreakerMachine, GovernorMachine
 
