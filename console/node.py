@@ -283,8 +283,10 @@ def _settings(request: NodeRequest) -> dict[str, Any]:
 def _run_on_fake(request: NodeRequest, plans: list[StrategyPlan]) -> None:
     from console.fake_venue import ensure
     from core.engine.catalog import find_catalog
+    from core.engine.catalog.presence import require_whole
 
     catalog = find_catalog(request.base.data)
+    require_whole(catalog)
     fake, found = ensure(
         request.venue,
         request.folder,

@@ -6,7 +6,6 @@ import difflib
 import importlib
 import importlib.util
 import inspect
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -94,22 +93,17 @@ def _imported(dotted: str, typed: str) -> ModuleType:
 def _from_file(file: Path) -> ModuleType:
     """Import a file outside the packages under a name of its own, so that it shadows nothing."""
     import strategies
+    from core.engine.strategy_files import load_file, module_name
 
     resolved = file.resolve()
     if resolved.parent in [Path(p).resolve() for p in strategies.__path__]:
         return _imported(f"strategies.{resolved.stem}", str(file))
-    name = f"strategy_file_{resolved.stem}"
-    spec = importlib.util.spec_from_file_location(name, resolved)
-    if spec is None or spec.loader is None:
-        raise UsageError("not a Python file", file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        return load_file(module_name(resolved), resolved)
+    except UsageError:
+        raise
     except (Exception, SystemExit) as exc:
-        del sys.modules[name]
         raise _broken(str(file), exc) from exc
-    return module
 
 
 def _broken(where: str, exc: BaseException) -> StrategyError:

@@ -36,19 +36,31 @@ def _install(folder: Path) -> str:
     return f"beta bundle install {folder}"
 
 
+def _say(as_json: bool, text: str, **fields: object) -> None:
+    """Print what was done: a text for a reader, or its fields as JSON."""
+    if as_json:
+        text = json.dumps({"schema_version": SCHEMA, **fields}, indent=1, default=str)
+    print(text)
+
+
 @app.command()
 def keygen(
     out: Annotated[Path, typer.Option(help="New file for the private key.")] = Path("bundle.key"),
     store: Store = "",
+    as_json: Json = False,
 ) -> None:
     """Make a signing key, readable by you alone, and trust its public half in the store."""
     from signals.bundle import SigningKey
 
     key = SigningKey.generate(out)
     public = store_at(store).trust.add(key.public)
-    print(f"{key.id}  private {out}  public {public}")
-    print(
-        f"keep {out} secret and out of the repository; on other machines: beta bundle trust {public}"
+    _say(
+        as_json,
+        f"{key.id}  private {out}  public {public}\n"
+        f"keep {out} secret and out of the repository; on other machines: beta bundle trust {public}",
+        key=key.id,
+        private=out,
+        public=public,
     )
 
 
@@ -56,9 +68,11 @@ def keygen(
 def trust(
     public: Annotated[Path, typer.Argument(help="Public key (PEM) of somebody you know.")],
     store: Store = "",
+    as_json: Json = False,
 ) -> None:
     """Accept bundles that this key signed."""
-    print(store_at(store).trust.add_file(public))
+    kept = store_at(store).trust.add_file(public)
+    _say(as_json, str(kept), public=kept)
 
 
 @app.command()
@@ -69,6 +83,7 @@ def build(
     version: Annotated[str, typer.Option(help="Version; the time of building by default.")] = "",
     days: Annotated[int, typer.Option(min=1, max=3650, help="Days until it expires.")] = 90,
     key: Annotated[Path | None, typer.Option(help="Sign with this key at once.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Write a trained model as a bundle, and prove that the kernel says what torch says."""
     from signals.bundle import SigningKey, sign_bundle
@@ -81,21 +96,31 @@ def build(
     )
     if signer:
         sign_bundle(out, signer)
-    print(f"{out}  {manifest.name}@{manifest.version}  {'signed' if signer else 'not signed'}")
-    print("next: " + (_install(out) if signer else f"beta bundle sign {out} --key bundle.key"))
+    following = _install(out) if signer else f"beta bundle sign {out} --key bundle.key"
+    _say(
+        as_json,
+        f"{out}  {manifest.name}@{manifest.version}  {'signed' if signer else 'not signed'}\n"
+        f"next: {following}",
+        folder=out,
+        name=manifest.name,
+        version=manifest.version,
+        signed_by=signer.id if signer else None,
+    )
 
 
 @app.command()
 def sign(
     folder: Annotated[Path, typer.Argument(help="Bundle.")],
     key: Annotated[Path, typer.Option(help="Private key.")] = Path("bundle.key"),
+    as_json: Json = False,
 ) -> None:
     """Sign a bundle."""
     from signals.bundle import SigningKey, sign_bundle
 
     signer = SigningKey.load(key)
     sign_bundle(folder, signer)
-    print(f"{folder}  signed by {signer.id}\nnext: {_install(folder)}")
+    said = f"{folder}  signed by {signer.id}\nnext: {_install(folder)}"
+    _say(as_json, said, folder=folder, signed_by=signer.id)
 
 
 @app.command()
@@ -138,22 +163,39 @@ def verify(
 
 
 @app.command()
-def install(folder: Annotated[Path, typer.Argument(help="Bundle.")], store: Store = "") -> None:
+def install(
+    folder: Annotated[Path, typer.Argument(help="Bundle.")],
+    store: Store = "",
+    as_json: Json = False,
+) -> None:
     """Verify a bundle, copy it into the store and switch to it."""
     place = store_at(store)
     name, version = place.install(folder, time.time_ns())
-    print(
-        f"{name}@{version} is current; strategies that start serve it: -p bundle={place.folder / name}"
+    at = place.folder / name
+    _say(
+        as_json,
+        f"{name}@{version} is current; strategies that start serve it: -p bundle={at}",
+        name=name,
+        version=version,
+        folder=at,
     )
 
 
 @app.command()
 def rollback(
-    name: Annotated[str, typer.Argument(help="Name of the model.")], store: Store = ""
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    store: Store = "",
+    as_json: Json = False,
 ) -> None:
     """Switch back to the version before, if it still verifies."""
     left, now = store_at(store).rollback(name, time.time_ns())
-    print(f"{name}@{now} is current (was {left}); what runs keeps its model until it starts again")
+    _say(
+        as_json,
+        f"{name}@{now} is current (was {left}); what runs keeps its model until it starts again",
+        name=name,
+        version=now,
+        left=left,
+    )
 
 
 @app.command(name="list")

@@ -43,7 +43,8 @@ def replay(
         str | None, typer.Option(help="Catalog; default: the one the run read.")
     ] = None,
     strategy: Annotated[
-        list[Path] | None, typer.Option(help="File of a strategy outside the packages.")
+        list[Path] | None,
+        typer.Option(help="File of a strategy outside the packages, if not the one of the run."),
     ] = None,
     param: Annotated[
         list[str] | None,
@@ -62,10 +63,11 @@ def replay(
     from console.terminal.progress import run_progress
     from core.domain.errors import ExitCode, UsageError
     from core.engine.replay import replay as repeat
+    from core.engine.strategy_files import module_name
 
     requests = _requests(run, directory, _chosen(run, start, end, hour, manifest))
     changes = _changes(param, limits)
-    files = {f"strategy_file_{f.stem}": str(f.resolve()) for f in strategy or ()}
+    files = {module_name(f): str(f.resolve()) for f in strategy or ()}
     if keep is not None and len(requests) > 1:
         raise UsageError("--keep goes with one replay", str(keep))
     reports = []

@@ -149,14 +149,23 @@ def _folders(directory: Path | None, *, every: bool = False) -> list[Path]:
     Raises
     ------
     UsageError
-        If several nodes have run here and the command is for one (not `every`).
+        If the given folder is no node's, or several nodes have run here and the command is for one (not `every`).
     """
     from console.node import DEFAULT_HOME
     from core.domain.errors import UsageError
 
-    if directory is not None:
-        return [directory]
     found = sorted(DEFAULT_HOME.glob("*/*/risk"))
+    if directory is not None:
+        if not _is_a_nodes(directory):
+            known = [directory / "risk"] if (directory / "risk").is_dir() else found
+            names = (
+                " or ".join(map(str, known))
+                or "HOME/risk of a node that has run (beta paper --home HOME)"
+            )
+            raise UsageError(
+                "no node keeps its risk state in this folder", directory, f"--dir {names}"
+            )
+        return [directory]
     if len(found) > 1 and not every:
         names = ", ".join(map(str, found))
         raise UsageError(
@@ -170,6 +179,15 @@ def _folders(directory: Path | None, *, every: bool = False) -> list[Path]:
         return [DEFAULT_DIR]
     print(f"for {', '.join(map(str, found))}", file=sys.stderr)
     return found
+
+
+def _is_a_nodes(folder: Path) -> bool:
+    """Return whether a node watches `folder`, or will: an order to any other would be obeyed by none."""
+    from core.risk.headroom import FILE
+
+    if any((folder / name).exists() for name in ("risk.json", FILE)):
+        return True
+    return folder.name == "risk" and (folder.is_dir() or (folder.parent / "node.lock").exists())
 
 
 def _order(state: str, name: str, reason: str, directory: Path, ledger: str) -> None:

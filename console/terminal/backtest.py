@@ -57,7 +57,7 @@ def _head(summary: Summary) -> Group:
     )
     seconds = f" in {h.engine_seconds:.2f} s ({w.rate(h.records, h.engine_seconds)})"
     second = (
-        f"{w.span(h.start_ns, h.end_ns)} · {h.records:,} records{seconds} · "
+        f"{w.span(h.start_ns, h.end_ns)} · {w.records(h)}{seconds} · "
         f"capital {w.money(h.capital)} · latency {h.latency_ms:g} ms"
         + ("" if h.queue_position else " · no queue position")
     )

@@ -223,6 +223,8 @@ class RunHeader:
         True when the data was generated, not recorded.
     start_ns, end_ns : int
         Span of the data that was run, nanoseconds since 1970.
+    read_from_ns : int
+        First time that was read: before `start_ns` when books had to be built up. `records` counts from here.
     engine_seconds : float
         Wall time inside the engine (the only field that differs between two equal runs, with `run_id`).
     fee_rules : tuple of str
@@ -243,6 +245,7 @@ class RunHeader:
     synthetic: bool
     start_ns: int
     end_ns: int
+    read_from_ns: int
     capital: Decimal
     currency: str
     latency_ms: float

@@ -99,9 +99,9 @@ class BundleStore:
         Raises
         ------
         BundleError
-            No earlier version that verifies; what is served does not change.
+            The name cannot be one, or no earlier version verifies; what is served does not change.
         """
-        _active(self.folder / name)  # a name never installed leaves no folder behind
+        _active(self._place(name))  # a name never installed leaves no folder behind
         with self._locked(name) as place:
             active = _active(place)
             left, problems = active["current"], []
@@ -125,7 +125,7 @@ class BundleStore:
         BundleError
             Nothing is installed under this name.
         """
-        place = self.folder / name
+        place = self._place(name)
         _active(place)
         return served(place)
 
@@ -198,10 +198,16 @@ class BundleStore:
         partial.replace(place / ACTIVE)
         _sync(place)
 
+    def _place(self, name: str) -> Path:
+        """Return the folder of a name, which leads nowhere else."""
+        if not SLUG.fullmatch(name):
+            raise BundleError("not the name of a bundle", name, "beta bundle list")
+        return self.folder / name
+
     @contextmanager
     def _locked(self, name: str) -> Iterator[Path]:
         """Hold the store's lock of one name."""
-        place = self.folder / name
+        place = self._place(name)
         place.mkdir(parents=True, exist_ok=True)
         with (place / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

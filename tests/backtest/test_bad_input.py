@@ -175,6 +175,17 @@ def test_two_periods_for_one_run(beta, mine, catalogs):
     three_lines(said, 2, "one period")
 
 
+def test_a_parameter_without_a_default_that_is_not_given(beta, catalogs, tmp_path):
+    write(catalogs / "c")
+    (tmp_path / "picky.py").write_text(
+        "from core.engine.strategy import BetaStrategy, StrategyConfig\n"
+        "class PickyConfig(StrategyConfig):\n    size: int\n    edge: float = 0.1\n"
+        "class Picky(BetaStrategy):\n    config_type = PickyConfig\n"
+    )
+    said = beta("backtest", tmp_path / "picky.py", "--data", "c", "-p", "edge=0.2")
+    three_lines(said, 2, "Picky needs the parameter size", "given: edge", "--param size=VALUE")
+
+
 # -- damage -----------------------------------------------------------------------------------------
 def test_a_corrupt_data_file(beta, mine, catalogs, tmp_path):
     victim = sorted((write(catalogs / "c") / "data" / "quotes").rglob("*.parquet"))[0]
@@ -182,6 +193,16 @@ def test_a_corrupt_data_file(beta, mine, catalogs, tmp_path):
     said = beta("backtest", mine, "--data", "c", "--report", tmp_path / "r")
     three_lines(said, 1, victim.name, "beta data verify")
     assert not (tmp_path / "r").exists()
+
+
+def test_a_node_does_not_trade_on_a_replay_of_a_corrupt_file(beta, mine, catalogs, tmp_path):
+    victim = sorted((write(catalogs / "c") / "data" / "quotes").rglob("*.parquet"))[0]
+    data = bytearray(victim.read_bytes())
+    data[100] ^= 1
+    victim.write_bytes(data)
+    said = beta("paper", mine, "--data", "c", "--home", tmp_path / "node", "--for", "5")
+    three_lines(said, 1, victim.name, "changed or cut short", "beta data verify")
+    assert not (tmp_path / "node" / "ledger").exists()
 
 
 @pytest.mark.parametrize("name", ["manifest.parquet", "markets.parquet", "catalog.json"])

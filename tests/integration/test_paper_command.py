@@ -89,6 +89,8 @@ def test_a_killed_paper_node_finds_its_position_again(strategy, tmp_path):
     memory = remember(home / "ledger")
     assert told["fills"] == 0, "nothing is bought twice"
     assert told["positions"] or memory.settled
+    compared = beta("parity", "", "--json", home=home)
+    assert compared.returncode == 0, "the strategy's file is found by itself: " + compared.stderr
 
 
 @pytest.mark.slow

@@ -99,6 +99,7 @@ def run(plan: Plan) -> dict[str, Any]:
     span_s = max((int(tape.ts_ns[-1]) - int(tape.ts_ns[0])) / 1e9, 1.0)
     passes = max(math.ceil(plan.minutes * 60 * plan.speed / span_s) + 1, 1)
     del tape
+    (plan.home / "risk").mkdir(mode=0o700)
     # Losses of the churn are wanted: they must not pause it.
     beta("risk", "set", "--dir", str(plan.home / "risk"), "governors.consecutive_losses", "100",
          "governors.cooldown_min", "1")  # fmt: skip

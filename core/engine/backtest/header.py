@@ -15,6 +15,7 @@ from core.engine.backtest.spec import BacktestSpec
 from core.engine.backtest.strategies import StrategyPlan
 from core.engine.backtest.universe import Universe
 from core.engine.results import RunHeader, RunResult
+from core.engine.strategy_files import deciding
 from core.ledger import Ledger, kinds
 
 PACKAGES = ("beta-trader", "nautilus_trader", "numpy", "pyarrow")
@@ -50,6 +51,7 @@ class Started:
             synthetic=meta.synthetic,
             start_ns=universe.start_ns,
             end_ns=universe.end_ns,
+            read_from_ns=min(universe.data_start_ns, universe.start_ns),
             capital=spec.capital,
             currency="/".join(sorted({v.currency for v in universe.venues.values()})),
             latency_ms=latency if spec.latency_ms is None else spec.latency_ms,
@@ -130,10 +132,7 @@ def open_run(spec: BacktestSpec, universe: Universe, plans: list[StrategyPlan]) 
     code = hashlib.sha256("".join(p.version for p in plans).encode()).hexdigest()
     own = plans[0].version if len(plans) == 1 else code
     config = {
-        "strategies": [
-            {"path": p.path, "version": p.version, "params": p.config.model_dump(mode="json")}
-            for p in plans
-        ],
+        "strategies": [p.recorded() for p in plans],
         "catalog": universe.catalog.meta.content_sha,
         "start_ns": universe.start_ns,
         "end_ns": universe.end_ns,
@@ -155,7 +154,8 @@ def open_run(spec: BacktestSpec, universe: Universe, plans: list[StrategyPlan]) 
     if spec.venue_paths:
         config["venue_paths"] = dict(spec.venue_paths)
     text = json.dumps(config, sort_keys=True, default=_plain)
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    decides = json.dumps(deciding(config), sort_keys=True, default=_plain)
+    digest = hashlib.sha256(decides.encode()).hexdigest()
     # The wall clock is only in the name of the run, never in a decision.
     run_id = f"bt-{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{digest[:8]}"
     return Started(spec, universe, tuple(plans), run_id, own, text, digest)

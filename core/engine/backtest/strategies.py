@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from core.domain.errors import StrategyError, UsageError
 from core.engine.strategy import BetaStrategy, StrategyConfig
+from core.engine.strategy_files import file_of
 from core.engine.venues import load_object
 
 
@@ -27,6 +28,16 @@ class StrategyPlan:
     type: type[BetaStrategy]
     config: StrategyConfig
     version: str
+
+    def recorded(self) -> dict[str, Any]:
+        """Return what a run's first row says of it: what decides, and the file where it is no package's."""
+        said = {
+            "path": self.path,
+            "version": self.version,
+            "params": self.config.model_dump(mode="json"),
+        }
+        file = file_of(self.type)
+        return said | {"file": file} if file else said
 
 
 PLAIN = (bool, int, float, str, Decimal)
@@ -87,6 +98,12 @@ def configure(cls: type[BetaStrategy], params: Mapping[str, Any]) -> StrategyCon
         first = exc.errors()[0]
         where = ".".join(str(p) for p in first["loc"])
         usual = cls.config_type.model_fields[str(first["loc"][0])].get_default() if where else None
+        if first["type"] == "missing":
+            raise UsageError(
+                f"{cls.__name__} needs the parameter {where}",
+                f"given: {', '.join(params) or 'none'}",
+                f"--param {where}=VALUE",
+            ) from exc
         raise UsageError(
             f"parameter {where} of {cls.__name__}: {first['msg']}",
             first.get("input"),

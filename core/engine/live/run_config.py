@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from core.domain.market import Market
+from core.engine.strategy_files import deciding
 from core.risk.limits import Limits
 
 if TYPE_CHECKING:
@@ -27,10 +28,7 @@ def run_config(
         "mode": spec.mode.value,
         "venue": venue.code,
         "currency": venue.currency,
-        "strategies": [
-            {"path": p.path, "version": p.version, "params": p.config.model_dump(mode="json")}
-            for p in spec.plans
-        ],
+        "strategies": [p.recorded() for p in spec.plans],
         "instruments": sorted(o.instrument_id for m in markets for o in m.outcomes),
         "capital": str(spec.capital),
         "latency_ms": spec.latency_s * 1000,
@@ -43,7 +41,8 @@ def run_config(
         "platform": version("beta-trader"),
     }
     text = json.dumps(config, sort_keys=True, default=_plain)
-    return text, hashlib.sha256(text.encode()).hexdigest()
+    decides = json.dumps(deciding(config), sort_keys=True, default=_plain)
+    return text, hashlib.sha256(decides.encode()).hexdigest()
 
 
 def limits_from(raw: dict[str, Any]) -> Limits:

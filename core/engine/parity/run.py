@@ -26,6 +26,7 @@ from core.engine.parity.compare import (
     pair_orders,
 )
 from core.engine.parity.orders import RunOrders, find_run, recorded, replayed, started_of
+from core.engine.strategy_files import files_of, load_file
 from core.ledger.kinds import RunMode
 
 #: Decisions of one order may be this far apart and still be the same order.
@@ -61,6 +62,8 @@ def check_parity(
     run_id = find_run(home / "ledger", run_id)
     started, config = started_of(home / "ledger", run_id)
     about, catalog = about_of(home, run_id), open_recording(home, run_id)
+    for name, file in files_of(config).items():
+        load_file(name, Path(file))
     ours = recorded(home / "ledger", run_id, own_clock=started.mode is RunMode.PAPER)
     delays = [(o.arrival_ns - o.ts_ns) / NS_PER_MS for o in ours.orders if o.arrival_ns]
     median = statistics.median(delays) if delays else float(config["latency_ms"])

@@ -7,13 +7,15 @@ then shows), and because its network is closed for good. Lines are JSON: ``progr
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.domain.errors import BetaError, StrategyError
+
+if TYPE_CHECKING:
+    from core.engine.replay.recorded import RecordedRun
 
 
 def main() -> int:
@@ -47,15 +49,19 @@ def _repeat(request: dict[str, Any], guard: Any, say: Any) -> None:
     from core.engine.backtest.strategies import plan_strategies
     from core.engine.replay.guard import deciding_modules
     from core.engine.replay.recorded import catalog_for, recorded_run, spec_of, with_changes
+    from core.engine.strategy_files import files_of, load_file
 
     for folder in reversed(request["path"]):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    for name, file in request["files"].items():
-        _load(name, Path(file))
-    recorded = with_changes(
-        recorded_run(Path(request["ledger"]), request["run_id"]), request["changes"]
-    )
+    recorded = recorded_run(Path(request["ledger"]), request["run_id"])
+    given = request["files"]
+    files = given or files_of(recorded.config)
+    for name, file in files.items():
+        load_file(name, Path(file))
+    if not given:
+        _demand_same_code(recorded, files)
+    recorded = with_changes(recorded, request["changes"])
     catalog = catalog_for(recorded, request["catalog"])
     spec = spec_of(recorded, catalog.root, Path(request["out"]))
     plans = plan_strategies(spec.strategy, spec.params)
@@ -67,14 +73,19 @@ def _repeat(request: dict[str, Any], guard: Any, say: Any) -> None:
     run_backtest(spec, progress)
 
 
-def _load(name: str, file: Path) -> None:
-    """Import a strategy file outside the packages under the name that the run recorded."""
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise StrategyError("not a Python file", str(file), "--strategy FILE")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+def _demand_same_code(recorded: RecordedRun, files: dict[str, str]) -> None:
+    """Refuse a remembered file that has changed: whoever means the changed code says so."""
+    from core.engine.backtest.strategies import code_sha
+    from core.engine.venues import load_object
+
+    for strategy in recorded.config["strategies"]:
+        file = files.get(strategy["path"].partition(":")[0])
+        if file and code_sha(load_object(strategy["path"], "strategy")) != strategy["version"]:
+            raise StrategyError(
+                "the file of the run's strategy has changed since",
+                file,
+                f"beta replay {recorded.run_id} --strategy {file} (shows what the change decides)",
+            )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from datetime import date
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from core.engine.strategy_files import PREFIX
+
 TOOL = 3
 #: Packages whose code decides something.
 DECIDING = ("strategies", "signals", "intel", "routing", "skills")
@@ -147,7 +149,7 @@ def deciding_modules(strategies: Iterable[type]) -> list[ModuleType]:
         for base in cls.__mro__:
             name = base.__module__
             if not name.startswith(("core.", "nautilus_trader", "builtins")):
-                packages.add(name if name.startswith("strategy_file_") else name.split(".", 1)[0])
+                packages.add(name if name.startswith(PREFIX) else name.split(".", 1)[0])
     chosen = [
         module
         for name, module in sorted(sys.modules.items())

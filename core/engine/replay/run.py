@@ -18,6 +18,7 @@ from core.domain.errors import BetaError, LedgerCorrupt, StrategyError
 from core.engine.backtest.spec import Progress
 from core.engine.replay.recorded import RecordedRun, catalog_for, causes, recorded_run
 from core.engine.replay.report import Divergence, ReplayReport
+from core.engine.strategy_files import PREFIX
 from core.ledger.compare import NOT_COMPARED, Comparable, Difference, comparable
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
@@ -45,7 +46,8 @@ class ReplayRequest:
     catalog : str or Path, optional
         Catalog to read; None = the one with the recorded content, else of the recorded name.
     files : dict
-        Module name to file, for strategies that are files outside the packages.
+        Module name to file, for strategies that are files outside the packages. Empty = the files that the run
+        recorded, which must not have changed.
     keep : Path, optional
         Folder that keeps the replay's own ledger.
     changes : dict
@@ -80,7 +82,9 @@ def replay(request: ReplayRequest, progress: Progress | None = None) -> ReplayRe
         try:
             replayed = recorded_run(out)
         except BetaError as exc:
-            mend = "beta replay --strategy FILE.py" if "strategy_file_" in error else ""
+            mend = told.get("mend", "")
+            if PREFIX in recorded.config["strategies"][0]["path"] and "--strategy" not in mend:
+                mend = f"beta replay {recorded.run_id} --strategy FILE.py"
             raise StrategyError("the run cannot be repeated", error or exc.what, mend) from exc
         rows, difference = _compare(request, recorded, replayed, out, stopped=bool(error))
         return ReplayReport(

@@ -27,7 +27,7 @@ def document(summary: Summary) -> dict[str, Any]:
     """Return the document of `summary`, with values that `json.dumps` takes."""
     result, totals = summary.result, summary.totals
     header = plain(result.header)
-    for name in ("start", "end"):
+    for name in ("start", "end", "read_from"):
         header[name] = iso_from_ns(header.pop(f"{name}_ns"))
     seconds = result.header.engine_seconds
     header["records_per_s"] = round(result.header.records / seconds) if seconds > 0 else None

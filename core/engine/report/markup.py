@@ -69,7 +69,7 @@ def _head(summary: Summary) -> str:
     )
     facts = [
         w.span(header.start_ns, header.end_ns),
-        f"{header.records:,} records at {w.rate(header.records, header.engine_seconds)}",
+        f"{w.records(header)} at {w.rate(header.records, header.engine_seconds)}",
         f"capital {w.money(header.capital)}",
         f"latency {header.latency_ms:g} ms",
         f"limits {header.limits or w.NONE}",

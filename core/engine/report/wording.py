@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 
 from core.domain.clock import iso_from_ns
-from core.engine.results import MarketRow
+from core.engine.results import MarketRow, RunHeader
 
 NONE = "–"
 #: Heading of what `outcome` returns: a NO that won stands as "paid 0".
@@ -84,6 +84,16 @@ def held(hours: float) -> str:
     if hours >= 1:
         return f"{hours:.1f} h"
     return f"{hours * 60:.1f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
+
+
+def records(header: RunHeader) -> str:
+    """Return how many records were read, and from when where that was before the period."""
+    text = f"{header.records:,} records"
+    if header.read_from_ns < header.start_ns:
+        text += (
+            f" read from {minute(header.read_from_ns)} on (for books that are whole at the start)"
+        )
+    return text
 
 
 def rate(records: int, seconds: float) -> str:

@@ -101,6 +101,7 @@ def test_a_place_that_cannot_be_written_is_named_in_three_lines(tmp_path, monkey
 
 
 def test_what_a_node_and_its_risk_commands_write_is_their_owners_alone(tmp_path):
+    (tmp_path / "node.lock").touch()
     done = run("risk", "halt", "a test", "--dir", str(tmp_path / "risk"))
     assert done.returncode == 0, done.stderr
     modes = {

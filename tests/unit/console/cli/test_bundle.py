@@ -51,6 +51,33 @@ def test_a_bundle_from_key_to_rollback(tmp_path, beta) -> None:
     assert beta("rollback", "demo").startswith("demo@1 is current (was 2);")
 
 
+def test_what_every_command_did_is_there_as_json(tmp_path, beta) -> None:
+    now = time.time_ns()
+    for version in ("1", "2"):
+        made = draft(version, created_ns=now, expires_ns=now + DAY)
+        write_bundle(made, tmp_path / f"b{version}")
+
+    def ask(*args: object) -> dict:
+        said = json.loads(beta(*args, "--json"))
+        assert said.pop("schema_version") == 1
+        return said
+
+    key = ask("keygen", "--out", "bundle.key")
+    assert (key["private"], set(key)) == ("bundle.key", {"key", "private", "public"})
+    assert ask("trust", key["public"]) == {"public": key["public"]}
+    for version in ("1", "2"):
+        signed = ask("sign", f"b{version}", "--key", "bundle.key")
+        assert signed == {"folder": f"b{version}", "signed_by": key["key"]}
+        installed = ask("install", f"b{version}")
+        assert installed == {"name": "demo", "version": version, "folder": "bundles/demo"}
+    assert ask("rollback", "demo") == {"name": "demo", "version": "1", "left": "2"}
+
+
+def test_a_rollback_out_of_the_store_is_an_error_in_three_lines(beta) -> None:
+    said = beta("rollback", "../x", code=1).splitlines()
+    assert said == ["error: not the name of a bundle", "  seen: ../x", "  mend: beta bundle list"]
+
+
 def test_an_altered_bundle_is_an_error_with_its_mend(tmp_path, beta) -> None:
     now = time.time_ns()
     write_bundle(draft("1", created_ns=now, expires_ns=now + DAY), tmp_path / "b")

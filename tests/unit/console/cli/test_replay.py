@@ -10,7 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from console.cli.replay import _cut, app
-from core.domain.errors import UsageError
+from core.domain.errors import StrategyError, UsageError
 from tests.unit.core.engine.replay.test_replay import Recorded
 
 
@@ -74,6 +74,48 @@ def test_what_does_not_go_together_is_refused(recorded: Recorded):
     ):
         with pytest.raises(UsageError):
             beta(recorded, *args)
+
+
+def asked(recorded: Recorded, *args: str) -> Result:
+    """Ask without naming the strategy's file."""
+    fixed = ["--dir", str(recorded.folder / "ledger"), "--data", str(recorded.folder / "c")]
+    return CliRunner().invoke(app, [*fixed, "--no-progress", *args], catch_exceptions=False)
+
+
+def test_the_file_of_the_strategy_is_remembered(recorded: Recorded):
+    result = asked(recorded)
+    assert result.exit_code == 0, result.output
+    assert "decision rows agree" in result.stdout
+
+
+def test_a_remembered_file_that_has_changed_or_gone_is_refused_with_the_flag(tmp_path: Path):
+    made = Recorded(tmp_path)
+    made.record()
+    made.write(size="1")
+    with pytest.raises(StrategyError) as changed:
+        asked(made)
+    assert "has changed since" in str(changed.value.seen)
+    assert changed.value.mend.startswith("beta replay bt-")
+    assert f"--strategy {made.file}" in changed.value.mend
+    assert beta(made).exit_code == 8, "named, the changed code is compared"
+    made.file.rename(tmp_path / "moved.py")
+    with pytest.raises(StrategyError) as gone:
+        asked(made)
+    assert "not there any more" in str(gone.value.seen)
+    assert gone.value.mend.endswith("--strategy FILE.py")
+
+
+def test_where_the_file_lies_decides_nothing(tmp_path: Path):
+    from core.engine.replay.recorded import recorded_run
+
+    runs = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        made = Recorded(tmp_path / name)
+        made.record()
+        runs.append(recorded_run(tmp_path / name / "ledger"))
+    assert [Path(r.config["strategies"][0]["file"]).parent.name for r in runs] == ["a", "b"]
+    assert runs[0].run_id.rpartition("-")[2] == runs[1].run_id.rpartition("-")[2]
 
 
 def test_long_values_are_cut_around_their_first_difference():

@@ -237,3 +237,25 @@ def test_the_row_goes_into_the_ledger_beside_the_risk_folder(run: Run, tmp_path:
 
 def test_a_halt_where_no_node_has_run_says_that_none_obeys_it(run: Run):
     assert "obeyed by none" in run("halt").stderr
+
+
+@pytest.mark.parametrize("command", [("show",), ("halt",), ("resume", "--yes")])
+def test_a_folder_that_is_no_nodes_is_refused_and_the_right_one_named(
+    run: Run, tmp_path: Path, command: tuple[str, ...]
+):
+    home = tmp_path / "runs" / "paper" / "kalshi"
+    (home / "risk").mkdir(parents=True)
+    for typed in (home.parent / "kalhsi" / "risk", home):
+        with pytest.raises(UsageError, match="no node keeps its risk state") as refused:
+            run(*command, "--dir", str(typed))
+        assert refused.value.mend.endswith("paper/kalshi/risk")
+        assert refused.value.seen == typed
+    assert not (home.parent / "kalhsi").exists()
+    assert not (home / "risk.json").exists()
+
+
+def test_a_node_that_has_only_just_begun_can_be_halted(run: Run, tmp_path: Path):
+    (tmp_path / "node").mkdir()
+    (tmp_path / "node" / "node.lock").write_text("1")
+    assert run("halt", "--dir", str(tmp_path / "node" / "risk")).exit_code == 0
+    assert run("show", "--dir", str(tmp_path / "node" / "risk")).exit_code == 7

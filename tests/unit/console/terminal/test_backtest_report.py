@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from decimal import Decimal as D
 
 from rich.console import Console
@@ -48,6 +49,15 @@ def test_a_run_is_shown_with_header_totals_tables_and_warnings():
         "REVIEW",
     ):
         assert expected in text, expected
+
+
+def test_records_that_were_read_before_the_period_are_not_counted_to_it_silently():
+    whole = header()
+    early = replace(whole, read_from_ns=whole.start_ns - 3600 * 10**9)
+    assert "read from" not in shown(summarise(replace(result(), header=whole)))
+    assert "100,000 records read from 2026-06-30 23:00 on" in shown(
+        summarise(replace(result(), header=early))
+    )
 
 
 def test_recorded_data_is_not_called_synthetic():

@@ -204,6 +204,8 @@ def test_a_period_that_begins_inside_the_data_begins_with_whole_books(tmp_path: 
     result = run(path, Notes, start_ns=start, end_ns=whole[90][0])
     assert Notes.seen == [x for x in whole if start <= x[0] < whole[90][0]]
     assert result.header.start_ns == start
+    assert result.header.read_from_ns < start, "the book was built up before"
+    assert run(path, Notes).header.read_from_ns == whole[0][0]
 
 
 def test_a_relative_catalog_path_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

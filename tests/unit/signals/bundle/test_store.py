@@ -156,3 +156,14 @@ def test_the_stores_own_names_cannot_be_taken(make, store) -> None:
         store.install(make("1", name="trusted"), NOW)
     with pytest.raises(BundleError, match="no bundle named"):
         store.open("absent", NOW)
+
+
+@pytest.mark.parametrize("name", ["../demo", "demo/1", "/etc", "", "..", "Demo", ".lock"])
+def test_a_name_that_leads_out_of_the_store_is_refused(make, store, name) -> None:
+    store.install(make("1"), NOW)
+    before = sorted(store.folder.parent.rglob("*"))
+    for ask in (store.rollback, store.open):
+        with pytest.raises(BundleError, match="not the name of a bundle") as refused:
+            ask(name, NOW)
+        assert refused.value.mend == "beta bundle list"
+    assert sorted(store.folder.parent.rglob("*")) == before

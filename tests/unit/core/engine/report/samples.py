@@ -36,6 +36,7 @@ def header(**over):
         "synthetic": False,
         "start_ns": START,
         "end_ns": START + 10 * NS_PER_DAY,
+        "read_from_ns": START,
         "capital": D("100"),
         "currency": "USD",
         "latency_ms": 75.0,
