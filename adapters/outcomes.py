@@ -6,6 +6,8 @@ decided on old news must meet a gate that knows the new.
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -26,6 +28,8 @@ from core.engine.live.backlog import Backlog
 from core.engine.live.books import BookWriter, Stamps
 from core.engine.units import price_of, quantity_of
 
+#: The book of a market that is paid out stays this long: what was on its way has been handled by then.
+RELEASE_S = 30.0
 ACTIONS = {
     MarketStatus.ACTIVE: MarketStatusAction.TRADING,
     MarketStatus.PAUSED: MarketStatusAction.PAUSE,
@@ -63,6 +67,8 @@ class OutcomeData(MarketDataClient):
         self._trades: set[str] = set()
         self._shown: dict[str, MarketStatus] = {}
         self._settled: set[str] = set()
+        self._paid: deque[tuple[float, str]] = deque()
+        self._released: set[str] = set()
 
     # -- the venue's part ---------------------------------------------------------------------
     def known_markets(self) -> Mapping[str, Market]:
@@ -80,6 +86,10 @@ class OutcomeData(MarketDataClient):
 
     def _after_frames(self, wait: Callable[[], Awaitable[None]]) -> None:
         """Let every connection await `wait` after each frame."""
+        raise NotImplementedError
+
+    def _forget_books(self, market: Market) -> None:
+        """Drop the own books of a market that is paid out; what comes for them later is not taken."""
         raise NotImplementedError
 
     # -- subscriptions ------------------------------------------------------------------------
@@ -201,3 +211,20 @@ class OutcomeData(MarketDataClient):
             self._handle_data(
                 InstrumentClose(writer.id, price, InstrumentCloseType.CONTRACT_EXPIRED, now, now)
             )
+        self._paid.append((asyncio.get_running_loop().time() + RELEASE_S, market_id))
+
+    def _release_paid(self) -> None:
+        """Free the books of markets that were paid out a while ago, here and in the engine, which keeps them for ever.
+
+        Both hold every level: 300 KB a market. Strategies, recording and paper venue see no change (ADR 0096).
+        """
+        now = asyncio.get_running_loop().time()
+        while self._paid and self._paid[0][0] <= now:
+            _, market_id = self._paid.popleft()
+            market = self.known_markets()[market_id]
+            self._released.add(market_id)
+            self._forget_books(market)
+            for outcome in market.outcomes:
+                if outcome.instrument_id in self._deltas:
+                    writer = self._writers[outcome.instrument_id]
+                    self._handle_data(writer.release(self.stamps.next()))

@@ -153,6 +153,9 @@ class KalshiData(OutcomeData):
         """The market data connection and the REST answers, by name."""
         return {"KALSHI data": self.socket, "KALSHI REST": self.rest.answers}
 
+    def _forget_books(self, market: Market) -> None:
+        self.books.pop(market.market_id, None)
+
     def _after_frames(self, wait: Callable[[], Awaitable[None]]) -> None:
         self.socket.after_frame = wait
 
@@ -266,6 +269,8 @@ class KalshiData(OutcomeData):
         return msg
 
     def _on_snapshot(self, msg: schemas.SnapshotMsg) -> None:
+        if msg.market_ticker in self._released:
+            return
         book = self.books.setdefault(msg.market_ticker, KalshiBook(msg.market_ticker))
         try:
             book.load(msg)
@@ -400,6 +405,7 @@ class KalshiData(OutcomeData):
         loop = asyncio.get_running_loop()
         while True:
             self._ask_books()
+            self._release_paid()
             now = self.clock.timestamp_ns()
             waiting = []
             for ticker, market in list(self.provider.markets.items()):

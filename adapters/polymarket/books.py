@@ -86,6 +86,12 @@ class PolyBook:
         price = min(self.asks, default=None)
         return None if price is None else (price, self.asks[price])
 
+    def forget(self) -> None:
+        """Drop everything for good: the market is paid out."""
+        self.bids, self.asks, self._held = {}, {}, []
+        self._changed_ms.clear()
+        self.state = BookState.EMPTY
+
     def load(self, msg: schemas.BookMsg) -> None:
         """Take a snapshot; then the changes that came while it was awaited.
 

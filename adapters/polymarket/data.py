@@ -101,6 +101,11 @@ class PolymarketData(OutcomeData):
         found: dict[str, Socket | Answers] = {"POLYMARKET REST": self.rest.answers}
         return found | {f"POLYMARKET data {n}": s for n, s in enumerate(self.sockets.sockets)}
 
+    def _forget_books(self, market: Market) -> None:
+        for outcome in market.outcomes:
+            if (book := self.books.get(outcome.token_id)) is not None:
+                book.forget()
+
     def _after_frames(self, wait: Callable[[], Awaitable[None]]) -> None:
         self.sockets.after_frame = wait
 
@@ -276,6 +281,8 @@ class PolymarketData(OutcomeData):
         if book is None:
             self._stranger(msg.asset_id, msg.market)
             return
+        if msg.market in self._released:
+            return
         try:
             if book.newer_than(msg):
                 return  # changes overtook it; REST brings what is missing
@@ -400,6 +407,7 @@ class PolymarketData(OutcomeData):
         """Ask the catalogue for markets that are past their end or closed: no event is repeated for them."""
         while True:
             await asyncio.sleep(self.poll_result_s)
+            self._release_paid()
             now = self.clock.timestamp_ns()
             waiting = [
                 m.market_id

@@ -114,8 +114,10 @@ class ViewingStrategy(BoundStrategy):
         return None if bid is None or ask is None else (bid.price + ask.price) / 2
 
     def depth(self, iid: str, side: Side, levels: int = 10) -> list[Level]:
-        """Best `levels` levels one can trade against: asks for BUY, bids for SELL, best first."""
+        """Best `levels` levels one can trade against: asks for BUY, bids for SELL, best first; none once paid out."""
         ref = self._bt_refs[iid]
+        if iid in self.session.payouts:
+            return []
         if ref.source is not PriceSource.BOOK:
             bid, ask = self.session.top(ref)
             level = ask if side is Side.BUY else bid

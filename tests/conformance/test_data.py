@@ -17,7 +17,9 @@ from nautilus_trader.model import (
 
 from adapters.fake.faults import Fault, FaultKind
 from adapters.fake.matrix.cases import SNAPSHOT
+from adapters.outcomes import RELEASE_S
 from core.domain.market import MarketStatus
+from core.engine.live.books import is_release
 from tests.conformance.market_rig import FRAMES, follow
 from tests.conformance.rig import VENUES, eventually
 
@@ -143,6 +145,30 @@ def test_tc_009_a_void_market_pays_half_to_each_outcome(tmp_path, venue):
         rig.stand.exchange.settle(rig.id, 5_000, rig.stand.loop.time_ns())
         await eventually(lambda: len(rig.settled) == 2, 90.0)
         assert [p for _, p in rig.settled] == [D("0.5"), D("0.5")]
+
+    follow(tmp_path, venue, script)
+
+
+def test_tc_009_the_books_of_a_market_that_is_paid_out_are_freed_and_stay_so(tmp_path, venue):
+    async def script(rig):
+        rig.stand.exchange.settle(rig.id, 10_000, rig.stand.loop.time_ns())
+        await eventually(lambda: len(rig.settled) == 2, 90.0)
+        before = len(rig.client.out)
+        await asyncio.sleep(RELEASE_S + 10.0)
+        told = [x for x in rig.client.out[before:] if isinstance(x, OrderBookDeltas)]
+        freed = [x.instrument_id.value for x in told if is_release(x)]
+        assert sorted(freed) == sorted(rig.ids)
+        assert all(is_release(x) for x in told[-2:])
+        assert not any(b.bids or b.asks for b in rig.client.books.values())
+        if rig.paper is not None:
+            assert rig.paper.exchange.markets[rig.id].book.levels == {"bid": {}, "ask": {}}
+        before = len(rig.client.out)
+        await (
+            rig.stand.fake.streams.drop_all()
+        )  # the reconnect brings snapshots of all that is followed
+        rig.level("ask", 4700, 4)
+        await asyncio.sleep(10.0)
+        assert not [x for x in rig.client.out[before:] if isinstance(x, OrderBookDeltas)]
 
     follow(tmp_path, venue, script)
 

@@ -22,7 +22,14 @@ from core.engine.units import price_of, quantity_of
 
 F_LAST = RecordFlag.F_LAST.value
 F_SNAPSHOT = RecordFlag.F_SNAPSHOT.value
+#: Sequence number of the message that frees the engine's book of a market that is paid out; no venue counts so far.
+RELEASED = (1 << 64) - 2
 Levels = Iterable[tuple[Decimal, Decimal]]
+
+
+def is_release(deltas: OrderBookDeltas) -> bool:
+    """Return whether this only frees memory: the venue has said nothing, and nobody is to hear of it."""
+    return bool(deltas.sequence == RELEASED)
 
 
 def mirrored(levels: Levels) -> list[tuple[Decimal, Decimal]]:
@@ -106,6 +113,10 @@ class BookWriter:
     def clear(self, seq: int, ts_event: int, ts_init: int) -> OrderBookDeltas:
         """Return an empty book: nobody may trade on what was there."""
         return OrderBookDeltas(self.id, [OrderBookDelta.clear(self.id, seq, ts_event, ts_init)])
+
+    def release(self, now: int) -> OrderBookDeltas:
+        """Return what makes the engine drop the levels of a market that is paid out."""
+        return self.clear(RELEASED, now, now)
 
     def _delta(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.engine.feed import Feed
 from core.engine.live.backlog import Backlog
+from core.engine.live.books import is_release
 
 
 class LiveFeed(Feed):
@@ -20,6 +21,8 @@ class LiveFeed(Feed):
 
     def on_book_deltas(self, deltas: Any) -> None:
         """Hand a book change on; the most frequent news takes the straight way."""
+        if is_release(deltas):
+            return  # what was the top of the book when it was paid out stays what strategies read
         moments = self.session.moments
         assert moments is not None, "a node has moments"
         moments.at_ns = now = deltas.ts_init
@@ -27,6 +30,8 @@ class LiveFeed(Feed):
             self.backlog.saw(now)
         try:
             super().on_book_deltas(deltas)
+            if self.session.payouts:
+                self._keep_top(deltas.instrument_id)
         finally:
             moments.at_ns = 0
 
@@ -41,10 +46,17 @@ class LiveFeed(Feed):
     def on_instrument_close(self, close: Any) -> None:
         """Pay out an outcome."""
         self._during(close, super().on_instrument_close)
+        self._keep_top(close.instrument_id)
 
     def on_instrument_status(self, status: Any) -> None:
         """Take a trading state."""
         self._during(status, super().on_instrument_status)
+
+    def _keep_top(self, native: Any) -> None:
+        """Look at the book of an outcome that is paid out: later the engine has none any more (`is_release`)."""
+        ref = self.session.references.by_native.get(native)
+        if ref is not None and ref.iid in self.session.payouts:
+            self.session.top(ref)
 
     def _during(self, news: Any, handle: Callable[[Any], None]) -> None:
         moments = self.session.moments

@@ -21,6 +21,7 @@ from core.domain.market import Market
 from core.engine.catalog import F_LAST
 from core.engine.catalog.instruments import Precision, is_spot, precision_of
 from core.engine.live.backlog import Backlog
+from core.engine.live.books import is_release
 from core.engine.live.recording import (
     CLOSE,
     DELTA,
@@ -170,6 +171,8 @@ class Recorder(DataActor):
 
     def on_book_deltas(self, deltas: Any) -> None:
         """Keep a batch of book changes; its last row is flagged, whatever the venue flagged."""
+        if is_release(deltas):
+            return
         if self.backlog is not None:
             self.backlog.saw(deltas.ts_init)
         code = self._by_native[deltas.instrument_id]

@@ -16,6 +16,7 @@ from nautilus_trader.model import (
 
 from core.domain.money import ZERO
 from core.engine.live.backlog import Backlog
+from core.engine.live.books import is_release
 from core.engine.paper.port import PaperPort
 from core.engine.units import exact
 
@@ -40,6 +41,9 @@ class PaperFeed(DataActor):
 
     def on_book_deltas(self, deltas: Any) -> None:
         """Hand a batch of book changes over."""
+        if is_release(deltas):
+            self.port.forget_book(deltas.instrument_id.value)
+            return
         if self.backlog is not None:
             self.backlog.saw(deltas.ts_init)
         changes = changes_of(deltas.deltas)

@@ -153,6 +153,12 @@ class PaperPort:
             )
         self._save()
 
+    def forget_book(self, instrument_id: str) -> None:
+        """Drop the levels of a market that is paid out; no news, so nothing that is on its way arrives by it."""
+        market_id, name = self._of.get(instrument_id, ("", ""))
+        if name == "YES" and self.exchange.markets[market_id].yes_payout is not None:
+            self.exchange.markets[market_id].book.clear()
+
     def on_trade(
         self,
         instrument_id: str,
