@@ -78,6 +78,11 @@ class Answers:
         self.stats.bad_frames += 1
         self.stats.note(f"frame: {what}: {why}")
 
+    def mended(self, words: str) -> None:
+        """Count a book that was not the venue's and is read again."""
+        self.stats.mended += 1
+        self.stats.note(f"book: {words}")
+
     def limited(self, seconds: float) -> None:
         """Count a 429 that is waited out for `seconds`."""
         self.stats.limited += 1

@@ -80,6 +80,7 @@ class SocketStats:
     gaps: int = 0
     repeats: int = 0
     limited: int = 0
+    mended: int = 0
     errors: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list, repr=False)
 

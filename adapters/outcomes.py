@@ -58,6 +58,7 @@ class OutcomeData(MarketDataClient):
     ) -> None:
         """Begin without subscriptions, statuses and results."""
         self.on_status, self.on_settled = on_status, on_settled
+        self.on_barred: Callable[[str, str], None] = lambda market_id, reason: None
         self.last_news_ns: dict[str, int] = {}
         self.stamps = Stamps(self.clock)
         self._backlog: Backlog | None = None
@@ -79,9 +80,9 @@ class OutcomeData(MarketDataClient):
         """Begin to follow an instrument; `wanted` is the kind of data."""
         raise NotImplementedError
 
-    def hold_readers(self, backlog: Backlog) -> None:
-        """Read sockets no faster than the engine works off what it is told."""
-        self._backlog = backlog
+    def serve(self, backlog: Backlog, on_barred: Callable[[str, str], None]) -> None:
+        """Read sockets no faster than the engine works off what it is told; bar markets whose books lie."""
+        self._backlog, self.on_barred = backlog, on_barred
         self._after_frames(backlog.worked_off)
 
     def _after_frames(self, wait: Callable[[], Awaitable[None]]) -> None:

@@ -12,9 +12,12 @@ from decimal import Decimal
 from enum import StrEnum
 
 from adapters.kalshi.parsing import dollars
-from adapters.kalshi.schemas import DeltaMsg, SnapshotMsg
+from adapters.kalshi.schemas import BookMsg, DeltaMsg, SnapshotMsg
 from core.domain.errors import CorruptData
 from core.domain.money import ONE, ZERO
+
+#: Side (``"bid"`` or ``"ask"``) and YES price of a level.
+Place = tuple[str, Decimal]
 
 
 class BookState(StrEnum):
@@ -27,12 +30,19 @@ class BookState(StrEnum):
 
 @dataclass(slots=True)
 class KalshiBook:
-    """Levels of one market in YES prices: dollars to contracts."""
+    """Levels of one market in YES prices: dollars to contracts.
+
+    Attributes
+    ----------
+    touched : set, optional
+        Gets every level that changes while somebody compares the book; None after a snapshot.
+    """
 
     ticker: str
     state: BookState = BookState.WAITING
     bids: dict[Decimal, Decimal] = field(default_factory=dict)
     asks: dict[Decimal, Decimal] = field(default_factory=dict)
+    touched: set[Place] | None = None
 
     def load(self, msg: SnapshotMsg) -> None:
         """Replace everything by a snapshot.
@@ -42,7 +52,7 @@ class KalshiBook:
         CorruptData
             If it is crossed, out of range or not numeric; the book is then suspect.
         """
-        self.state = BookState.SUSPECT
+        self.state, self.touched = BookState.SUSPECT, None
         self.bids = _levels(msg.yes_dollars_fp, "yes level")
         self.asks = _levels(msg.no_dollars_fp, "no level")
         if self.bids and self.asks and max(self.bids) >= min(self.asks):
@@ -76,6 +86,8 @@ class KalshiBook:
             levels.pop(price, None)
         else:
             levels[price] = size
+        if self.touched is not None:
+            self.touched.add((side, price))
         return side, price, size
 
     @property
@@ -104,6 +116,20 @@ def _levels(rows: tuple[tuple[str, str], ...], what: str) -> dict[Decimal, Decim
         if size > 0:
             out[price] = size
     return out
+
+
+def rest_levels(msg: BookMsg) -> tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]:
+    """Return (bids, asks) in YES prices of a REST answer, which tells NO bids on their own scale.
+
+    Raises
+    ------
+    CorruptData
+        For an impossible level.
+    """
+    asks = _levels(msg.no_dollars, "no level")
+    return _levels(msg.yes_dollars, "yes level"), {
+        ONE - price: size for price, size in asks.items()
+    }
 
 
 @dataclass(slots=True)

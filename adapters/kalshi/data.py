@@ -15,6 +15,7 @@ from nautilus_trader.model import Venue
 from adapters.answers import Answers
 from adapters.connection import OnState, SocketState
 from adapters.kalshi import schemas
+from adapters.kalshi.audit import BookAudit
 from adapters.kalshi.books import BookState, KalshiBook
 from adapters.kalshi.markets import market_of
 from adapters.kalshi.parsing import (
@@ -147,6 +148,9 @@ class KalshiData(OutcomeData):
         self.books: dict[str, KalshiBook] = {}
         self._asked, self._tries, self._renewed = -RESYNC_PAUSE_S, 0, -RENEW_PAUSE_S
         self._relearning = False
+        self.audit = BookAudit(
+            self.rest, self.books, self._doubt, lambda *told: self.on_barred(*told), self._settled
+        )
 
     @property
     def connections(self) -> dict[str, KalshiSocket | Answers]:
@@ -165,6 +169,7 @@ class KalshiData(OutcomeData):
         self.socket.subscribe("market_lifecycle_v2")
         self.create_task(self.socket.run(), "kalshi-data")
         self.create_task(self._keep_hours(), "kalshi-hours")
+        self.create_task(self.audit.run(), "kalshi-audit")
 
     async def _disconnect(self) -> None:
         await self.socket.close()

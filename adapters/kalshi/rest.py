@@ -253,6 +253,11 @@ class KalshiRest:
         """Return one market."""
         return (await self._get(f"/markets/{ticker}", schemas.MarketEnvelope)).market
 
+    async def orderbook(self, ticker: str) -> schemas.BookMsg:
+        """Return the whole book of a market; it says neither when nor after which frame it was so."""
+        answer = await self._get(f"/markets/{ticker}/orderbook", schemas.BookEnvelope, tries=1)
+        return answer.orderbook_fp
+
     async def series(self, ticker: str) -> schemas.SeriesMsg:
         """Return one series: fee type and multiplier."""
         return (await self._get(f"/series/{ticker}", schemas.SeriesEnvelope)).series

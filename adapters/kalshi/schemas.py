@@ -359,6 +359,19 @@ class SnapshotMsg(msgspec.Struct, frozen=True, kw_only=True):
     no_dollars_fp: tuple[tuple[str, str], ...] = ()
 
 
+class BookMsg(msgspec.Struct, frozen=True, kw_only=True):
+    """Whole book over REST, each side's bids on its own scale."""
+
+    yes_dollars: tuple[tuple[str, str], ...]
+    no_dollars: tuple[tuple[str, str], ...]
+
+
+class BookEnvelope(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of ``/markets/{ticker}/orderbook``."""
+
+    orderbook_fp: BookMsg
+
+
 class DeltaMsg(msgspec.Struct, frozen=True, kw_only=True):
     """Signed change of one level."""
 

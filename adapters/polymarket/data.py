@@ -90,7 +90,7 @@ class PolymarketData(OutcomeData):
         self.sockets.on_unreadable = self._on_unreadable
         self.books: dict[str, PolyBook] = {}
         self.new_markets: list[schemas.NewMarketMsg] = []
-        self.resyncs = self.mended = 0
+        self.resyncs = 0
         self._resyncing: set[str] = set()
         self._asked: dict[str, float] = {}
         self._compare = False
@@ -213,8 +213,10 @@ class PolymarketData(OutcomeData):
                     msg = await self.rest.book(token)
                     self._stamp(msg.timestamp)
                     if book.state is BookState.GOOD and book.differs(msg):
-                        self.mended += 1
                         self._take_book(book, msg)
+                        self.rest.answers.mended(
+                            f"{self._instrument(token)} was not the venue's; read again"
+                        )
                 except (VenueRefused, VenueUncertain):
                     continue  # compared again next time
                 except Exception as exc:

@@ -150,6 +150,62 @@ async def shard(code: str, home: Path) -> dict[str, Any]:
         }
 
 
+async def lie(code: str, home: Path) -> dict[str, Any]:
+    """Right frames of one market tell a size that is merely another number, twice; those of the other are true."""
+
+    def lying(text: str) -> list[str]:
+        frame = json.loads(text)
+        if frame.get("type") == "orderbook_delta" and frame["msg"]["market_ticker"] == victim:
+            frame["msg"]["delta_fp"] = "-12.00"  # the venue took away five
+            told.append(text)
+        return [json.dumps(frame)]
+
+    async with rig(code, home, markets=2, limits="research") as r:
+        victim, iid, honest = r.venue.ids[0], r.venue.instruments[0], r.venue.instruments[1]
+        told: list[str] = []
+        own = rest(r, 0)  # our own order is part of neither book, or of both
+        await eventually(lambda: r.status(own) == "ACCEPTED")
+        seen, barred = [], []
+        for left in (1_500, 1_000):
+            r.venue.fake.streams.tamper = lying
+            r.venue.level(victim, "bid", 4_000, left)
+            r.venue.level(r.venue.ids[1], "bid", 4_000, left)
+            await eventually(lambda n=len(seen): len(told) > n)
+            r.venue.fake.streams.tamper = None
+            want = D(left) / 100
+            seen.append(
+                (
+                    await eventually(lambda w=want: r.hands.best_bid(iid).size < w, 5),
+                    await eventually(
+                        lambda w=want: (b := r.hands.best_bid(iid)) and b.size == w, 40
+                    ),
+                )
+            )
+            await eventually(lambda n=len(seen): len(rows(r)) >= n, 5)
+            r.hands.heard.clear()
+            r.hands.buy(iid, D(1), D("0.37"), tif=TimeInForce.GTC, reason="after")
+            barred.append([c for k, c in r.hands.heard if k == "refused"])
+        true = rest(r, 1)
+        fine = await eventually(lambda: r.status(true) == "ACCEPTED")
+        r.hands.cancel(own)
+        cancelled = await eventually(lambda: r.status(own) == "CANCELED")
+        await asyncio.sleep(8.0)  # nothing more is found
+        return {
+            "seen": seen,
+            "barred": barred,
+            "details": [row.detail for row in rows(r)],
+            "mended": r.node._counters["mended"],
+            "honest": honest and fine,
+            "cancelled": cancelled,
+            "halted": r.node.trouble(),
+        }
+
+
+def rows(r: Rig) -> list[Any]:
+    """Return the rows about books that were not the venue's."""
+    return [row for row in r.rows("feed.state") if row.state == "mended"]
+
+
 async def _refused(
     code: str, home: Path, changes: dict[str, Any], spoil: Any = None
 ) -> dict[str, Any]:

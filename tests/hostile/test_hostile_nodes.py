@@ -57,6 +57,19 @@ def test_a_clock_off_by_forty_seconds_stops_buying_not_cancels_or_sales_until_it
     assert found["states"] == ["clock_off", "up"]
 
 
+def test_a_book_that_right_frames_lie_about_is_read_again_and_the_second_time_its_market_is_barred(
+    tmp_path: Path,
+) -> None:
+    found = played("lie", "KALSHI", tmp_path)
+    assert found["seen"] == [[True, True], [True, True]], "the lie was shown, then the truth"
+    assert found["barred"] == [[], ["MARKET_BARRED"]]
+    first, second = found["details"]
+    assert "bid 0.4: 8 here, 15 there; read again" in first
+    assert second.endswith("barred")
+    assert found["mended"] == 2
+    assert found["honest"] and found["cancelled"] and found["halted"] == ""
+
+
 def test_an_order_on_a_shard_without_cash_never_leaves_and_says_where_the_money_is(
     tmp_path: Path,
 ) -> None:

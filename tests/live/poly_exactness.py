@@ -171,7 +171,7 @@ async def replayed(catalog: Path, recording: Path, home: Path, take: int = 0) ->
             tallies[market.market_id] = await one_game(follow, tape, market, recording)
         stats = [s.stats for s in r.node.data.sockets.sockets]
         told = {n: sum(getattr(s, n) for s in stats) for n in ("frames", "bad_frames")}
-        told["mended"] = r.node.data.mended
+        told["mended"] = r.node.data.rest.answers.stats.mended
     wrong = [w | {"game": n} for n, t in tallies.items() for w in t.wrong]
     return {
         "games": len(tape.markets),

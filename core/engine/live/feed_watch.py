@@ -21,7 +21,7 @@ MEND = (
 #: How connections look while a node comes up: no news.
 STARTING = ("down", "connecting", "up")
 #: Counters of a connection that the status line shows, summed over all.
-COUNTERS = ("frames", "bad_frames", "gaps", "repeats", "connects", "limited")
+COUNTERS = ("frames", "bad_frames", "gaps", "repeats", "connects", "limited", "mended")
 
 
 def connections_of(owner: object) -> Mapping[str, Any]:
@@ -36,6 +36,7 @@ class _Seen:
     gaps: int = 0
     connects: int = 0
     limited: int = 0
+    mended: int = 0
     state: str = ""
 
 
@@ -66,7 +67,7 @@ class FeedWatch:
                 except LedgerError:
                     return totals  # the ledger has halted the node by itself
             seen.bad_frames, seen.gaps = stats.bad_frames, stats.gaps
-            seen.connects, seen.limited = stats.connects, stats.limited
+            seen.connects, seen.limited, seen.mended = stats.connects, stats.limited, stats.mended
             seen.state = str(connection.state)
         return totals
 
@@ -80,6 +81,9 @@ class FeedWatch:
         if gaps := stats.gaps - seen.gaps:
             detail = f"{gaps} gaps; books cleared until their snapshots come"
             rows.append(FeedState(feed=name, state="gap", detail=detail))
+        if stats.mended > seen.mended:
+            found = [e for e in stats.errors if e.startswith("book:")][seen.mended - stats.mended :]
+            rows += [FeedState(feed=name, state="mended", detail=e) for e in found]
         known = seen.state or ("" if state in STARTING else "unknown")
         changed = bool(known) and state != known
         if changed or stats.connects > max(seen.connects, 1):  # also before the first look

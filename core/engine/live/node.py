@@ -461,8 +461,8 @@ class Node:
                     on_status=owner._on_status(port),
                     on_settled=owner._on_settled(context),
                 )
-                if (hold := getattr(owner.data, "hold_readers", None)) is not None:
-                    hold(owner.backlog)
+                if (serve := getattr(owner.data, "serve", None)) is not None:
+                    serve(owner.backlog, owner.gate.on_barred)
                 return owner.data
 
         class Execution(ExecutionClientFactory):

@@ -37,10 +37,25 @@ def test_what_goes_wrong_on_a_connection_is_a_row_and_a_counter(tmp_path: Path) 
         "repeats": 0,
         "connects": 1,
         "limited": 0,
+        "mended": 0,
     }
     (fault,) = rows(tmp_path / "l", "fault")
     assert fault.where == "KALSHI data" and "malformed" in fault.error and "stop" in fault.action
     assert [r.state for r in rows(tmp_path / "l", "feed.state")] == ["gap", "down"]
+
+
+def test_every_book_that_was_not_the_venues_is_a_row_of_its_own(tmp_path: Path) -> None:
+    ledger, line = DurableLedger(tmp_path / "l"), Line()
+    watch = FeedWatch(ledger)
+    for at, books in enumerate((["A"], ["B", "C"], [])):
+        for book in books:
+            line.stats.mended += 1
+            line.stats.note(f"book: {book}")
+            line.stats.note("429")
+        watch.look({"KALSHI REST": line}, at)
+    ledger.close()
+    found = [(r.state, r.detail) for r in rows(tmp_path / "l", "feed.state")]
+    assert found == [("mended", f"book: {b}") for b in "ABC"]
 
 
 def test_what_has_no_sockets_has_no_connections() -> None:
