@@ -48,7 +48,7 @@ class PriceSampler:
     def __init__(self, iid: str, limit: int = MAX_PRICE_POINTS) -> None:
         self.iid = iid
         self._limit = limit
-        self._points: list[tuple[int, Decimal | float, Decimal | float]] = []
+        self._points: list[tuple[int, Decimal | None, Decimal | None]] = []
         self._skip = 1
         self._count = 0
 
@@ -57,12 +57,11 @@ class PriceSampler:
         self._count += 1
         if self._count % self._skip:
             return
-        point = (ts_ns, math.nan if bid is None else bid, math.nan if ask is None else ask)
         points = self._points
         if points and points[-1][0] == ts_ns:
-            points[-1] = point
+            points[-1] = (ts_ns, bid, ask)
             return
-        points.append(point)
+        points.append((ts_ns, bid, ask))
         if len(points) >= self._limit:
             self._points = points[::2]
             self._skip *= 2
@@ -70,6 +69,10 @@ class PriceSampler:
     def series(self) -> PriceSeries:
         """Return the points as arrays."""
         ts = np.array([p[0] for p in self._points], dtype=np.int64)
-        bid = np.array([float(p[1]) for p in self._points], dtype=np.float64)
-        ask = np.array([float(p[2]) for p in self._points], dtype=np.float64)
+        bid = np.array([_float(p[1]) for p in self._points], dtype=np.float64)
+        ask = np.array([_float(p[2]) for p in self._points], dtype=np.float64)
         return PriceSeries(self.iid, ts, bid, ask)
+
+
+def _float(price: Decimal | None) -> float:
+    return math.nan if price is None else float(price)

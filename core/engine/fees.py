@@ -104,18 +104,18 @@ class VenueFeeModel(FeeModel):
     def get_commission(self, order: Any, quantity: Any, price: Any, instrument: Any) -> Money:
         """Return what the account pays for this fill: the fee less the merge credit."""
         try:
-            return self._money(self._paid(order, exact(quantity), exact(price)))
+            amount = self._paid(order, exact(quantity), exact(price))
+            found = self._amounts.get(amount)
+            return self._money(amount) if found is None else found
         except BaseException as exc:
             self._failure.keep(exc, f"fee model of {self.code}")
             return Money.zero(self._currency)
 
     def _money(self, amount: Decimal) -> Money:
         """Return an amount as engine money; amounts repeat (most fills merge nothing), so they are kept."""
-        found = self._amounts.get(amount)
-        if found is None:
-            found = money(amount, self._currency.code)
-            if len(self._amounts) < MEMORY:
-                self._amounts[amount] = found
+        found = money(amount, self._currency.code)
+        if len(self._amounts) < MEMORY:
+            self._amounts[amount] = found
         return found
 
     def _paid(self, order: Any, quantity: Decimal, price: Decimal) -> Decimal:

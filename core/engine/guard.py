@@ -19,25 +19,25 @@ class Failure:
         What was raised first.
     where : str
         Component and callback.
-    interrupted : bool
-        Set by the runner's SIGINT handler.
+    interrupted, stopping : bool
+        Whether the operator has stopped the run, and whether it has to end now for any reason.
     """
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self.where = ""
-        self.interrupted = False
+        self.interrupted = self.stopping = False
 
     def keep(self, error: BaseException, where: str) -> None:
         """Remember the first error; later ones are its consequences."""
         if self.error is None:
             self.error = error
             self.where = where
+        self.stopping = True
 
-    @property
-    def stopping(self) -> bool:
-        """Whether the run has to end now."""
-        return self.error is not None or self.interrupted
+    def interrupt(self) -> None:
+        """Stop the run by the operator's word."""
+        self.interrupted = self.stopping = True
 
 
 def guarded(method: Callable[..., Any], fail: Callable[[BaseException, str], None]) -> Any:

@@ -26,7 +26,7 @@ MAX_FORECASTS = 1_000_000
 
 
 class OrderRecord:
-    """One order on its way: what it was, what became of it."""
+    """One order on its way: what it was, what became of it. `native` is its id as the engine has it."""
 
     __slots__ = (
         "code",
@@ -35,6 +35,7 @@ class OrderRecord:
         "intent",
         "is_open",
         "limit",
+        "native",
         "notional",
         "pending",
         "quantity",
@@ -44,9 +45,12 @@ class OrderRecord:
         "status",
     )
 
-    def __init__(self, intent: OrderIntent, ref: InstrumentRef, sent: Decimal) -> None:
+    def __init__(
+        self, intent: OrderIntent, ref: InstrumentRef, sent: Decimal, native: Any
+    ) -> None:
         self.intent = intent
         self.ref = ref
+        self.native = native
         self.quantity = intent.quantity
         self.sent = sent
         self.status = "SUBMITTED"

@@ -15,7 +15,7 @@ MIRROR_BUSY = "MIRROR_BUSY"
 
 
 class MirrorGuard:
-    """Counts orders on their way by instrument and side."""
+    """Counts orders on their way by instrument and side; only of markets whose other outcome is in the run."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, Side], int] = {}

@@ -166,7 +166,7 @@ class AnsweringStrategy(SendingStrategy):
             if not working:
                 del self._bt_working[iid]
         mirror = self.session.mirror
-        if mirror is not None:
+        if record.ref.opposite is not None and mirror is not None:
             mirror.closed(iid, intent.side)
 
     def _bt_continue_exit(self, record: OrderRecord) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from nautilus_trader.model import ClientOrderId, OrderSide, OrderType
+from nautilus_trader.model import OrderSide, OrderType
 from nautilus_trader.model import TimeInForce as EngineTif
 
 from core.domain.decision import Forecast, OrderIntent, TimeInForce
@@ -121,13 +121,13 @@ class SendingStrategy(ViewingStrategy):
             return
         arrivals = self.session.arrivals
         if arrivals is None:
-            self.cancel_order(ClientOrderId(client_order_id))
-            self._bt_wake_for(record.ref.venue)
+            self.cancel_order(record.native)
+            self._bt_wake_for(record.ref, self.now_ns)
             return
 
         def arrive() -> None:
             if record.is_open:
-                self.cancel_order(ClientOrderId(client_order_id))
+                self.cancel_order(record.native)
 
         self._bt_at(arrivals.of_cancel(client_order_id, self.now_ns), arrive)
 
@@ -152,7 +152,7 @@ class SendingStrategy(ViewingStrategy):
         reason: str,
         forecast: Forecast | None,
         expire_ns: int,
-        client_order_id: str = "",
+        native: Any = None,
     ) -> str | None:
         self.on_engine_thread()
         if type(quantity) is not Decimal or (price is not None and type(price) is not Decimal):
@@ -161,9 +161,10 @@ class SendingStrategy(ViewingStrategy):
                 f"quantity={quantity!r} price={price!r}",
                 f'Decimal("{quantity}") in place of {quantity!r}',
             )
-        ref = self._bt_refs[iid]
-        now = self.now_ns
-        cid = client_order_id or self._bt_factory.generate_client_order_id().value
+        ref = self._bt_refs.by_iid.get(iid) or self._bt_refs[iid]
+        now = self._bt_clock.timestamp_ns()
+        if native is None:
+            native = self._bt_factory.generate_client_order_id()
         market = ref.market
         if tif is TimeInForce.GTC and market.close_ns > now:
             # A venue takes resting orders away when it closes; the engine does so only at expiry.
@@ -173,7 +174,7 @@ class SendingStrategy(ViewingStrategy):
         if tif is TimeInForce.GTD:  # never later than what was asked for
             expire_ns -= expire_ns % EXPIRY_STEP_NS
         intent = OrderIntent(
-            cid,
+            native.value,
             self._bt_sid,
             market.venue,
             iid,
@@ -189,10 +190,10 @@ class SendingStrategy(ViewingStrategy):
             expire_ns if tif is TimeInForce.GTD else 0,
             reason,
         )
-        return self._bt_ask(intent, ref, forecast)
+        return self._bt_ask(intent, ref, native, forecast)
 
     def _bt_ask(
-        self, intent: OrderIntent, ref: InstrumentRef, forecast: Forecast | None = None
+        self, intent: OrderIntent, ref: InstrumentRef, native: Any, forecast: Forecast | None
     ) -> str | None:
         """Ask the gate; send what it approves."""
         session, now = self.session, intent.ts_ns
@@ -219,7 +220,7 @@ class SendingStrategy(ViewingStrategy):
             seen = ("shown", plain(sent), plain(intent.quantity), False)
             self._bt_refuse(Refusal(intent, code, (seen,), now))
             return None
-        record = OrderRecord(intent, ref, sent)
+        record = OrderRecord(intent, ref, sent, native)
         if journal.ledger is None:
             journal.sent(record, None, None)
         else:
@@ -235,7 +236,11 @@ class SendingStrategy(ViewingStrategy):
         Depth is told for orders that would walk the book or leave a remainder in it; what an IOC does
         not find is cancelled by itself. Recorded books are as fresh as the recording.
         """
-        bid, ask = self.session.reference(ref)
+        best, offer = ref.levels if ref.current else self.session.top(ref)
+        if best is None or offer is None:
+            bid, ask = self.session.reference(ref)
+        else:
+            bid, ask = best.price, offer.price
         price, buy, depth = intent.price, intent.side is Side.BUY, None
         if price is None or (intent.tif in RESTING and not intent.post_only):
             near = ask if buy else bid
@@ -266,8 +271,8 @@ class SendingStrategy(ViewingStrategy):
         session, asked = self.session, intent.quantity
         if session.mirror is None:
             return asked, ""
-        if session.mirror.blocked(ref, intent.side):
-            return Decimal(0), MIRROR_BUSY
+        if ref.opposite is not None and session.mirror.blocked(ref, intent.side):
+            return ZERO, MIRROR_BUSY
         if intent.tif in RESTING or (ref.iid, intent.side) not in session.liquidity.taken:
             return asked, ""
         sent = self._bt_available(intent, ref)
@@ -289,7 +294,7 @@ class SendingStrategy(ViewingStrategy):
 
     def _bt_send(self, record: OrderRecord, price: Decimal) -> None:
         """Hand an approved order to the engine: always a limit order, a market order as IOC at its worst price."""
-        intent, ref = record.intent, record.ref
+        intent, ref, session = record.intent, record.ref, self.session
         tif, side, cid = intent.tif, intent.side, intent.client_order_id
         if intent.price is None and tif is not TimeInForce.FOK:
             tif = TimeInForce.IOC
@@ -297,9 +302,8 @@ class SendingStrategy(ViewingStrategy):
         if working is None:
             working = self._bt_working[ref.iid] = {}
         working[cid] = record
-        mirror = self.session.mirror
-        if mirror is not None:
-            mirror.opened(ref.iid, side)
+        if ref.opposite is not None and session.mirror is not None:
+            session.mirror.opened(ref.iid, side)
         order = self._bt_factory.limit(
             ref.native,
             _SIDES[side],
@@ -308,15 +312,15 @@ class SendingStrategy(ViewingStrategy):
             _TIFS[tif],
             expire_time=intent.expire_ns or None,
             post_only=intent.post_only,
-            client_order_id=ClientOrderId(cid),
+            client_order_id=record.native,
         )
-        arrivals = self.session.arrivals
+        arrivals = session.arrivals
         if self._bt_list is not None:
             self._bt_list.append(order)  # leaves with the others
             return
         if arrivals is None:
             super().submit_order(order)
-            self._bt_wake_for(ref.venue)
+            self._bt_wake_for(ref, intent.ts_ns)
             return
         name, _, number = self._bt_sid.rpartition("-")
         at_ns = arrivals.of_order(
@@ -338,12 +342,11 @@ class SendingStrategy(ViewingStrategy):
             f"arrival-{self._bt_alerts}", at_ns, guarded(lambda event: act(), self.fail)
         )
 
-    def _bt_wake_for(self, venue: str) -> None:
-        """Let the engine match an order at its arrival, not at the next data event."""
+    def _bt_wake_for(self, ref: InstrumentRef, now_ns: int) -> None:
+        """Let the engine match what is sent now at its arrival, not at the next data event."""
         session = self.session
-        latency = session.latency_ns.get(venue, 0)
-        if latency:
-            session.wake(self._bt_clock.timestamp_ns() + latency)
+        if latency := session.latency_ns.get(ref.venue):
+            session.wake(now_ns + latency)
 
     def _bt_refuse(self, refusal: Refusal) -> None:
         self.session.journal.refusal(
@@ -388,7 +391,7 @@ class SendingStrategy(ViewingStrategy):
             "raw order",
             None,
             int(expire),
-            intent_id,
+            order.client_order_id,
         )
 
     def _bt_bare_intent(
@@ -466,11 +469,11 @@ class SendingStrategy(ViewingStrategy):
         kept = session.journal.ledger is not None
         session.journal.modifying(record, intent, answer.verdict() if kept else None)
         super().modify_order(
-            ClientOrderId(old.client_order_id),
+            record.native,
             quantity_of(total, record.ref.size_precision),
             price_of(limit, record.ref.price_precision),
         )
-        self._bt_wake_for(record.ref.venue)
+        self._bt_wake_for(record.ref, intent.ts_ns)
 
     def modify_orders(self, updates: Sequence[Any] = (), *args: Any, **kwargs: Any) -> None:
         """Change several orders, each through `modify_order`."""

@@ -165,19 +165,21 @@ class Session:
         if ref.current:
             return ref.levels
         if ref.source is PriceSource.BOOK:
-            found = self._top_of_book(ref.native)
+            found, last = self._top_of_book(ref.native), ref.last_top
             ref.current = ref.tracked
-            if found == ref.last_top:
+            if found == last:
                 return ref.levels
             ref.last_top = found
             if found is None:
                 ref.levels = (None, None)
-            else:
+            else:  # a change moves one side, nearly always
+                best, offer = ref.levels
                 bid, bid_size, ask, ask_size = found
-                ref.levels = (
-                    None if bid is None else Level(exact(bid), exact(bid_size)),
-                    None if ask is None else Level(exact(ask), exact(ask_size)),
-                )
+                if last is None or bid_size != last[1] or bid != last[0]:
+                    best = None if bid is None else Level(exact(bid), exact(bid_size))
+                if last is None or ask_size != last[3] or ask != last[2]:
+                    offer = None if ask is None else Level(exact(ask), exact(ask_size))
+                ref.levels = (best, offer)
         elif ref.source is PriceSource.QUOTES:
             quote = ref.news if ref.tracked else self.cache.quote(ref.native)
             ref.current = ref.tracked
@@ -206,7 +208,11 @@ class Session:
 
     def mark(self, ref: InstrumentRef, now_ns: int = 0) -> None:
         """Tell the gate what the market of a held instrument looks like, now (0: the clock is asked)."""
-        bid, ask = self.reference(ref)
+        best, offer = ref.levels if ref.current else self.top(ref)
+        if best is None or offer is None:
+            bid, ask = self.reference(ref)
+        else:
+            bid, ask = best.price, offer.price
         ref.marked = ref.levels
         if bid is not None or ask is not None:
             self.gate.on_mark(ref.iid, bid, ask, now_ns or self.now_ns())
@@ -233,7 +239,8 @@ class Session:
         if not held:
             self.value -= self.values.pop(iid, 0)
             return
-        price = self.mark_price(ref)
+        bid = (ref.levels if ref.current else self.top(ref))[0]
+        price = self.mark_price(ref) if bid is None else bid.price
         if price is not None:
             self.last_bid[iid] = price
         else:  # an empty book (between close and settlement) is no crash: the last bid stands
@@ -334,7 +341,8 @@ class Session:
         self.revalue(ref)
         if ref.opposite is not None and ref.opposite.iid in self.values:
             self.revalue(ref.opposite)
-        self.curve.add(ts_ns, self.equity_at_bid, self.gate.book.cash_total)
+        cash = self.gate.book.cash_total
+        self.curve.add(ts_ns, cash + self.value, cash)
         if (sampler := self.prices.get(ref.iid)) is not None:
             self.sample_price(sampler, ref, ts_ns)
 

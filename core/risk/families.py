@@ -37,7 +37,9 @@ class Families:
 
     def count(self, family: str, risked: int, profit: int = 0, trades: int = 0) -> None:
         """Add to what a family has risked and earned (1e-18 dollar)."""
-        sums = self._results.setdefault(family, [0, 0, 0])
+        sums = self._results.get(family)
+        if sums is None:
+            sums = self._results[family] = [0, 0, 0]
         sums[0] += profit
         sums[1] += risked
         sums[2] += trades

@@ -171,7 +171,7 @@ class Portfolio:
 
         An order for cash is closed by the venue's word only: at better prices it can fill on.
         """
-        leaves = order.leaves
+        leaves = max(0, order.quantity - order.filled)
         order.fee_paid += fee
         order.spent += quantity * price
         if quantity >= leaves and not order.by_cash:
@@ -274,8 +274,11 @@ class Portfolio:
 
     def add_cash(self, venue: str, delta: int) -> None:
         """Change the venue's balance."""
-        purse = self.purse(venue)
-        purse.cash, purse.stated = purse.cash + delta, True
+        self._pay_into(self.purse(venue), delta)
+
+    def _pay_into(self, purse: Purse, delta: int) -> None:
+        purse.cash += delta
+        purse.stated = True
         self.cash_total += delta
 
     def mark(self, instrument_id: str, price: int) -> None:
@@ -326,7 +329,7 @@ class Portfolio:
         rules, iid = trade.rules, trade.rules.instrument_id
         if iid not in self.held and iid not in self.payouts:
             self.marks[iid] = price
-        self.add_cash(rules.venue.code, trade.cash)
+        self._pay_into(rules.in_venue, trade.cash)
         realised = 0
         if trade.buy:
             trade.cost = -trade.cash
@@ -435,7 +438,7 @@ class Portfolio:
         holding = self.holdings[(strategy_id, rules.instrument_id)]
         paid = payout * holding.quantity
         profit = paid - holding.cost
-        self.add_cash(rules.venue.code, paid)
+        self._pay_into(rules.in_venue, paid)
         self._hold(strategy_id, rules, -holding.quantity, -holding.cost)
         return profit
 

@@ -146,7 +146,7 @@ def _sigint(failure: Failure) -> Iterator[None]:
         return
 
     def stop(signum: int, frame: object) -> None:
-        failure.interrupted = True
+        failure.interrupt()
 
     before = signal.signal(signal.SIGINT, stop)
     try:
