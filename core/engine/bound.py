@@ -115,7 +115,8 @@ class BoundStrategy(Strategy):
     @property
     def now_ns(self) -> int:
         """Simulated or real time, nanoseconds since 1970 UTC."""
-        return int(self._bt_clock.timestamp_ns())
+        now: int = self._bt_clock.timestamp_ns()
+        return now
 
     # -- watch ------------------------------------------------------------------------------
     def watch_quotes(self, iid: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from nautilus_trader.execution import FeeModel
 from nautilus_trader.model import LiquiditySide, Money, OrderSide
@@ -33,15 +33,8 @@ from core.engine.units import MEMORY, exact
 SETTLEMENT_PREFIX = "EXPIRATION-"
 
 
-class Charged(NamedTuple):
-    """One fill with its fee and the pairs it merges, to be booked when its event arrives."""
-
-    charge: FeeCharge
-    merged: Decimal
-    side: Side
-    role: Role
-    price: Decimal
-    quantity: Decimal
+#: One fill to be booked when its event arrives: its fee, the pairs it merges, side, role, price and quantity.
+Charged = tuple[FeeCharge, Decimal, Side, Role, Decimal, Decimal]
 
 
 class Sent(Protocol):
@@ -141,7 +134,7 @@ class VenueFeeModel(FeeModel):
         if self.merges is not None:
             delta = quantity if side is Side.BUY else -quantity
             merged = self.merges.fill(strategy_id, ref, delta)
-        charged = Charged(charge, merged, side, role, price, quantity)
+        charged = charge, merged, side, role, price, quantity
         waiting = self.pending.get(order_id)
         if waiting is None:
             self.pending[order_id] = [charged]
@@ -157,13 +150,13 @@ class VenueFeeModel(FeeModel):
         FeeError
             If the engine reports a fill that was never charged.
         """
-        waiting = self.pending.get(order_id)
+        waiting = self.pending.pop(order_id, None)
         if not waiting:
             raise FeeError("the engine reported a fill that no fee was asked for", order_id)
-        out = waiting.pop(0)
-        if not waiting:
-            del self.pending[order_id]
-        return out
+        first = waiting.pop(0)
+        if waiting:
+            self.pending[order_id] = waiting
+        return first
 
 
 def fee_models(

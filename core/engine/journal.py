@@ -10,6 +10,8 @@ from copy import replace
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from core.domain.decision import Forecast, OrderIntent, Proposal, Verdict
 from core.domain.fees import Side
 from core.domain.money import ZERO
@@ -25,43 +27,35 @@ MAX_REFUSALS = 10_000
 MAX_FORECASTS = 1_000_000
 
 
-class OrderRecord:
-    """One order on its way: what it was, what became of it. `native` is its id as the engine has it."""
+class OrderRecord(msgspec.Struct, eq=False):
+    """One order on its way: what it was, what became of it.
 
-    __slots__ = (
-        "code",
-        "filled",
-        "fills",
-        "intent",
-        "is_open",
-        "limit",
-        "native",
-        "notional",
-        "pending",
-        "quantity",
-        "ref",
-        "row_seq",
-        "sent",
-        "status",
-    )
+    Attributes
+    ----------
+    native : ClientOrderId
+        Its id as the engine has it.
+    sent : Decimal
+        What of it was sent: less than was asked for where the rest was taken before.
+    quantity, limit
+        Its terms in force; `pending` has those that were asked for and not answered yet.
+    row_seq : int
+        Row of the ledger that its next row comes from.
+    """
 
-    def __init__(
-        self, intent: OrderIntent, ref: InstrumentRef, sent: Decimal, native: Any
-    ) -> None:
-        self.intent = intent
-        self.ref = ref
-        self.native = native
-        self.quantity = intent.quantity
-        self.sent = sent
-        self.status = "SUBMITTED"
-        self.code = ""
-        self.is_open = True
-        self.limit = intent.price
-        self.pending: OrderIntent | None = None
-        self.fills = 0
-        self.filled = ZERO
-        self.notional = ZERO
-        self.row_seq = 0
+    intent: OrderIntent
+    ref: InstrumentRef
+    sent: Decimal
+    native: Any
+    quantity: Decimal
+    limit: Decimal | None
+    status: str = "SUBMITTED"
+    code: str = ""
+    is_open: bool = True
+    pending: OrderIntent | None = None
+    fills: int = 0
+    filled: Decimal = ZERO
+    notional: Decimal = ZERO
+    row_seq: int = 0
 
     def row(self) -> OrderRow:
         """Return the order as a result row."""

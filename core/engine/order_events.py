@@ -88,7 +88,11 @@ class AnsweringStrategy(SendingStrategy):
             return  # an order placed by hand at the venue: the execution client has booked its fill
         ref, intent = record.ref, record.intent
         market_id = intent.market_id
-        charge, merged, side, role, price, quantity = session.charged(ref.venue, order_id, event)
+        if session.redeem_on_submit:
+            charged = session.fee_models[ref.venue].take(order_id)
+        else:
+            charged = session.charged(ref.venue, event)
+        charge, merged, side, role, price, quantity = charged
         record.fills += 1
         trade_id = f"{order_id}#{record.fills}"
         if session.redeem_on_submit:  # paper and live: the execution client has booked it already
@@ -126,7 +130,8 @@ class AnsweringStrategy(SendingStrategy):
         self.on_fill(fill)
         if cut:
             self.on_order_done(order_id, "CANCELED")
-        session.watch_holds()
+        if gate.stirred:
+            session.watch_holds()
         if session.failure.stopping:
             self.shutdown_system("stopped")
 

@@ -220,7 +220,7 @@ class SendingStrategy(ViewingStrategy):
             seen = ("shown", plain(sent), plain(intent.quantity), False)
             self._bt_refuse(Refusal(intent, code, (seen,), now))
             return None
-        record = OrderRecord(intent, ref, sent, native)
+        record = OrderRecord(intent, ref, sent, native, intent.quantity, intent.price)
         if journal.ledger is None:
             journal.sent(record, None, None)
         else:

@@ -140,14 +140,13 @@ class Session:
 
     def now_ns(self) -> int:
         """Return the time of the engine, nanoseconds since 1970 UTC."""
-        return int(self.clock.timestamp_ns())
+        now: int = self.clock.timestamp_ns()
+        return now
 
-    def charged(self, venue: str, order_id: str, event: Any) -> Charged:
-        """Return a fill with its fee: what our fee model asked, or in paper and live what the venue took."""
-        if self.redeem_on_submit:
-            return self.fee_models[venue].take(order_id)
+    def charged(self, venue: str, event: Any) -> Charged:
+        """Return a fill of a node with the fee that the venue took (a backtest's: `VenueFeeModel.take`)."""
         fee = event.commission.as_decimal() if event.commission is not None else ZERO
-        return Charged(
+        return (
             FeeCharge(fee, f"{venue.lower()}.as_charged"),
             ZERO,
             Side.BUY if event.order_side == OrderSide.BUY else Side.SELL,

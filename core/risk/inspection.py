@@ -31,7 +31,7 @@ class Inspection(Bounds):
             left = order.price * order.quantity - order.spent
             if at * size > left:
                 self._anomaly("OVERFILL", f"{cid}: {dollars(at * size)} of {dollars(left)} dollars")
-        elif size > order.leaves:
+        elif size > order.quantity - order.filled:
             self._anomaly("OVERFILL", f"{cid}: {size} of {order.leaves}")
         if order.buy:
             if at > order.price:

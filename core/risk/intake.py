@@ -24,7 +24,7 @@ from core.risk.phases import FundPhase
 from core.risk.portfolio import Trade
 from core.risk.states import Holds, RiskEvent, TradingState, taken_back
 from core.risk.throttle import Throttle
-from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of
+from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of, nanos_of_text
 from core.risk.volatility import VolatilityWatch
 from core.risk.working import OrderState, Terms, WorkingOrder
 
@@ -159,11 +159,16 @@ class Intake(Inspection):
 
     def on_working(self, client_order_id: str, ts_ns: int = 0) -> None:
         """Note that the venue has accepted the order (also one that was unknown)."""
-        self._advance(ts_ns)
-        order = self.book.orders.get(client_order_id)
+        if ts_ns > self.now_ns:
+            self.now_ns = ts_ns
+        book = self.book
+        order = book.orders.get(client_order_id)
         if order is not None:
-            self.book.set_state(order, OrderState.WORKING)
-            self._breaker_success(order)
+            if order.state is OrderState.UNKNOWN:
+                book.unknown -= 1
+            order.state = OrderState.WORKING
+            if book.families.get(order.strategy_id) == self.breaker.family:
+                self.breaker.success(client_order_id, self.now_ns)
 
     def on_unknown(self, client_order_id: str, ts_ns: int = 0) -> None:
         """Note that the fate of a sent order is unknown; it stays reserved until proof."""
@@ -216,10 +221,6 @@ class Intake(Inspection):
     def _breaker_error(self, order: WorkingOrder, reason: str) -> None:
         if self._arbitrages(order):
             self.breaker.error(order.client_order_id, reason, self.now_ns)
-
-    def _breaker_success(self, order: WorkingOrder) -> None:
-        if self._arbitrages(order):
-            self.breaker.success(order.client_order_id, self.now_ns)
 
     def on_legs(
         self,
@@ -320,11 +321,12 @@ class Intake(Inspection):
         MarketError
             For a fill that is no fill: nothing is booked.
         """
-        self._advance(ts_ns)
+        if ts_ns > self.now_ns:
+            self.now_ns = ts_ns
         book = self.book
         if trade_id in book.trades or trade_id in book.provisional:
             return False
-        size, at = nanos_of(quantity), nanos_of(price)
+        size, at = nanos_of_text(str(quantity)), nanos_of_text(str(price))
         if size is None or at is None or size <= 0 or at < 0 or not fee.is_finite():
             raise MarketError(
                 "a fill needs a positive quantity, a price and a fee", (quantity, price)
@@ -343,10 +345,11 @@ class Intake(Inspection):
             self._inspect(order, size, at, paid)
             if client_order_id in book.orders:
                 book.consume(order, size, at, paid)
-                self._breaker_success(order)
+                if book.families.get(strategy_id) == self.breaker.family:
+                    self.breaker.success(client_order_id, self.now_ns)
         cash = -(at * size) - paid if buy else at * size - paid
         profit = book.take(trade_id, Trade(rules, strategy_id, buy, size, cash, 0, provisional), at)
-        self._count(strategy_id, 0 if not buy else -cash)
+        self.families.count(book.families.get(strategy_id, ""), -cash if buy else 0)
         if not buy:
             self._realised(strategy_id, rules, profit, stop=order is not None and order.stop)
             if book.held.get(rules.instrument_id, 0) < 0:
@@ -552,8 +555,8 @@ class Intake(Inspection):
         """
         if instrument_id not in self.book.held:
             return
-        low = nanos_of(bid) if bid is not None else None
-        high = nanos_of(ask) if ask is not None else None
+        low = nanos_of_text(str(bid)) if bid is not None else None
+        high = nanos_of_text(str(ask)) if ask is not None else None
         last = self.book.marks[instrument_id]
         if low is not None and high is not None:
             if low > high:

@@ -14,6 +14,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from core.domain.errors import MarketError
 from core.risk.approval import ApprovedOrder
 from core.risk.instruments import InstrumentRules, Purse, Scope
@@ -33,8 +35,7 @@ class Holding:
     provisional: int = 0
 
 
-@dataclass(slots=True)
-class Trade:
+class Trade(msgspec.Struct):
     """A fill as booked, kept so that it can be confirmed or voided."""
 
     rules: InstrumentRules
