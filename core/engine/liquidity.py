@@ -50,6 +50,20 @@ class Taken:
             self.shares = min(self.shares, size)
 
 
+class Levels(dict[Decimal, Taken]):
+    """Levels by price.
+
+    Attributes
+    ----------
+    nearest : Decimal
+        The one that the top of the book reaches first.
+    """
+
+    __slots__ = ("nearest",)
+
+    nearest: Decimal
+
+
 class TakenLiquidity:
     """Consumption by instrument and side of the book.
 
@@ -62,8 +76,7 @@ class TakenLiquidity:
     """
 
     def __init__(self) -> None:
-        self.taken: dict[tuple[str, Side], dict[Decimal, Taken]] = {}
-        self._nearest: dict[tuple[str, Side], Decimal] = {}
+        self.taken: dict[tuple[str, Side], Levels] = {}
         self.iids: set[str] = set()
         self.watch: Callable[[InstrumentRef], None] = lambda ref: None
 
@@ -93,14 +106,12 @@ class TakenLiquidity:
             if ref.iid not in self.iids:
                 self.iids.add(ref.iid)
                 self.watch(ref)
-            levels = self.taken[key] = {}
+            levels = self.taken[key] = Levels()
+            levels.nearest = price
         found = levels.get(price)
         if found is None:
             found = levels[price] = Taken()
-            if len(levels) == 1:
-                self._nearest[key] = price
-            else:
-                self._nearest[key] = (min if side is Side.BUY else max)(self._nearest[key], price)
+            levels.nearest = (min if side is Side.BUY else max)(levels.nearest, price)
         return found
 
     def seen_top(self, iid: str, bid: LevelLike, ask: LevelLike) -> None:
@@ -117,7 +128,7 @@ class TakenLiquidity:
                 price, size = ask
                 if (own := asks.get(price)) is not None:
                     own.shows(size)
-                if self._nearest[iid, Side.BUY] < price:
+                if asks.nearest < price:
                     self._keep(iid, Side.BUY, {p: own for p, own in asks.items() if p >= price})
         if bids is not None:
             if bid is None:
@@ -126,7 +137,7 @@ class TakenLiquidity:
                 price, size = bid
                 if (own := bids.get(price)) is not None:
                     own.shows(size)
-                if self._nearest[iid, Side.SELL] > price:
+                if bids.nearest > price:
                     self._keep(iid, Side.SELL, {p: own for p, own in bids.items() if p <= price})
 
     def _keep(self, iid: str, side: Side, levels: dict[Decimal, Taken]) -> None:
@@ -134,8 +145,8 @@ class TakenLiquidity:
         if not levels:
             self._drop(iid, side)
             return
-        self.taken[iid, side] = levels
-        self._nearest[iid, side] = (min if side is Side.BUY else max)(levels)
+        kept = self.taken[iid, side] = Levels(levels)
+        kept.nearest = (min if side is Side.BUY else max)(levels)
 
     def _drop(self, iid: str, side: Side) -> None:
         del self.taken[(iid, side)]
@@ -156,7 +167,7 @@ class TakenLiquidity:
         shown : iterable of (Decimal, Decimal)
             Levels that the order can reach.
         """
-        levels = self.taken.get((iid, side), {})
+        levels: dict[Decimal, Taken] = self.taken.get((iid, side)) or {}
         free, forgotten = ZERO, False
         for price, size in shown:
             ours = levels.get(price)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from copy import replace
 from decimal import Decimal
 from functools import partial
+from threading import get_ident
 from typing import Any
 
 from nautilus_trader.model import OrderSide, OrderType
@@ -154,7 +155,8 @@ class SendingStrategy(ViewingStrategy):
         expire_ns: int,
         native: Any = None,
     ) -> str | None:
-        self.on_engine_thread()
+        if get_ident() != self.session.thread_id:
+            self.on_engine_thread()
         if type(quantity) is not Decimal or (price is not None and type(price) is not Decimal):
             raise StrategyError(
                 "quantity and price of an order are Decimal",

@@ -261,7 +261,7 @@ class Session:
 
     def took(self, ref: InstrumentRef, fill: FeeFill) -> None:
         """Remember a fill that took from the shown book: a taker's, or one of an order that crosses it."""
-        if ref.source not in (PriceSource.BOOK, PriceSource.QUOTES):
+        if ref.source is not PriceSource.BOOK and ref.source is not PriceSource.QUOTES:
             return
         side, price = fill.side, fill.price
         bid, ask = ref.levels if ref.current else self.top(ref)

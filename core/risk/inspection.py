@@ -56,6 +56,8 @@ class Inspection(Bounds):
         side = Side.BUY if order.buy else Side.SELL
         try:
             now = self.fee_bound(rules, order.price, order.quantity, self.now_ns, 0, side)
+            if total <= now and not order.buy:
+                return
             then = self.fee_bound(
                 order.rules, order.price, order.quantity, order.ts_ns, order.until_ns, side
             )

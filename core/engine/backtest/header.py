@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -122,9 +123,15 @@ class Started:
         )
 
 
+@cache
+def _installed(name: str) -> str:
+    """Return the version of a package; asked once a process, it is read from a file."""
+    return version(name)
+
+
 def versions() -> dict[str, str]:
     """Return the versions of the packages that decide a run."""
-    return {name: version(name) for name in PACKAGES}
+    return {name: _installed(name) for name in PACKAGES}
 
 
 def open_run(spec: BacktestSpec, universe: Universe, plans: list[StrategyPlan]) -> Started:
@@ -146,8 +153,8 @@ def open_run(spec: BacktestSpec, universe: Universe, plans: list[StrategyPlan]) 
         "queue_position": spec.queue_position,
         "limits": limits_of(spec).flat(),
         "seed": spec.seed,
-        "engine": version("nautilus_trader"),
-        "platform": version("beta-trader"),
+        "engine": _installed("nautilus_trader"),
+        "platform": _installed("beta-trader"),
     }
     if spec.look_ns:
         config["look_ns"] = spec.look_ns
