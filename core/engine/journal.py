@@ -6,9 +6,11 @@ came from: snapshot and proposal -> verdict -> intent -> order events -> fills -
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import replace
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,6 +23,9 @@ from core.engine.results import FillRow, ForecastRow, OrderRow, SettlementRow
 from core.ledger import Ledger, kinds
 from core.risk.gate import Gate
 from core.risk.states import RiskEvent, TradingState
+
+if TYPE_CHECKING:
+    from core.engine.session import Level
 
 #: Refused orders kept as rows; more are only counted (a strategy can be refused at every quote).
 MAX_REFUSALS = 10_000
@@ -164,7 +169,9 @@ class Journal:
         return seq
 
     # -- what was judged and sent -----------------------------------------------------------
-    def refusal(self, intent: OrderIntent, code: str, verdict: Verdict | None) -> None:
+    def refusal(
+        self, intent: OrderIntent, code: str, verdict: Callable[[], Verdict] | None
+    ) -> None:
         """Keep a refused intent."""
         self.refusals[code] = self.refusals.get(code, 0) + 1
         self.hash.add("refused", code, intent)
@@ -191,31 +198,35 @@ class Journal:
             )
         if self.ledger is not None:
             if verdict is None:
-                verdict = Verdict(intent.client_order_id, False, code, (), intent.ts_ns)
-            row = kinds.VerdictGiven.of(verdict)
+                verdict = partial(Verdict, intent.client_order_id, False, code, (), intent.ts_ns)
             parents = self._thought(intent) or self._source()
-            self.ledger.append(row, ts_event=intent.ts_ns, parents=parents)
+            self.ledger.append_made(judged, verdict, ts_event=intent.ts_ns, parents=parents)
 
     def sent(
-        self, record: OrderRecord, verdict: Verdict | None, snapshot: kinds.DataSnapshot | None
+        self,
+        record: OrderRecord,
+        verdict: Callable[[], Verdict] | None,
+        seen: tuple[Level | None, Level | None] | None,
     ) -> None:
-        """Keep an approved intent that is about to be sent."""
+        """Keep an approved intent that is about to be sent, with the top of the book that it saw."""
         intent = record.intent
         self.orders[intent.client_order_id] = record
         self.arrivals.append(record)
         self.hash.add("order", intent)
-        if self.ledger is None or verdict is None:
+        ledger = self.ledger
+        if ledger is None or verdict is None:
             return
         now = intent.ts_ns
-        parents = list(self._thought(intent))
-        if snapshot is not None:
-            seen = self.ledger.append(snapshot, ts_event=now, parents=self._source())
-            parents.insert(0, seen)
-        judged = self.ledger.append(
-            kinds.VerdictGiven.of(verdict), ts_event=now, parents=sorted(set(parents))
-        )
-        record.row_seq = self.ledger.append(
-            kinds.OrderIntended.of(intent), ts_event=now, parents=(judged,), durable=False
+        parents = self._thought(intent)
+        if seen is not None:
+            at_ns = data_ns(record.ref)
+            row = ledger.append_made(
+                snapshot, record.ref.iid, seen, at_ns, ts_event=now, parents=self._source()
+            )
+            parents = (*parents, row)
+        given = ledger.append_made(judged, verdict, ts_event=now, parents=parents)
+        record.row_seq = ledger.append_made(
+            kinds.OrderIntended.of, intent, ts_event=now, parents=(given,)
         )
 
     def _source(self) -> tuple[int, ...]:
@@ -239,9 +250,10 @@ class Journal:
             return
         kind = _EVENT_KINDS.get(status)
         if kind is not None:
-            row = kind(client_order_id=order_id, reason=reason)
             parents = (record.row_seq,) if record.row_seq else ()
-            seq = self.ledger.append(row, ts_event=ts_ns, parents=parents)
+            seq = self.ledger.append_made(
+                order_event, kind, order_id, reason, ts_event=ts_ns, parents=parents
+            )
             if status == "ACCEPTED":
                 record.row_seq = seq
 
@@ -295,22 +307,16 @@ class Journal:
         if self.ledger is None:
             self.fills.append(fill)
             return fill
-        row = kinds.OrderFilled(
-            client_order_id=fill.order_id,
-            venue_order_id=event.venue_order_id.value,
-            trade_id=trade_id,
-            strategy_id=fill.strategy_id,
-            venue=fill.venue,
-            instrument_id=fill.instrument_id,
-            side=Side(fill.side),
-            quantity=fill.quantity,
-            price=fill.price,
-            fee=fill.fee,
-            currency=self._currency_of.get(fill.venue, "USD"),
-            liquidity=fill.role,
-        )
         parents = (record.row_seq,) if record.row_seq else ()
-        seq = self.ledger.append(row, ts_event=fill.ts_ns, parents=parents)
+        seq = self.ledger.append_made(
+            filled,
+            fill,
+            event.venue_order_id.value,
+            trade_id,
+            self._currency_of.get(fill.venue, "USD"),
+            ts_event=fill.ts_ns,
+            parents=parents,
+        )
         self._last_fill[(fill.strategy_id, fill.instrument_id)] = seq
         fill = replace(fill, ledger_seq=seq)
         self.fills.append(fill)
@@ -419,6 +425,56 @@ class Journal:
         )
         last = self._last_fill.get((row.strategy_id, row.instrument_id), 0)
         return self.ledger.append(payload, ts_event=row.ts_ns, parents=(last,) if last else ())
+
+
+def data_ns(ref: InstrumentRef) -> int:
+    """Return the time of the newest row of data that a strategy has seen of an instrument; 0 = none."""
+    return 0 if ref.news is None else int(ref.news.ts_init)
+
+
+def snapshot(
+    iid: str, seen: tuple[Level | None, Level | None], ts_data_ns: int
+) -> kinds.DataSnapshot:
+    """Return the row of the top of a book as a decision saw it."""
+    bid, ask = seen
+    return kinds.DataSnapshot(
+        instrument_id=iid,
+        bid=None if bid is None else bid.price,
+        bid_size=None if bid is None else bid.size,
+        ask=None if ask is None else ask.price,
+        ask_size=None if ask is None else ask.size,
+        ts_data_ns=ts_data_ns,
+    )
+
+
+def judged(verdict: Callable[[], Verdict]) -> kinds.VerdictGiven:
+    """Return the row of a gate's answer, which is put into words only here."""
+    return kinds.VerdictGiven.of(verdict())
+
+
+def order_event(
+    kind: type[kinds.orders.OrderEvent], client_order_id: str, reason: str
+) -> kinds.orders.OrderEvent:
+    """Return the row of a change of an order that is not a fill."""
+    return kind(client_order_id=client_order_id, reason=reason)
+
+
+def filled(fill: FillRow, venue_order_id: str, trade_id: str, code: str) -> kinds.OrderFilled:
+    """Return the row of a fill; `code` is the currency of its fee."""
+    return kinds.OrderFilled(
+        client_order_id=fill.order_id,
+        venue_order_id=venue_order_id,
+        trade_id=trade_id,
+        strategy_id=fill.strategy_id,
+        venue=fill.venue,
+        instrument_id=fill.instrument_id,
+        side=Side(fill.side),
+        quantity=fill.quantity,
+        price=fill.price,
+        fee=fill.fee,
+        currency=code,
+        liquidity=fill.role,
+    )
 
 
 _EVENT_KINDS: dict[str, type[kinds.orders.OrderEvent]] = {

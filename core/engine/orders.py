@@ -23,7 +23,6 @@ from core.engine.references import InstrumentRef, PriceSource
 from core.engine.session import Level
 from core.engine.units import exact, plain, price_of, quantity_of
 from core.engine.views import ViewingStrategy
-from core.ledger.kinds import DataSnapshot
 from core.risk.verdict import MarketView, Refusal
 
 #: Refusals made before the gate is asked.
@@ -226,7 +225,7 @@ class SendingStrategy(ViewingStrategy):
         if journal.ledger is None:
             journal.sent(record, None, None)
         else:
-            journal.sent(record, answer.verdict(), _snapshot(ref, *session.top(ref)))
+            journal.sent(record, answer.verdict, session.top(ref))
         if ref.iid not in session.prices:
             session.traded(ref)
         self._bt_send(record, answer.worst_price if intent.price is None else intent.price)
@@ -354,7 +353,7 @@ class SendingStrategy(ViewingStrategy):
         self.session.journal.refusal(
             refusal.intent,
             str(refusal.code),
-            refusal.verdict() if self.session.journal.ledger is not None else None,
+            refusal.verdict if self.session.journal.ledger is not None else None,
         )
         self.on_refused(refusal.intent, refusal)
 
@@ -504,14 +503,3 @@ class SendingStrategy(ViewingStrategy):
                 self.exit(iid, reason)
             elif iid not in self._bt_exits:
                 self._bt_exits[iid] = reason
-
-
-def _snapshot(ref: InstrumentRef, bid: Level | None, ask: Level | None) -> DataSnapshot:
-    return DataSnapshot(
-        instrument_id=ref.iid,
-        bid=None if bid is None else bid.price,
-        bid_size=None if bid is None else bid.size,
-        ask=None if ask is None else ask.price,
-        ask_size=None if ask is None else ask.size,
-        ts_data_ns=0 if ref.news is None else ref.news.ts_init,
-    )

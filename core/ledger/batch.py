@@ -8,16 +8,19 @@ what is in the file always verifies.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from core.domain.errors import LedgerWriteError
+from core.domain.errors import LedgerError, LedgerWriteError
 from core.ledger.registry import Payload
 from core.ledger.rows import WaitingRow, link
 from core.ledger.segment import StoreOptions
 from core.ledger.sequencing import SequencingLedger
 
 BATCH_ROWS = 1_000
+#: seq, run, time, parents as text, then tag and bytes, or what makes the payload and from what.
+_Unmade = tuple[int, str, int, str, str | Callable[..., Payload], bytes | tuple[Any, ...]]
 
 
 class BatchLedger(SequencingLedger):
@@ -30,7 +33,7 @@ class BatchLedger(SequencingLedger):
     def __init__(
         self, directory: Path, options: StoreOptions | None = None, *, start_ns: int = 0
     ) -> None:
-        self._waiting: list[WaitingRow] = []
+        self._waiting: list[_Unmade] = []
         super().__init__(directory, options or StoreOptions(durable=False), lambda: start_ns)
         self._wall_clock = time.time_ns  # for anchors, which are no part of the chain
         self._seal_crashed(start_ns)
@@ -39,14 +42,35 @@ class BatchLedger(SequencingLedger):
         self, payload: Payload, *, ts_event: int, parents: Sequence[int] = (), durable: bool = False
     ) -> int:
         """Add a row and return its number; `durable` writes the batch now (still without a sync)."""
+        tag, data = self._prepare(payload, ts_event)
+        return self._add(tag, data, ts_event, parents, durable)
+
+    def append_made(
+        self, make: Callable[..., Payload], *parts: Any, ts_event: int, parents: Sequence[int] = ()
+    ) -> int:
+        """Add the row ``make(*parts)`` and return its number; it is made when its batch is written.
+
+        Between two orders the engine has turned the processor's caches over: a thousand rows made in a row
+        cost less than a thousand made one by one.
+        """
+        return self._add(make, parts, ts_event, parents, False)
+
+    def _add(
+        self,
+        tag: str | Callable[..., Payload],
+        data: bytes | tuple[Any, ...],
+        ts_event: int,
+        parents: Sequence[int],
+        durable: bool,
+    ) -> int:
         if self._closed:
             raise LedgerWriteError("the ledger is closed", str(self.directory))
-        tag, data = self._prepare(payload, ts_event)
         seq = self._seq + 1
         links = self._links(parents, seq) if parents else "[]"
-        self._waiting.append((seq, self._run_id, ts_event, ts_event, tag, links, data))
+        waiting = self._waiting
+        waiting.append((seq, self._run_id, ts_event, links, tag, data))
         self._seq = seq
-        if durable or len(self._waiting) >= BATCH_ROWS:
+        if durable or len(waiting) >= BATCH_ROWS:
             self.flush()
         return seq
 
@@ -57,13 +81,33 @@ class BatchLedger(SequencingLedger):
         return self.append(payload, ts_event=ts_event, parents=parents, durable=True)
 
     def flush(self) -> None:
-        """Write the waiting rows; on failure they stay waiting."""
-        if self._waiting:
-            rows, head = link(self._waiting, self._head)
-            self._segment.insert(rows)
-            self._waiting.clear()
+        """Write the waiting rows; on failure they stay waiting.
+
+        Raises
+        ------
+        LedgerError
+            If a row that is made only now is no valid row: the run has failed, and the rows before it are written.
+        """
+        if not self._waiting:
+            return
+        rows: list[WaitingRow] = []
+        wrong: LedgerError | None = None
+        for seq, run_id, ts, links, tag, data in self._waiting:
+            if not isinstance(tag, str):
+                try:
+                    tag, data = self._prepare(tag(*data), ts)
+                except LedgerError as exc:
+                    wrong = exc
+                    break
+            rows.append((seq, run_id, ts, ts, tag, links, data))  # type: ignore[arg-type]
+        linked, head = link(rows, self._head)
+        if linked:
+            self._segment.insert(linked)
+            del self._waiting[: len(linked)]
             self._head = head
             self._segment.checkpoint_when_due(idle=False)
+        if wrong is not None:
+            raise wrong
 
     def _stop(self) -> None:
         self.flush()

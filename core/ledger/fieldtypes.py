@@ -7,6 +7,7 @@ import typing
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -17,6 +18,9 @@ from core.domain.errors import LedgerError
 #: For a plain declared type, the types of values that were found to fit it.
 _GOOD: dict[Any, set[type]] = {}
 _COLUMNS: dict[type, tuple[Any, ...]] = {}
+#: For a struct inside a row, the types of all values of sequences of it that were found to fit.
+_SHAPES: dict[type, set[tuple[type, ...]]] = {}
+MAX_SHAPES = 1_000
 
 
 def refuse_float(hint: Any, where: str) -> None:
@@ -74,14 +78,25 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def _structs_fit(values: tuple[Any, ...], struct: type[msgspec.Struct]) -> bool:
-    """Whether all of `values` are such structs; checked by column, since a verdict holds many."""
+    """Whether all of `values` are such structs: by the types of all their values at once, seen before or not.
+
+    A verdict holds many checks, and every order of a run has one.
+    """
     if not set(map(type, values)) <= {struct}:
         return False
+    found = tuple(map(type, chain.from_iterable(map(astuple, values))))
+    known = _SHAPES.setdefault(struct, set())
+    if found in known:
+        return True
     if struct not in _COLUMNS:
         hints = typing.get_type_hints(struct)
         _COLUMNS[struct] = tuple(hints[name] for name in struct.__struct_fields__)
     columns = zip(*map(astuple, values), strict=True)
-    return all(map(_all_fit, columns, _COLUMNS[struct]))
+    if not all(map(_all_fit, columns, _COLUMNS[struct])):
+        return False
+    if Decimal not in found and all(map(is_plain, _COLUMNS[struct])) and len(known) < MAX_SHAPES:
+        known.add(found)
+    return True
 
 
 def _all_fit(values: Iterable[Any], hint: Any) -> bool:

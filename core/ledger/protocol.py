@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from core.ledger.kinds import RunEnded, RunStarted
 from core.ledger.registry import Payload
@@ -57,6 +57,15 @@ class Ledger(Protocol):
         """
         ...
 
+    def append_made(
+        self, make: Callable[..., Payload], *parts: Any, ts_event: int, parents: Sequence[int] = ()
+    ) -> int:
+        """Add the row ``make(*parts)`` and return its number.
+
+        A backtest makes it later, with its batch: `make` must be pure and `parts` immutable.
+        """
+        ...
+
     async def append_durable_async(
         self, payload: Payload, *, ts_event: int, parents: Sequence[int] = ()
     ) -> int:
@@ -104,6 +113,13 @@ class NullLedger:
         self, payload: Payload, *, ts_event: int, parents: Sequence[int] = (), durable: bool = False
     ) -> int:
         """Count a row."""
+        self._seq += 1
+        return self._seq
+
+    def append_made(
+        self, make: Callable[..., Payload], *parts: Any, ts_event: int, parents: Sequence[int] = ()
+    ) -> int:
+        """Count a row, and make none."""
         self._seq += 1
         return self._seq
 

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from core.domain.errors import LedgerError, UsageError
 from core.ledger.anchors import write_anchor
@@ -150,6 +150,12 @@ class SequencingLedger(ABC):
                 RunEnded(run_id=run, outcome=RunOutcome.CRASHED_RECOVERED, reason=reason),
                 ts_event=ts_ns,
             )
+
+    def append_made(
+        self, make: Callable[..., Payload], *parts: Any, ts_event: int, parents: Sequence[int] = ()
+    ) -> int:
+        """Add the row ``make(*parts)`` and return its number."""
+        return self.append(make(*parts), ts_event=ts_event, parents=parents)
 
     def _prepare(self, payload: Payload, ts_event: int) -> tuple[str, bytes]:
         """Check a payload and return its tag and bytes."""

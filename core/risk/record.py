@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from core.domain.decision import CheckResult
-from core.risk.units import dollars, shares
+from core.risk.units import text_of
 
 #: What one review has seen, in the order it looked; a failed check is the last.
 RawChecks = list[tuple[object, ...]]
@@ -43,11 +43,11 @@ SIZE_CHECKS = frozenset(
 
 
 def _money(value: object) -> str:
-    return f"{dollars(value):f}" if type(value) is int else str(value)
+    return text_of(value, 18) if type(value) is int else str(value)
 
 
 def _size(value: object) -> str:
-    return f"{shares(value):f}" if type(value) is int else str(value)
+    return text_of(value, 9) if type(value) is int else str(value)
 
 
 def _reader(name: str) -> Callable[[object], str]:

@@ -56,17 +56,18 @@ def attos_down(money: Decimal) -> int:
 
 def dollars(attos: int) -> Decimal:
     """Return 1e-18 units as dollars, with no more digits than needed."""
-    return trimmed(attos, 18)
+    return Decimal(text_of(attos, 18))
 
 
 def shares(nanos: int) -> Decimal:
     """Return billionths as a price or size, with no more digits than needed."""
-    return trimmed(nanos, 9)
+    return Decimal(text_of(nanos, 9))
 
 
-def trimmed(value: int, digits: int) -> Decimal:
-    """Return ``value / 10**digits`` exactly, without trailing zeros."""
-    sign = "-" if value < 0 else ""
-    whole, part = divmod(abs(value), 10**digits)
-    tail = str(part).rjust(digits, "0").rstrip("0")
-    return Decimal(f"{sign}{whole}.{tail}" if tail else f"{sign}{whole}")
+def text_of(value: int, digits: int) -> str:
+    """Return ``value / 10**digits`` exactly as text, without an exponent or trailing zeros."""
+    if value < 0:
+        return "-" + text_of(-value, digits)
+    text = str(value).rjust(digits + 1, "0")
+    tail = text[-digits:].rstrip("0")
+    return f"{text[:-digits]}.{tail}" if tail else text[:-digits]

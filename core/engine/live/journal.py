@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 from core.domain.decision import OrderIntent, Verdict
-from core.engine.journal import Journal, OrderRecord
+from core.engine.journal import Journal, OrderRecord, data_ns, judged, snapshot
 from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
 from core.engine.results import FillRow
+from core.engine.session import Level
 from core.ledger import Ledger, Payload
-from core.ledger.kinds import DataSnapshot, VerdictGiven
+from core.ledger.kinds import VerdictGiven
 from core.ledger.kinds.orders import (
     FillConfirmed,
     FillVoided,
@@ -46,21 +47,23 @@ class LiveJournal(Journal):
         self._link = link
 
     def sent(
-        self, record: OrderRecord, verdict: Verdict | None, snapshot: DataSnapshot | None
+        self,
+        record: OrderRecord,
+        verdict: Callable[[], Verdict] | None,
+        seen: tuple[Level | None, Level | None] | None,
     ) -> None:
         """Write snapshot and verdict, and hand the verdict's row to the order's intent."""
         ledger, intent = self.ledger, record.intent
         with self._silent():
-            super().sent(record, verdict, snapshot)
+            super().sent(record, verdict, seen)
         if ledger is None or verdict is None:
             return
-        parents = list(self._thought(intent))
-        if snapshot is not None:
-            parents.insert(0, ledger.append(snapshot, ts_event=intent.ts_ns))
-        judged = ledger.append(
-            VerdictGiven.of(verdict), ts_event=intent.ts_ns, parents=sorted(set(parents))
-        )
-        self._link(intent.client_order_id, judged)
+        parents = self._thought(intent)
+        if seen is not None:
+            row = snapshot(record.ref.iid, seen, data_ns(record.ref))
+            parents = (*parents, ledger.append(row, ts_event=intent.ts_ns, parents=self._source()))
+        given = ledger.append(judged(verdict), ts_event=intent.ts_ns, parents=parents)
+        self._link(intent.client_order_id, given)
 
     def event(self, record: OrderRecord, status: str, ts_ns: int, reason: str = "") -> None:
         """Keep a change in memory."""

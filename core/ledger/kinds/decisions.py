@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import msgspec
-
-from core.domain.decision import Forecast, Proposal, Verdict
+from core.domain.decision import CheckResult, Forecast, Proposal, Verdict
 from core.domain.fees import Side
 from core.domain.money import ZERO
 from core.ledger.registry import Payload, kind
+
+#: One check of a verdict, stored as the gate made it.
+Check = CheckResult
 
 
 @kind("forecast")
@@ -78,15 +79,6 @@ class ProposalMade(Payload, frozen=True, kw_only=True):
         )
 
 
-class Check(msgspec.Struct, frozen=True, gc=False):
-    """One check of a verdict."""
-
-    name: str
-    value: str
-    limit: str
-    passed: bool
-
-
 @kind("verdict")
 class VerdictGiven(Payload, frozen=True, kw_only=True):
     """The gate's answer to an intent with every check it made."""
@@ -106,7 +98,7 @@ class VerdictGiven(Payload, frozen=True, kw_only=True):
             client_order_id=verdict.client_order_id,
             approved=verdict.approved,
             code=verdict.code,
-            checks=tuple(Check(c.name, c.value, c.limit, c.passed) for c in verdict.checks),
+            checks=verdict.checks,
             reserved=verdict.reserved,
             nonce=str(verdict.nonce) if verdict.nonce else "",
             expires_ns=verdict.expires_ns,
