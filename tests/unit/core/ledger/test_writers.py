@@ -17,6 +17,7 @@ from core.domain.errors import LedgerError, LedgerLocked, LedgerWriteError, Usag
 from core.ledger import BatchLedger, DurableLedger, Ledger, NullLedger
 from core.ledger.canonical import GENESIS_HASH
 from core.ledger.kinds import DataSnapshot, RunEnded
+from core.ledger.reader import LedgerReader
 from core.ledger.rows import COLUMNS, Row
 from core.ledger.segment import open_reader, segments
 from tests.unit.core.ledger import rows_for_tests as make
@@ -244,3 +245,38 @@ def test_a_flush_of_a_long_queue_waits_as_long_as_it_moves(tmp_path: Path) -> No
     finally:
         faultpoints.listen(None)
     assert halts == []
+
+
+def test_rows_made_with_their_batch_are_the_rows_made_at_once(tmp_path: Path) -> None:
+    heads = []
+    for name, later in (("at-once", False), ("later", True)):
+        with BatchLedger(tmp_path / name, start_ns=make.T0) as ledger:
+            for n in range(2_500):
+                parents = (n,) if n else ()
+                if later and n % 3:
+                    seq = ledger.append_made(make.snapshot, ts_event=make.T0 + n, parents=parents)
+                else:
+                    seq = ledger.append(make.snapshot(), ts_event=make.T0 + n, parents=parents)
+                assert seq == n + 2
+            ledger.flush()
+            heads.append(ledger.head)
+    assert heads[0] == heads[1]
+
+
+def test_a_row_that_turns_out_wrong_when_it_is_made_ends_the_run_after_the_rows_before_it(
+    tmp_path: Path,
+) -> None:
+    ledger = BatchLedger(tmp_path, start_ns=make.T0)
+    good = ledger.append_made(make.snapshot, ts_event=make.T0)
+    ledger.append_made(
+        lambda: DataSnapshot(instrument_id="X", bid=0.5),  # type: ignore[arg-type]
+        ts_event=make.T0,
+    )
+    ledger.append(make.snapshot(), ts_event=make.T0)
+    with pytest.raises(LedgerError):
+        ledger.flush()
+    with pytest.raises(LedgerError):
+        ledger.close()
+    assert LedgerReader(tmp_path).head().seq == good
+    with BatchLedger(tmp_path) as again:
+        assert again.append(make.snapshot(), ts_event=make.T0) == good + 1
