@@ -1,0 +1,79 @@
+"""What the README promises of `beta paper`: its own lines, killed at the first fill, end with every market settled."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core.engine.live.memory import remember
+from core.ledger.kinds import RunMode
+from core.ledger.reader import LedgerReader
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def promised():
+    """Return the arguments of the README's paper lines; what kills the first is left to the test."""
+    text = (ROOT / "README.md").read_text()
+    lines = re.findall(r"^beta (paper .*)$", text, re.M)
+    assert lines[0].endswith("& sleep 25; kill -9 $!")
+    return [shlex.split(line.partition(" & ")[0]) for line in lines]
+
+
+def beta(args, cwd):
+    env = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "console.cli", *args],
+        cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def outcome(node):
+    said, errors = node.communicate(timeout=180)
+    assert node.returncode == 0, errors
+    return json.loads(said), errors
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    from adapters.sample.build import build_sample
+
+    build_sample(tmp_path / "catalogs" / "sample")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_killed_node_is_started_again_and_sees_its_markets_settled(workplace):
+    first_line, second_line, _ = promised()
+    ledger = workplace / "runs" / "paper" / "fake-kalshi" / "ledger"
+    first = beta(first_line, workplace)
+    deadline = time.monotonic() + 120
+    while not remember(ledger).trades:
+        assert first.poll() is None, first.stderr.read()
+        assert time.monotonic() < deadline, "no fill"
+        time.sleep(0.3)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    before = remember(ledger)
+    told, errors = outcome(beta([*second_line, "--json"], workplace))
+    assert "again on loopback" in errors, "the market went on without us"
+    after = remember(ledger)
+    assert set(before.trades) <= set(after.trades)
+    assert after.settled
+    assert told["unknown"] == 0
+    assert not told["positions"], "all is paid out"
+    runs = [r for r in LedgerReader(ledger).runs() if r.mode == RunMode.PAPER]
+    assert len(runs) == 2
+
+
+@pytest.mark.slow
+def test_the_other_venue_of_the_readme_fills_orders(workplace):
+    told, _ = outcome(beta([*promised()[2], "--json"], workplace))
+    assert told["fills"] > 0
