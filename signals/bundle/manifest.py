@@ -95,6 +95,4 @@ class Manifest(_Document):
             raise ValueError(f"files are not {sorted(PAYLOAD)}")
         if len(self.feature_names) != self.model.channels:
             raise ValueError("feature_names and the model's channels differ in number")
-        if self.features is not None and self.features.names != self.feature_names:
-            raise ValueError("feature_names and features differ")
         return self

@@ -90,8 +90,10 @@ def read_bundle(
         load_kernel(manifest.kernel_sha256)
     except KernelMismatch as error:
         raise BundleIncompatible(error.what, error.seen, error.mend) from error
+    own = manifest.features
+    if own is not None:
+        own.require(manifest.feature_names)
     if features is not None:
-        own = manifest.features
         features.require(manifest.feature_names, own.sha256 if own else "")
     plan = _parse_plan(manifest, files[WEIGHTS])
     try:
@@ -163,7 +165,10 @@ def _parse_manifest(data: bytes) -> Manifest:
             raise BundleIncompatible("bundle format is not 1", document.get("format"), mend)
         return Manifest.model_validate_json(data)
     except (ValueError, AttributeError) as error:
-        seen = error.errors()[0] if isinstance(error, ValidationError) else error
+        seen: object = error
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            seen = ".".join(str(p) for p in ("manifest", *first["loc"])) + f": {first['msg']}"
         raise BundleIncompatible("manifest cannot be read by this version", seen) from error
 
 

@@ -82,6 +82,8 @@ def write_bundle(draft: Draft, out: Path) -> Manifest:
         CALIBRATION: _json(draft.calibration.model_dump(mode="json")),
         GOLDEN: save(golden),
     }
+    if draft.features is not None:
+        draft.features.require(draft.feature_names)
     try:
         manifest = Manifest(
             name=draft.name,

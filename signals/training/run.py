@@ -103,7 +103,7 @@ def run(
         "training": {t.name: t.report.as_dict() for t in trained},
         "environment": _environment(config),
         "wall_s": time.monotonic() - started,
-        "peak_mb": peak_memory_mb(),
+        "peak_mb": max(peak_memory_mb(), *(t.report.peak_mb for t in trained)),
     }
     write_metrics(folder / "metrics.json", metrics)
     _page(folder / "report.html", config, metrics, result.rows, trained)

@@ -184,7 +184,7 @@ def truncated_but_signed(folder, key):
         (truncate, errors.BundleAltered),
         (tamper, errors.BundleAltered),
         (unsigned, errors.BundleUnsigned),
-        (other_order, errors.BundleIncompatible),
+        (other_order, errors.FeatureMismatch),
         (truncated_but_signed, errors.BundleAltered),
     ],
     ids=lambda v: v.__name__,
