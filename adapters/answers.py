@@ -6,8 +6,9 @@ sockets of a venue sees its answers too.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -17,7 +18,7 @@ import msgspec
 from pydantic import SecretStr
 
 from adapters.connection import SocketStats
-from core.domain.errors import VenueUncertain
+from core.domain.errors import VenueRefused, VenueUncertain
 
 T = TypeVar("T")
 
@@ -126,6 +127,20 @@ class Answers:
         except UNREADABLE as exc:
             self.bad(what, f"{type(exc).__name__}: {exc}")
             raise VenueUncertain(f"{what} has a body we cannot read", str(exc)[:200]) from None
+
+
+async def repeated[T](ask: Callable[[], Awaitable[T]], tries: int = 4) -> T:
+    """Return what a read answers, asked again while there is no answer or too many are asked: reads are safe to repeat."""
+    for attempt in range(tries):
+        try:
+            return await ask()
+        except (VenueUncertain, VenueRefused) as exc:
+            if isinstance(exc, VenueRefused) and exc.code != "rate_limited":
+                raise
+            if attempt == tries - 1:
+                raise
+            await asyncio.sleep(0.05 * 4**attempt)
+    raise AssertionError("unreachable")
 
 
 async def body_of(response: aiohttp.ClientResponse) -> bytes:

@@ -16,7 +16,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from adapters.answers import UNREADABLE, Answers, asked_pause, body_of
+from adapters.answers import UNREADABLE, Answers, asked_pause, body_of, repeated
 from adapters.kalshi import schemas
 from adapters.kalshi.limits import BATCH, ORDER, ORDERS, READ_ORDER, Costs, chunks, resize
 from adapters.kalshi.parsing import format_count, format_price
@@ -214,17 +214,12 @@ class KalshiRest:
     ) -> T:
         """Read with retries; reads are safe to repeat."""
         cost = self.costs.of("GET", template or path)
-        for attempt in range(tries):
-            try:
-                data = await self._send("GET", path, params=params, cost=cost, lane=Lane.READ)
-                return self.answers.decoded(data, kind, f"Kalshi's answer to {path}")
-            except (VenueUncertain, VenueRefused) as exc:
-                if isinstance(exc, VenueRefused) and exc.code != "rate_limited":
-                    raise
-                if attempt == tries - 1:
-                    raise
-                await asyncio.sleep(0.05 * 4**attempt)
-        raise AssertionError("unreachable")
+
+        async def ask() -> T:
+            data = await self._send("GET", path, params=params, cost=cost, lane=Lane.READ)
+            return self.answers.decoded(data, kind, f"Kalshi's answer to {path}")
+
+        return await repeated(ask, tries)
 
     async def _pages(self, path: str, kind: type[T], params: dict[str, str]) -> list[T]:
         """Read all pages; a cursor that repeats or never ends raises."""

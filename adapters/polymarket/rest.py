@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 from pydantic import SecretStr
 
-from adapters.answers import UNREADABLE, Answers, body_of
+from adapters.answers import UNREADABLE, Answers, body_of, repeated
 from adapters.polymarket import schemas
 from adapters.polymarket.errors import code_of, error_of, pause_of
 from adapters.polymarket.signing import ApiKey, Wallet
@@ -190,20 +190,14 @@ class ClobRest:
         params: dict[str, str] | None = None,
         *,
         private: bool = False,
-        tries: int = 4,
     ) -> T:
         """Read with retries; reads are safe to repeat."""
-        for attempt in range(tries):
-            try:
-                data = await self.send("GET", path, params=params, private=private)
-                return self.answers.decoded(data, kind, f"Polymarket's answer to {path}")
-            except (VenueUncertain, VenueRefused) as exc:
-                if isinstance(exc, VenueRefused) and exc.code != "rate_limited":
-                    raise
-                if attempt == tries - 1:
-                    raise
-                await asyncio.sleep(0.05 * 4**attempt)
-        raise AssertionError("unreachable")
+
+        async def ask() -> T:
+            data = await self.send("GET", path, params=params, private=private)
+            return self.answers.decoded(data, kind, f"Polymarket's answer to {path}")
+
+        return await repeated(ask)
 
     async def _pages(self, path: str, kind: type[T], params: dict[str, str]) -> list[Any]:
         """Read all pages; a cursor that repeats or never ends raises."""

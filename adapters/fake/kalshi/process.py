@@ -5,19 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
-from pathlib import Path
 
 from aiohttp import web
 
-from adapters.fake.faults import Fault, FaultKind, FaultSchedule
 from adapters.fake.kalshi.server import FakeKalshi
 from adapters.fake.player import Player, TimeShift
+from adapters.fake.process import faults_of, options, run
 from adapters.fake.replay import Tape, load_tape, repeated, squeezed
 from adapters.fake.spot import FakeKraken, base_of, load_spot, spot_rows
 from adapters.kalshi.fees import KalshiFeeBook
 from core.domain.clock import iso_from_ns
-from core.domain.errors import BetaError, MissingData
+from core.domain.errors import MissingData
 from core.engine.catalog import Catalog
 from core.engine.paper.account import NettedAccount
 from core.engine.paper.exchange import Exchange
@@ -25,30 +23,15 @@ from core.engine.paper.exchange import Exchange
 
 def arguments() -> argparse.Namespace:
     """Parse the command line of the process."""
-    parser = argparse.ArgumentParser(prog="python -m adapters.fake.kalshi.process")
-    parser.add_argument("--catalog", required=True, type=Path)
-    parser.add_argument(
-        "--markets", default="", help="comma list; default: the ones with most data"
-    )
-    parser.add_argument("--max-markets", type=int, default=20)
-    parser.add_argument("--speed", type=float, default=1.0)
-    parser.add_argument(
-        "--max-gap",
-        type=float,
-        default=0.0,
-        help="cut quiet stretches to this many seconds; 0 = none",
-    )
+    parser = options("adapters.fake.kalshi.process")
     parser.add_argument(
         "--repeat", type=int, default=1, help="play everything this often, as new markets"
     )
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--cash", type=float, default=100.0)
     parser.add_argument(
         "--spot",
         action="store_true",
         help="replay markets with recorded spot, and the spot on a stand-in of Kraken",
     )
-    parser.add_argument("--faults", default="", help="JSON list of faults")
     return parser.parse_args()
 
 
@@ -118,10 +101,7 @@ async def serve(args: argparse.Namespace) -> None:
     once = squeezed(raw, int(args.max_gap * 1e9))
     tape = repeated(once, args.repeat)
     exchange = Exchange(NettedAccount(int(args.cash * 1_000_000)), KalshiFeeBook(), "fk")
-    faults = [Fault(FaultKind(f.pop("kind")), **f) for f in json.loads(args.faults or "[]")]
-    fake = FakeKalshi(
-        exchange, faults=FaultSchedule(tuple(faults)), read_rate=2000.0, write_rate=1000.0
-    )
+    fake = FakeKalshi(exchange, faults=faults_of(args.faults), read_rate=2000.0, write_rate=1000.0)
     player = Player(tape, exchange, fake.streams, speed=args.speed)
     describe(fake, catalog, tape, player.shift)
     app = fake.app()
@@ -168,10 +148,4 @@ async def serve(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(serve(arguments()))
-    except KeyboardInterrupt:
-        sys.exit(0)
-    except BetaError as exc:  # told to whoever started the process, in its own words
-        print(json.dumps({"error": exc.what, "seen": str(exc.seen), "mend": exc.mend}), flush=True)
-        sys.exit(int(exc.exit_code))
+    run(serve, arguments())

@@ -6,18 +6,15 @@ import argparse
 import asyncio
 import json
 import random
-import sys
-from pathlib import Path
 
 from aiohttp import web
 
-from adapters.fake.faults import Fault, FaultKind, FaultSchedule
 from adapters.fake.player import Player
 from adapters.fake.polymarket.server import FakePolymarket
 from adapters.fake.polymarket.wire import FakeInfo
+from adapters.fake.process import faults_of, options, run
 from adapters.fake.replay import load_tape, squeezed
 from adapters.polymarket.fees import PolymarketFeeBook
-from core.domain.errors import BetaError
 from core.engine.catalog import Catalog
 from core.engine.paper.account import TokenAccount
 from core.engine.paper.exchange import Exchange
@@ -25,22 +22,7 @@ from core.engine.paper.exchange import Exchange
 
 def arguments() -> argparse.Namespace:
     """Parse the command line of the process."""
-    parser = argparse.ArgumentParser(prog="python -m adapters.fake.polymarket.process")
-    parser.add_argument("--catalog", required=True, type=Path)
-    parser.add_argument(
-        "--markets", default="", help="comma list; default: the ones with most data"
-    )
-    parser.add_argument("--max-markets", type=int, default=20)
-    parser.add_argument("--speed", type=float, default=1.0)
-    parser.add_argument(
-        "--max-gap",
-        type=float,
-        default=0.0,
-        help="cut quiet stretches to this many seconds; 0 = none",
-    )
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--cash", type=float, default=100.0)
-    parser.add_argument("--faults", default="", help="JSON list of faults")
+    parser = options("adapters.fake.polymarket.process")
     parser.add_argument(
         "--fail", type=float, default=0.0, help="share of trades that fail on chain"
     )
@@ -55,13 +37,12 @@ async def serve(args: argparse.Namespace) -> None:
     tape = load_tape(catalog, wanted, args.max_markets, "POLYMARKET")
     tape = squeezed(tape, int(args.max_gap * 1e9))
     exchange = Exchange(TokenAccount(int(args.cash * 1_000_000)), PolymarketFeeBook(), "fp")
-    faults = [Fault(FaultKind(f.pop("kind")), **f) for f in json.loads(args.faults or "[]")]
     rng = random.Random(args.seed)
     infos: dict[str, FakeInfo] = {}
     fake = FakePolymarket(
         exchange,
         infos,
-        faults=FaultSchedule(tuple(faults)),
+        faults=faults_of(args.faults),
         fail=lambda number: rng.random() < args.fail,
         seed=args.seed,
     )
@@ -117,10 +98,4 @@ async def serve(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(serve(arguments()))
-    except KeyboardInterrupt:
-        sys.exit(0)
-    except BetaError as exc:  # told to whoever started the process, in its own words
-        print(json.dumps({"error": exc.what, "seen": str(exc.seen), "mend": exc.mend}), flush=True)
-        sys.exit(int(exc.exit_code))
+    run(serve, arguments())
