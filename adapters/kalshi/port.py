@@ -26,7 +26,8 @@ from adapters.kalshi.parsing import (
     split_instrument,
     to_book,
 )
-from adapters.kalshi.rest import KalshiRest, SignedHeaders
+from adapters.kalshi.ready import SignedHeaders
+from adapters.kalshi.rest import KalshiRest
 from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
 from adapters.private_side import PrivateSide
 from core.domain.clock import NS_PER_SECOND, ns_from_iso
@@ -133,6 +134,7 @@ class KalshiPort(PrivateSide[KalshiRest]):
         except (VenueRefused, VenueUncertain) as exc:  # the smallest tier's numbers stay in force
             self.errors.append(f"limits of the account not read: {exc.what}")
         await self.kill_switch.arm(self.shards.values() or (0,))
+        self.rest.keep_ready()
         self._socket = socket = self._socket_of(self._on_frame, lambda sid: None, self._on_state)
         socket.on_unreadable = self._lost_news
         for channel in PRIVATE_CHANNELS:
@@ -141,6 +143,7 @@ class KalshiPort(PrivateSide[KalshiRest]):
 
     async def disconnect(self) -> None:
         """Close the socket."""
+        self.rest.close()
         if self._socket is not None:
             await self._socket.close()
         if self._task is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
@@ -20,6 +19,7 @@ from adapters.answers import UNREADABLE, Answers, asked_pause, body_of, repeated
 from adapters.kalshi import schemas
 from adapters.kalshi.limits import BATCH, ORDER, ORDERS, READ_ORDER, Costs, chunks, resize
 from adapters.kalshi.parsing import format_count, format_price
+from adapters.kalshi.ready import ReadySignature, SignedHeaders
 from adapters.kalshi.signing import Signer
 from adapters.token_bucket import Lane, TokenBucket
 from core.domain.errors import VenueRefused, VenueUncertain
@@ -71,14 +71,6 @@ def refusal(status: int, body: bytes) -> VenueRefused:
     return VenueRefused(code, f"Kalshi refused: {words}", status, MENDS.get(status, ""))
 
 
-@dataclass(frozen=True, slots=True)
-class SignedHeaders:
-    """Access headers on their way from a worker thread, and the time they are signed for."""
-
-    at_ms: int
-    headers: asyncio.Future[dict[str, str]]
-
-
 class KalshiRest:
     """One session against one Kalshi environment.
 
@@ -113,14 +105,35 @@ class KalshiRest:
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.clock_ms = clock_ms
         self.before_order: Callable[[], None] = lambda: None
+        self._ready: ReadySignature | None = None
+
+    def keep_ready(self) -> None:
+        """Keep a signature for the next create from now on, where one takes time worth hiding; see `close`."""
+        if self.signer is not None and self.signer.slow:
+            self._ready = ReadySignature(self._signed_create, self.venue_ms)
+            self._ready.start()
+
+    def close(self) -> None:
+        """Sign nothing more by itself."""
+        if self._ready is not None:
+            self._ready.stop()
+
+    def _signed_create(self, at_ms: int) -> dict[str, str]:
+        assert self.signer is not None
+        return self.signer.headers("POST", self.base_url + ORDERS, at_ms)
 
     def sign_create(self) -> SignedHeaders | None:
-        """Begin to sign a create on a worker thread; None when a signature takes no time worth hiding."""
+        """Return the signature of a create: the one in store, else one that begins now on a worker thread.
+
+        None when a signature takes no time worth hiding.
+        """
         if self.signer is None or not self.signer.slow:
             return None
+        kept = self._ready.take() if self._ready is not None else None
+        if kept is not None:
+            return kept
         now, loop = self.venue_ms(), asyncio.get_running_loop()
-        url = self.base_url + ORDERS
-        return SignedHeaders(now, loop.run_in_executor(None, self.signer.headers, "POST", url, now))
+        return SignedHeaders(now, loop.run_in_executor(None, self._signed_create, now))
 
     # -- one request ------------------------------------------------------------------------
     async def _headers(

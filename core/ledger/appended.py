@@ -54,5 +54,5 @@ def fate(noted: int, head_seq: int) -> str:
             f"at least {missing} appended rows, none of them acknowledged, did not reach the disk"
         )
     if noted:
-        return "no appended row is known to be missing, except what came during its last commit"
+        return "no appended row is known to be missing, except what came during its last commit or 50 ms before its end"
     return ""

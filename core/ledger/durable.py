@@ -1,8 +1,8 @@
 """Ledger of a paper or live node: one writer thread, group commit, full sync, acknowledgements.
 
 Producers check and encode a row, give it its number under a lock and put it in a bounded queue. The
-thread takes up to `GROUP_ROWS` at a time, chains them, commits once with a full sync and wakes whoever
-waits. When the disk refuses, rows are kept in order and tried again; waiters are told at once that
+thread, woken by a row that somebody waits for (`core.ledger.lingering`), takes up to `GROUP_ROWS` at a
+time, chains them, commits once with a full sync and wakes whoever waits. When the disk refuses, rows are kept in order and tried again; waiters are told at once that
 they are not acknowledged, and `on_halt` is called. Nothing acknowledged is ever lost, no number is
 ever skipped.
 """
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty
 
 import apsw
 
@@ -28,6 +28,7 @@ from core.ledger.anchors import write_anchor
 from core.ledger.appended import Appended, fate
 from core.ledger.digest import settle_file
 from core.ledger.kinds import Genesis, LedgerFault, RunStarted
+from core.ledger.lingering import Item, LingeringQueue
 from core.ledger.recovery import genesis_row
 from core.ledger.registry import Payload, spec_of
 from core.ledger.rows import Head, Waiting, link
@@ -65,8 +66,6 @@ TRANSITIONS: dict[WriterState, frozenset[WriterState]] = {
 }
 
 
-#: A row or a mere barrier, and who waits for it. A genesis row without payload means: begin a new file.
-Item = tuple[Waiting | None, Ack | None]
 _GENESIS = spec_of(Genesis(schema=SCHEMA_VERSION)).tag
 
 
@@ -119,9 +118,9 @@ class DurableLedger(SequencingLedger):
         for name in self._opened.undigested:
             self._digest_later(name.path)
 
-    def _new_queue(self) -> SimpleQueue[Item | None]:
+    def _new_queue(self) -> LingeringQueue:
         """Return the way to the writer."""
-        return SimpleQueue()
+        return LingeringQueue(GROUP_ROWS)
 
     # -- producers -------------------------------------------------------------------------------
 

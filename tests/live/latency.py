@@ -1,6 +1,7 @@
 """How long news and orders take through a whole node, on loopback, beside a bare aiohttp client in the same run.
 
-python -m tests.live.latency KALSHI HOME 200      # HOME on a disk: with fsync; on /dev/shm: without
+python -m tests.live.latency KALSHI HOME 200            # HOME on a disk: with fsync; on /dev/shm: without
+python -m tests.live.latency KALSHI-ED25519 HOME 1000 stages
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import aiohttp
 from core.domain.decision import TimeInForce
 from core.engine.live.health import Health
 from tests.live.rig import Hands, eventually, node_on
+from tests.live.stages import Stages
 from tests.live.venues import Venue
 
 D = Decimal
@@ -99,14 +101,20 @@ async def node_quotes(
     return seen
 
 
-async def node_orders(hands: Hands, instruments: list[str], n: int) -> list[int]:
+async def node_orders(
+    hands: Hands, instruments: list[str], n: int, stages: Stages | None = None
+) -> list[int]:
     """Return the times at which the strategy called ``buy``, one order at a time."""
     sent: list[int] = []
     for k in range(n):
         iid = instruments[k % len(instruments)]
         price, quantity = D(PRICES[k // 4 % 4]), D(5 + k % 17)
         at = time.monotonic_ns()
+        if stages is not None:
+            stages.begin(at)
         cid = hands.buy(iid, quantity, price, tif=TimeInForce.GTC, reason="latency")
+        if stages is not None:
+            stages.stamp("engine")
         if cid is None:
             raise RuntimeError(f"refused: {hands.heard[-1]}")
         sent.append(at)
@@ -124,10 +132,19 @@ async def until(record: Any, status: str) -> None:
         raise RuntimeError(f"an order stayed {record.status}, expected {status}")
 
 
-async def measure(code: str, home: Path, n: int) -> dict[str, Any]:
-    """Start the venue as a process, measure bare and through the node, return microseconds."""
+async def measure(kind: str, home: Path, n: int, stages: Stages | None = None) -> dict[str, Any]:
+    """Start the venue as a process, measure bare and through the node, return microseconds.
+
+    Parameters
+    ----------
+    kind : str
+        As in `tests.live.venues.make`.
+    stages : Stages, optional
+        Also tell how long an order spends where; the stamps themselves take a few microseconds.
+    """
+    code = kind.partition("-")[0]
     server = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.live.server", code, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "tests.live.server", kind, stdout=asyncio.subprocess.PIPE
     )
     assert server.stdout is not None
     where = json.loads(await server.stdout.readline())
@@ -149,11 +166,13 @@ async def measure(code: str, home: Path, n: int) -> dict[str, Any]:
             bare_ws = [b - a for a, b in zip(left, got, strict=False)]
             sent = await bare_posts(session, url, n)
             bare_post = [b - a for a, b in zip(sent, (await times(session))["bare"], strict=True)]
-            async with node_on(code, told, home, instruments[0]) as (_, hands):
+            async with node_on(code, told, home, instruments[0]) as (node, hands):
                 seen = await node_quotes(session, hands, instruments[0], url, quotes)
                 left = (await times(session))["quotes"]
                 node_ws = [seen[size] - at for size, at in left if size in seen]
-                sent = await node_orders(hands, instruments, n)
+                if stages is not None:
+                    stages.watch(node)
+                sent = await node_orders(hands, instruments, n, stages)
                 arrived = (await times(session))["creates"]
                 node_post = [b - a for a, b in zip(sent, arrived, strict=True)]
                 rss = Health.now().rss_mb
@@ -161,21 +180,32 @@ async def measure(code: str, home: Path, n: int) -> dict[str, Any]:
         server.kill()
         await server.wait()
     return {
-        "venue": code,
+        "venue": kind,
         "ws_bare": micros(bare_ws),
         "ws_node": micros(node_ws),
         "post_bare": micros(bare_post),
         "post_node": micros(node_post),
         "rss_mb": rss,
+        "stages": {k: micros(v) for k, v in stages.table(arrived).items()} if stages else {},
     }
 
 
 def micros(values: list[int]) -> dict[str, float]:
-    """Return p50 and p99 in microseconds, and how many there are."""
+    """Return p50, p90, p99 and the longest in microseconds, and how many there are."""
     ordered = sorted(values)
-    pick = [ordered[min(int(q * len(ordered)), len(ordered) - 1)] / 1000 for q in (0.5, 0.99)]
-    return {"p50": round(pick[0], 1), "p99": round(pick[1], 1), "n": len(ordered)}
+    last = len(ordered) - 1
+    found = {
+        name: round(ordered[min(int(q * len(ordered)), last)] / 1000, 1)
+        for name, q in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
+    }
+    return found | {"n": len(ordered)}
+
+
+def main(venue: str, home: str, orders: str, *more: str) -> None:
+    """Measure one venue and print one line of JSON."""
+    watch = Stages() if "stages" in more else None
+    print(json.dumps(asyncio.run(measure(venue, Path(home), int(orders), watch))))
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))))
+    main(*sys.argv[1:])

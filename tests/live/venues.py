@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from adapters.fake.faults import FaultSchedule
 from adapters.fake.kalshi.server import FakeKalshi
@@ -26,6 +26,7 @@ CASH = 10_000_000_000
 HOUR_NS = 3600 * 10**9
 WALLET = "0x" + "01" * 32
 WALLET_PUBLIC = ec.derive_private_key(int("01" * 32, 16), ec.SECP256K1()).public_key()
+ED25519 = "KALSHI-ED25519"
 API_SECRET = "A" * 43 + "="
 
 
@@ -84,9 +85,14 @@ class Venue:
 
 
 def make(code: str, markets: int = 4, faults: Sequence[Any] = (), rate: float = 1e6) -> Venue:
-    """Return a fake venue with `markets` markets: bids 40 to 37 cents, asks 42 to 45, 20 shares each."""
+    """Return a fake venue with `markets` markets: bids 40 to 37 cents, asks 42 to 45, 20 shares each.
+
+    `code` is the venue's, or ``KALSHI-ED25519`` for an account whose key is of that kind.
+    """
     schedule = FaultSchedule(tuple(faults))
-    return _kalshi(markets, schedule, rate) if code == "KALSHI" else _polymarket(markets, schedule)
+    if code == "POLYMARKET":
+        return _polymarket(markets, schedule)
+    return _kalshi(markets, schedule, rate, small_key=code == ED25519)
 
 
 def _fill(exchange: Exchange, ids: Sequence[str], fees: FeeSchedule, minimum: int) -> None:
@@ -98,11 +104,15 @@ def _fill(exchange: Exchange, ids: Sequence[str], fees: FeeSchedule, minimum: in
             exchange.level(market, "ask", 4200 + 100 * step, 2_000, 0)
 
 
-def _kalshi(markets: int, faults: FaultSchedule, rate: float) -> Venue:
+def _kalshi(markets: int, faults: FaultSchedule, rate: float, small_key: bool) -> Venue:
     ids = tuple(f"KXRIG-26NOV21-{n:02d}" for n in range(markets))
     exchange = Exchange(NettedAccount(CASH), KalshiFeeBook(), "k")
     _fill(exchange, ids, FeeSchedule("KALSHI", kind="quadratic"), 1)
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+    if small_key:
+        key = ed25519.Ed25519PrivateKey.generate()
+    else:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
