@@ -44,6 +44,7 @@ from core.engine.live.port import (
     VenueOrderStatus,
     VenuePosition,
 )
+from core.engine.live.slices import sliced
 
 TIF_WORDS = {
     TimeInForce.GTC: "good_till_canceled",
@@ -369,7 +370,7 @@ class KalshiPort(PrivateSide[KalshiRest]):
                 found = await self.rest.orders(historical=historical, min_ts=since)
                 rows += [r for r in found if r.order_id not in seen]
                 seen |= {r.order_id for r in found}
-        return [self.order(row) for row in rows]
+        return [self.order(row) async for row in sliced(rows)]
 
     @certain
     async def fills(self, since_ns: int, venue_order_id: str = "") -> list[VenueFill]:
@@ -394,7 +395,7 @@ class KalshiPort(PrivateSide[KalshiRest]):
         except VenueRefused as exc:
             if exc.status != 404:
                 raise
-        for row in await self.rest.orders(historical=True):
+        async for row in sliced(await self.rest.orders(historical=True)):
             self.order(row)
         if order_id in self._client_ids:
             return

@@ -51,6 +51,7 @@ from core.engine.live.port import (
     VenuePosition,
     VenueVoid,
 )
+from core.engine.live.slices import sliced
 
 SHARE_MICRO = Decimal(1_000_000)
 LOT = Decimal("0.01")
@@ -397,13 +398,15 @@ class PolymarketPort(PrivateSide[ClobRest]):
     @certain
     async def orders(self, *, working_only: bool, since_ns: int) -> list[VenueOrder]:
         """Return live orders, and how those of ours that are no longer live ended."""
-        live = [o for row in await self.rest.orders() if (o := self.order(row)) is not None]
+        rows = await self.rest.orders()
+        live = [o async for row in sliced(rows) if (o := self.order(row)) is not None]
         if working_only:
             return [self._note(o) for o in live]
         seen = {o.venue_order_id for o in live}
         out = [self._note(o) for o in live]
-        for sent in list(self.ids.by_order.values()):
-            if sent.order_id in seen or sent.sent_ns < since_ns:
+        sent_since = [s for s in self.ids.by_order.values() if s.sent_ns >= since_ns]
+        async for sent in sliced(sent_since):
+            if sent.order_id in seen:
                 continue
             try:
                 ended = await self._gone(sent)

@@ -59,6 +59,7 @@ from core.engine.live.port import (
 )
 from core.engine.live.reports import ReportHooks
 from core.engine.live.sizes import Sizes
+from core.engine.live.slices import sliced
 from core.engine.live.strangers import Strangers
 from core.engine.live.unknowns import UnknownOrders
 from core.engine.live.voids import void_event
@@ -481,9 +482,8 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
     async def _catch_up(self) -> None:
         try:
             await self.deliver_since(self.context.since_ns(self.clock.timestamp_ns()))
-            for order in await self.port.orders(
-                working_only=False, since_ns=self.context.since_ns(self.clock.timestamp_ns())
-            ):
+            since = self.context.since_ns(self.clock.timestamp_ns())
+            async for order in sliced(await self.port.orders(working_only=False, since_ns=since)):
                 self.on_order(order)
         except (VenueRefused, VenueUncertain):
             return  # the open-order check repeats it

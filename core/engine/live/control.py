@@ -90,7 +90,7 @@ class RiskWatch:
         self._resume = command.restore(gate, self.file.read(), time.time_ns())
         self._stopped: tuple[TradingState | None, str] = (None, "")
         self._liquidated = False
-        self._ticked = 0.0
+        self._ticked, self._told = 0.0, True
         self._recording: asyncio.Task[Any] | None = None
         self._failed = ""
 
@@ -118,6 +118,9 @@ class RiskWatch:
                 self.gate.on_time(now)
                 self._react()
                 command.persist(self.gate, self.file, now)
+                self._told = False
+            elif not self._told:  # at another look: together they would hold the loop for 2 ms
+                self._told = True
                 headroom.keep(self.file.path.parent, self.gate, now)
         except (BetaError, OSError) as exc:
             if str(exc) != self._failed:

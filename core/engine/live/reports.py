@@ -24,6 +24,7 @@ from nautilus_trader.model import (
 from core.domain.fees import Role, Side
 from core.engine.currency import money
 from core.engine.live.port import VenueFill, VenueOrder, VenueOrderStatus
+from core.engine.live.slices import sliced
 from core.engine.units import price_of, quantity_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class ReportHooks:
         since = client.context.since_ns(client.clock.timestamp_ns())
         orders = await client.port.orders(working_only=bool(command.open_only), since_ns=since)
         reports = []
-        for order in orders:
+        async for order in sliced(orders):
             if (
                 command.instrument_id is not None
                 and order.instrument_id != command.instrument_id.value
