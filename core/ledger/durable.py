@@ -2,9 +2,9 @@
 
 Producers check and encode a row, give it its number under a lock and put it in a bounded queue. The
 thread, woken by a row that somebody waits for (`core.ledger.lingering`), takes up to `GROUP_ROWS` at a
-time, chains them, commits once with a full sync and wakes whoever waits. When the disk refuses, rows are kept in order and tried again; waiters are told at once that
-they are not acknowledged, and `on_halt` is called. Nothing acknowledged is ever lost, no number is
-ever skipped.
+time, chains them, commits once with a full sync and wakes whoever waits. When the disk refuses, rows
+are kept in order and tried again; waiters are told at once that they are not acknowledged, and
+`on_halt` is called. Nothing acknowledged is ever lost, no number is ever skipped.
 """
 
 from __future__ import annotations
