@@ -15,6 +15,12 @@ class Status:
     OUT_OF_FUEL: Final = -2
 
 
+def _cause(text: str) -> str:
+    """Return the last line of what wasmtime says: the cause stands below the backtrace."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
+
+
 class Call(Protocol):
     """One way of calling ``run(i32) -> i32``."""
 
@@ -40,11 +46,11 @@ class Checked:
         try:
             return int(self._run(self._store, address))
         except wasmtime.Trap as trap:
-            self.message = trap.message.splitlines()[0]
+            self.message = _cause(trap.message)
             out = trap.trap_code == wasmtime.TrapCode.OUT_OF_FUEL
             return Status.OUT_OF_FUEL if out else Status.TRAP
         except wasmtime.WasmtimeError as error:
-            self.message = str(error).splitlines()[0]
+            self.message = _cause(str(error))
             return Status.OUT_OF_FUEL if "fuel" in str(error) else Status.TRAP
 
     def fuel_left(self) -> int:
@@ -122,10 +128,10 @@ class Unchecked:
         if error:
             kind = ctypes.POINTER(self._bindings.wasmtime_error_t)
             failure = wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, kind))
-            self.message = str(failure).splitlines()[0]
-            return Status.OUT_OF_FUEL if "fuel" in self.message else Status.TRAP
+            self.message = _cause(str(failure))
+            return Status.OUT_OF_FUEL if "fuel" in str(failure) else Status.TRAP
         trap = wasmtime.Trap._from_ptr(ctypes.cast(self._trap, type(self._trap)))  # owns it
         ctypes.memset(ctypes.addressof(self._trap), 0, ctypes.sizeof(self._trap))
-        self.message = trap.message.splitlines()[0]
+        self.message = _cause(trap.message)
         out = trap.trap_code == wasmtime.TrapCode.OUT_OF_FUEL
         return Status.OUT_OF_FUEL if out else Status.TRAP

@@ -86,8 +86,10 @@ def test_a_trap_is_an_error_and_the_next_call_runs_in_a_fresh_instance(fast) -> 
     )
     for broken in (99, GEMM):  # an unknown instruction; a product with the arguments of a check
         words[0] = broken
-        with pytest.raises((KernelTrap, FuelExhausted)):
+        with pytest.raises((KernelTrap, FuelExhausted)) as refused:
             model.predict(X)
+        assert "backtrace" not in str(refused.value.seen)  # the cause stands below it
+        assert broken != 99 or "unreachable" in str(refused.value.seen)
         assert np.array_equal(model.predict(X)["y"], good)
         words = np.frombuffer(
             model._memory.get_buffer_ptr(model._store, 64, model._program.base), dtype=np.uint32
