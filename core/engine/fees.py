@@ -131,7 +131,7 @@ class VenueFeeModel(FeeModel):
         if self.on_trade is not None:
             self.on_trade(ref, fill)
         merged = ZERO
-        if self.merges is not None:
+        if self.merges is not None and ref.opposite is not None:
             delta = quantity if side is Side.BUY else -quantity
             merged = self.merges.fill(strategy_id, ref, delta)
         charged = charge, merged, side, role, price, quantity

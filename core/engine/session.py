@@ -24,7 +24,7 @@ from core.engine.references import InstrumentRef, PriceSource, References
 from core.engine.units import exact, price_of
 from core.risk.gate import Gate
 from core.risk.states import TradingState
-from core.risk.units import dollars, nanos_of
+from core.risk.units import dollars, nanos_of_text
 
 if TYPE_CHECKING:
     from core.engine.arrivals import Arrivals
@@ -244,7 +244,7 @@ class Session:
             self.last_bid[iid] = price
         else:  # an empty book (between close and settlement) is no crash: the last bid stands
             price = self.last_bid.get(iid)
-        value = held * (nanos_of(price) or 0) if price is not None else 0
+        value = held * (nanos_of_text(str(price)) or 0) if price is not None else 0
         self.value += value - self.values.get(iid, 0)
         self.values[iid] = value
 
@@ -335,15 +335,20 @@ class Session:
 
     def filled(self, ref: InstrumentRef, ts_ns: int) -> None:
         """Take a point of the equity curve at a fill; only the traded instrument is valued anew."""
-        if (ref.levels if ref.current else self.top(ref)) is not ref.marked:
+        bid, ask = levels = ref.levels if ref.current else self.top(ref)
+        if levels is not ref.marked:
             self.mark(ref)
         self.revalue(ref)
         if ref.opposite is not None and ref.opposite.iid in self.values:
             self.revalue(ref.opposite)
         cash = self.gate.book.cash_total
         self.curve.add(ts_ns, cash + self.value, cash)
-        if (sampler := self.prices.get(ref.iid)) is not None:
+        if (sampler := self.prices.get(ref.iid)) is None:
+            return
+        if bid is None or ask is None:
             self.sample_price(sampler, ref, ts_ns)
+        else:
+            sampler.add(ts_ns, bid.price, ask.price)
 
     def keep_account(self, ts_ns: int) -> None:
         """Write the balances to the ledger."""
