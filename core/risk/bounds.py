@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from core.domain.fees import Side
 from core.risk.governor import NS_PER_HOUR, Governor
-from core.risk.instruments import Grid, InstrumentRules, Quotes
+from core.risk.instruments import FOREVER_NS, Grid, InstrumentRules, Quotes
 from core.risk.limits import Limits
 from core.risk.phases import FundPhase
 from core.risk.portfolio import Portfolio
@@ -29,7 +29,12 @@ class Bounds:
 
     def __init__(self, limits: Limits) -> None:
         self.book = Portfolio()
-        self._fee_bounds: dict[tuple[int, bool, int, int, int, int], int] = {}
+        #: By schedule, BUY, price, size and whether it rests: the hour (begin, end), between which rules its
+        #: life ends, and the bound.
+        self._fee_bounds: dict[
+            tuple[int, bool, int, int, bool], tuple[int, int, int, int, int]
+        ] = {}
+        self._cash_bounds: dict[tuple[int, int, int, int], int] = {}
         self._quotes: dict[Grid, Quotes] = {}
         self.bind(limits)
         self._kept = Ceilings(self.table, -1, 0, 0)
@@ -99,7 +104,8 @@ class Bounds:
         The bound of a purchase at `price` or better is also what a sale is reserved with: beyond its
         proceeds a sale costs most at its limit, because a better price brings more than its fee.
 
-        Remembered per schedule, side, price, size and hour: fee rules change on the hour, never within.
+        Remembered per schedule, side, price and size for the hour (fee rules change on the hour, never
+        within) and for every end of life that reaches the same rules.
 
         Parameters
         ----------
@@ -113,30 +119,43 @@ class Bounds:
         FeeError
             If no rule is known for the schedule.
         """
-        first = last = 0
-        if until_ns > now_ns:
-            starts = rules.rule_starts_ns
-            first, last = bisect_right(starts, now_ns), bisect_right(starts, until_ns)
-        buy = side is _BUY
-        key = (rules.fee_terms, buy, price, quantity, now_ns // NS_PER_HOUR, last - first)
-        bound = self._fee_bounds.get(key)
-        if bound is None:
-            fees, at, size = rules.venue.fees, shares(price), shares(quantity)
-            moments = (now_ns, *rules.rule_starts_ns[first:last])
-            worst = max(fees.worst_case(rules.fees, at, size, t, side) for t in moments)
-            bound = self._remember(key, worst)
+        resting = until_ns > now_ns
+        key = (rules.fee_terms, side is _BUY, price, quantity, resting)
+        found = self._fee_bounds.get(key)
+        if found is not None:
+            begin, end, least, most, bound = found
+            if begin <= now_ns < end and (not resting or least <= until_ns < most):
+                return bound
+        starts = rules.rule_starts_ns
+        first = bisect_right(starts, now_ns)
+        last = bisect_right(starts, until_ns) if resting else first
+        at, size = shares(price), shares(quantity)
+        worst = max(
+            rules.venue.fees.worst_case(rules.fees, at, size, t, side)
+            for t in (now_ns, *starts[first:last])
+        )
+        bound = max(0, attos_up(worst))
+        if len(self._fee_bounds) >= REMEMBERED_FEES:
+            self._fee_bounds.clear()
+        hour = now_ns // NS_PER_HOUR * NS_PER_HOUR
+        least = starts[last - 1] if last else 0
+        most = starts[last] if last < len(starts) else FOREVER_NS + 1
+        self._fee_bounds[key] = hour, hour + NS_PER_HOUR, least, most, bound
         return bound
 
     def cash_bound(self, rules: InstrumentRules, price: int, quantity: int, now_ns: int) -> int:
         """Return the worst-case fee of a BUY that spends ``price * quantity`` dollars, in 1e-18 dollar."""
-        cash = rules.venue.cash_fees
+        cash = rules.cash_fees
         if cash is None:
             return self.fee_bound(rules, price, quantity, now_ns)
-        key = (rules.fee_terms, True, price, quantity, now_ns // NS_PER_HOUR, -1)
-        bound = self._fee_bounds.get(key)
+        key = (rules.fee_terms, price, quantity, now_ns // NS_PER_HOUR)
+        bound = self._cash_bounds.get(key)
         if bound is None:
             worst = cash.worst_case_of_cash(rules.fees, shares(price), shares(quantity), now_ns)
-            bound = self._remember(key, worst)
+            bound = max(0, attos_up(worst))
+            if len(self._cash_bounds) >= REMEMBERED_FEES:
+                self._cash_bounds.clear()
+            self._cash_bounds[key] = bound
         return bound
 
     def bound_of(
@@ -152,10 +171,3 @@ class Bounds:
         if by_cash:
             return self.cash_bound(rules, price, quantity, now_ns)
         return self.fee_bound(rules, price, quantity, now_ns, until_ns)
-
-    def _remember(self, key: tuple[int, bool, int, int, int, int], worst: Decimal) -> int:
-        """Keep a worst-case fee; return it in 1e-18 dollar."""
-        if len(self._fee_bounds) >= REMEMBERED_FEES:
-            self._fee_bounds.clear()
-        self._fee_bounds[key] = bound = max(0, attos_up(worst))
-        return bound

@@ -6,14 +6,33 @@ A price times a size is then one integer multiplication without any rounding, al
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
-from functools import lru_cache
 
 NANO = 10**9
 ATTO = 10**18
 #: Largest price or size the gate accepts, in billionths; anything above is a mistake, not an order.
 CEILING = 10**21
+#: Texts whose number is remembered, before they are worked out anew.
+REMEMBERED = 65_536
 _NANO = Decimal(NANO)
+
+
+class Remembered[V](dict[str, V]):
+    """What `work_out` made of a text, kept: a look-up of one that is known is one of a dict, and no more.
+
+    By the text, because a Decimal takes ten times longer to be hashed than to be written.
+    """
+
+    def __init__(self, work_out: Callable[[str], V]) -> None:
+        super().__init__()
+        self._work_out = work_out
+
+    def __missing__(self, text: str) -> V:
+        if len(self) >= REMEMBERED:
+            self.clear()
+        self[text] = made = self._work_out(text)
+        return made
 
 
 def nanos_of(value: Decimal) -> int | None:
@@ -21,13 +40,7 @@ def nanos_of(value: Decimal) -> int | None:
     return nanos_of_text(str(value))
 
 
-@lru_cache(maxsize=65_536)
-def nanos_of_text(text: str) -> int | None:
-    """Return a price or size written as text in billionths; `nanos_of` says when None.
-
-    Remembered, because a market has few prices and a strategy few sizes; by the text, because a Decimal
-    takes ten times longer to be hashed than to be written.
-    """
+def _nanos(text: str) -> int | None:
     try:
         scaled = Decimal(text) * _NANO
         whole = int(scaled)
@@ -36,17 +49,23 @@ def nanos_of_text(text: str) -> int | None:
     return whole if whole == scaled and -CEILING <= whole <= CEILING else None
 
 
-def attos_up(money: Decimal) -> int:
-    """Return dollars in 1e-18 units, rounded up (a cost or a bound)."""
-    return _attos_up_of_text(str(money))
+#: Return a price or size written as text in billionths; `nanos_of` says when None. Remembered, because a market
+#: has few prices and a strategy few sizes.
+nanos_of_text: Callable[[str], int | None] = Remembered(_nanos).__getitem__
 
 
-@lru_cache(maxsize=65_536)
-def _attos_up_of_text(text: str) -> int:
-    """Return an amount written as text, rounded up; remembered, because fees of equal fills are equal."""
+def _attos_up(text: str) -> int:
     scaled = Decimal(text).scaleb(18)
     whole = int(scaled)
     return whole if whole == scaled else whole + (scaled > 0)
+
+
+_attos_up_of_text: Callable[[str], int] = Remembered(_attos_up).__getitem__
+
+
+def attos_up(money: Decimal) -> int:
+    """Return dollars in 1e-18 units, rounded up (a cost or a bound). Remembered: fees of equal fills are equal."""
+    return _attos_up_of_text(str(money))
 
 
 def attos_down(money: Decimal) -> int:

@@ -100,6 +100,31 @@ def test_an_order_that_rests_reserves_the_worst_rule_that_begins_in_its_life():
         assert later or bound == 0
 
 
+HOUR = 3_600 * 10**9
+moments = st.sampled_from([FEES_BEGIN, CURVE_CHANGES]).flatmap(
+    lambda start: st.integers(start - 3 * HOUR, start + 3 * HOUR)
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            moments,
+            st.sampled_from([0, HOUR, 5 * HOUR, 40 * NS_PER_DAY]) | st.integers(0, 9 * HOUR),
+            st.integers(1, 3),
+            st.sampled_from(list(Side)),
+        ),
+        max_size=12,
+    )
+)
+def test_a_remembered_bound_is_the_one_worked_out_anew(asked):
+    gate, fresh = desk_at().gate, desk_at().gate
+    for now, life, lots, side in asked:
+        terms = (lots * 10**8, lots * 10**10, now, now + life if life else 0, side)
+        fresh._fee_bounds.clear()
+        assert gate.fee_bound(gate.rules[IID], *terms) == fresh.fee_bound(fresh.rules[IID], *terms)
+
+
 def test_a_fill_after_the_rule_has_changed_is_no_anomaly():
     desk = desk_at()
     cid = send(desk, FEES_BEGIN - NS_PER_DAY)

@@ -9,6 +9,7 @@ import pytest
 
 from core.domain.errors import MarketError
 from core.domain.fees import Side
+from core.domain.grid import TickGrid
 from core.domain.market import MarketStatus
 from core.risk import Code, MarketView
 from tests.unit.core.risk.world import K2YES, KNO, KYES, PNO, PYES, D, Desk, market
@@ -330,3 +331,22 @@ def test_a_market_whose_trade_was_taken_back_takes_no_purchase_until_the_operato
     assert desk.send(KYES, "BUY", "1", "0.40").approved
     desk.gate.on_resume(20)
     assert desk.send(PYES, "BUY", "10", "0.40").approved
+
+
+def test_a_price_that_was_of_the_old_grid_is_not_of_the_new_one(desk: Desk):
+    assert desk.send(KYES, "BUY", "1", "0.41").approved
+    coarse = TickGrid.uniform(D("0.05"))
+    desk.gate.on_market(market("KALSHI", "K1", "E1", grid=coarse))
+    assert desk.send(KYES, "BUY", "1", "0.41").code == Code.PRICE_OFF_GRID
+    assert desk.send(KYES, "BUY", "1", "0.40").approved
+
+
+def test_approvals_run_out_in_the_order_they_were_given(desk: Desk):
+    first, second, third = (desk.send(KYES, "BUY", "1", "0.40", now_ns=now) for now in (10, 20, 30))
+    desk.gate.redeem(second, 31)
+    assert list(desk.gate.book.waiting) == ["O-1", "O-3"]
+    desk.gate.on_time(first.expires_ns)
+    assert list(desk.gate.book.waiting) == ["O-3"]
+    assert list(desk.gate.book.orders) == ["O-2", "O-3"]
+    desk.gate.on_done("O-3", third.ts_ns)
+    assert not desk.gate.book.waiting
