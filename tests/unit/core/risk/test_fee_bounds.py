@@ -102,7 +102,7 @@ def test_an_order_that_rests_reserves_the_worst_rule_that_begins_in_its_life():
 
 HOUR = 3_600 * 10**9
 moments = st.sampled_from([FEES_BEGIN, CURVE_CHANGES]).flatmap(
-    lambda start: st.integers(start - 3 * HOUR, start + 3 * HOUR)
+    lambda start: st.integers(start - HOUR, start + HOUR)
 )
 
 
@@ -110,8 +110,8 @@ moments = st.sampled_from([FEES_BEGIN, CURVE_CHANGES]).flatmap(
     st.lists(
         st.tuples(
             moments,
-            st.sampled_from([0, HOUR, 5 * HOUR, 40 * NS_PER_DAY]) | st.integers(0, 9 * HOUR),
-            st.integers(1, 3),
+            st.sampled_from([0, HOUR, 40 * NS_PER_DAY]) | st.integers(0, HOUR),
+            st.just(50),
             st.sampled_from(list(Side)),
         ),
         max_size=12,
@@ -119,8 +119,8 @@ moments = st.sampled_from([FEES_BEGIN, CURVE_CHANGES]).flatmap(
 )
 def test_a_remembered_bound_is_the_one_worked_out_anew(asked):
     gate, fresh = desk_at().gate, desk_at().gate
-    for now, life, lots, side in asked:
-        terms = (lots * 10**8, lots * 10**10, now, now + life if life else 0, side)
+    for now, life, cents, side in asked:
+        terms = (cents * 10**7, cents * 10**9, now, now + life if life else 0, side)
         fresh._fee_bounds.clear()
         assert gate.fee_bound(gate.rules[IID], *terms) == fresh.fee_bound(fresh.rules[IID], *terms)
 
