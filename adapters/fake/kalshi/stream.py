@@ -245,6 +245,19 @@ class Streams(FakeStreams[Connection]):
         body = {"market_ticker": ticker, "event_type": "close_date_updated", "close_ts": close_s}
         self._to_channel("market_lifecycle_v2", "market_lifecycle_v2", body, None)
 
+    def grid_changed(self, ticker: str, tick: int) -> None:
+        """Change a market's grid and tell it; resting orders stay where they are."""
+        self.venue.exchange.markets[ticker].tick = tick
+        step = wire.price(tick)
+        ranges = [{"start": "0.0000", "end": "1.0000", "step": step}]
+        body = {
+            "market_ticker": ticker,
+            "event_type": "price_level_structure_updated",
+            "price_level_structure": f"uniform_{step}",
+            "price_ranges": ranges,
+        }
+        self._to_channel("market_lifecycle_v2", "market_lifecycle_v2", body, None)
+
     # -- truth out --------------------------------------------------------------------------
     def on_exchange(self, kind: str, value: object) -> None:
         """Tell the private channels and the lifecycle channel what happened."""
