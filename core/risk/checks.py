@@ -206,7 +206,7 @@ def terms(gate: Intake, d: Draft) -> str:
         quotes = rules.quotes
         at = quotes.prices.get(str(limit))
         if at is None:
-            at = gate.orderable(rules, limit)
+            at = gate.orderable(rules, limit) or _kept(d, limit)
             if at is None:
                 return _off_grid(d, limit)
         d.price = at
@@ -246,6 +246,12 @@ def _ill_sized(d: Draft, limited: bool, against: int) -> str:
     if quantity % rules.size_step:
         return d.fail("size_step", quantity, rules.size_step, Code.SIZE_OFF_STEP, *passed)
     return d.fail("size", quantity, rules.min_size, Code.SIZE_TOO_SMALL, *passed)
+
+
+def _kept(d: Draft, limit: Decimal) -> int | None:
+    """Return the price of a resting order that only becomes smaller: the grid may have changed under it."""
+    order, at = d.order, nanos_of(limit) if limit.is_finite() else None
+    return at if order is not None and at == order.price and d.quantity < order.quantity else None
 
 
 def _off_grid(d: Draft, limit: Decimal) -> str:

@@ -15,6 +15,7 @@ from nautilus_trader.model import TimeInForce as EngineTif
 from adapters.fake.faults import Fault, FaultKind
 from core.domain.decision import TimeInForce
 from core.engine.paper.exchange import FakeOrder
+from core.ledger.kinds import RunMode
 from tests.live.rig import Rig, eventually, rig
 
 D = Decimal
@@ -380,3 +381,84 @@ async def lists(code: str, home: Path) -> dict[str, Any]:
             "refused": [what for kind, what in r.hands.heard if kind == "refused"],
             "intents": len(r.rows("order.intent")),
         }
+
+
+async def grid(code: str, home: Path) -> dict[str, Any]:
+    """A market goes from tenths of a cent to whole cents while three orders rest, two of them between the cents."""
+    async with rig(code, home, limits="research") as r:
+        fake, ticker, iid = r.venue.fake, r.venue.ids[0], r.venue.instruments[0]
+
+        def refusals() -> list[str]:
+            found = [what for kind, what in r.hands.heard if kind == "refused"]
+            r.hands.heard.clear()
+            return found
+
+        def grids() -> list[Any]:
+            return [row for row in r.rows("state") if row.machine == "grid"]
+
+        def at_venue(cid: str) -> FakeOrder:
+            return next(o for o in fake.exchange.orders.values() if o.client_order_id == cid)
+
+        fake.streams.grid_changed(ticker, 10)
+        await eventually(lambda: len(grids()) == 1)
+        changed, fills, stays = (rest(r, 0, p) for p in ("0.385", "0.386", "0.37"))
+        rested = await eventually(
+            lambda: {r.status(c) for c in (changed, fills, stays)} == {"ACCEPTED"}
+        )
+        fake.streams.grid_changed(ticker, 100)
+        told = await eventually(lambda: len(grids()) == 2)
+        works = sorted(o.price for o in fake.exchange.working())
+        refused = r.hands.buy(iid, D(1), D("0.384"), tif=TimeInForce.GTC, reason="off the grid")
+        codes = refusals()
+        r.hands.modify_order(changed, Quantity.from_str("3.00"))
+        smaller = await eventually(lambda: at_venue(changed).quantity == 300)
+        r.hands.modify_order(changed, None, Price.from_str("0.3840"))
+        codes += refusals()
+        await asyncio.sleep(0.3)
+        r.hands.modify_order(changed, None, Price.from_str("0.3600"))
+        moved = await eventually(lambda: at_venue(changed).price == 3_600)
+        await eventually(lambda: r.status(changed) == "ACCEPTED")
+        r.venue.level(ticker, "ask", 3_800, 500)
+        filled = await eventually(lambda: r.status(fills) == "FILLED")
+        for cid in (changed, stays):
+            r.hands.cancel(cid)
+        cancelled = await eventually(
+            lambda: {r.status(c) for c in (changed, stays)} == {"CANCELED"}
+        )
+        return {
+            "rested": rested, "told": told, "works": works, "refused": refused, "codes": codes,
+            "smaller": smaller, "moved": moved, "filled": filled, "cancelled": cancelled,
+            "fills": [str(f.price) for f in r.rows("order.filled")],
+            "rows": [f"{row.before}->{row.after}: {row.reason.split(':')[0]}" for row in grids()],
+            "halted": r.node.trouble(), "left": len(fake.exchange.working()),
+        }  # fmt: skip
+
+
+async def paper_lists(code: str, home: Path) -> dict[str, Any]:
+    """A list on paper: two markets, one order that takes, one that would cross post-only, one that the gate refuses."""
+    async with rig(code, home, mode=RunMode.PAPER) as r:
+        before = len(r.posts())
+        ids = r.venue.instruments
+        wanted = [(0, "0.38", False), (0, "0.37", False), (1, "0.42", False)]
+        wanted += [(2, "0.42", True), (2, "1.50", False)]
+        make = r.hands.order_factory.limit
+        orders = [
+            make(InstrumentId.from_str(ids[market]), OrderSide.BUY, Quantity.from_str("5.00"),
+                 Price.from_str(price), EngineTif.GTC, post_only=post_only)
+            for market, price, post_only in wanted
+        ]  # fmt: skip
+        names = [o.client_order_id.value for o in orders]
+        r.hands.submit_order_list(orders)
+        ends = ["ACCEPTED", "ACCEPTED", "FILLED", "REJECTED"]
+        answered = await eventually(lambda: [r.status(n) for n in names[:4]] == ends)
+        intents = r.rows("order.intent")
+        r.hands.cancel_all(ids[0])
+        cancelled = await eventually(lambda: {r.status(n) for n in names[:2]} == {"CANCELED"})
+        return {
+            "answered": answered, "statuses": [r.status(n) for n in names[:4]],
+            "cancelled": cancelled, "held": str(r.hands.position(ids[1])),
+            "refused": [what for kind, what in r.hands.heard if kind == "refused"],
+            "intents": [i.client_order_id for i in intents] == names[:4],
+            "posts": [p for p in r.posts()[before:] if "orders" in p or p.endswith("/order")],
+            "fills": len(r.rows("order.filled")),
+        }  # fmt: skip

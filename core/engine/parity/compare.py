@@ -20,6 +20,8 @@ from core.engine.parity.orders import ComparedOrder, RunOrders
 ROUNDING_USD = Decimal("0.01")
 #: Detail of an order that was decided between the news of one fill or expiry in the two runs.
 HEARD = "a fill or an expiry was news in one run and not yet in the other"
+#: Detail of one that was decided when an earlier order had filled in one run only: it stood elsewhere in the queue.
+STOOD = "an order before it filled in other parts and at another time"
 #: What venues (and the paper venue) say of an order that met one of our own: the engine has no such rule.
 SELF_TRADE_CODES = frozenset({"SelfTradeCancel", "self_trade"})
 Pair = tuple[ComparedOrder | None, ComparedOrder | None]
@@ -45,6 +47,10 @@ class Reason(StrEnum):
     DEPTH = "partial depth"
     ROUNDING = "rounding"
     UNEXPLAINED = "unexplained"
+
+
+#: From, to, and what the two runs differed by meanwhile.
+Span = tuple[int, int, Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +201,11 @@ def differences(pairs: list[Pair], recorded: RunOrders, known: Circumstances) ->
     out: list[Difference] = []
     differed: dict[str, int] = {}
     taken: set[tuple[str, str, Decimal]] = set()
-    heard: dict[str, list[tuple[int, int]]] = {}
+    heard: dict[str, list[Span]] = {}
     for ours, theirs in pairs:
         found = _of_pair(ours, theirs, recorded, known, differed, taken, heard)
         if ours is not None and theirs is not None:
-            heard.setdefault(ours.strategy, []).extend(_heard_apart(ours, theirs))
+            heard.setdefault(ours.strategy, []).extend(_heard_apart(ours, theirs, taken))
         for order in (ours, theirs):
             if order is not None:
                 taken |= {(order.instrument_id, order.side, p) for p in order.prices()}
@@ -217,7 +223,7 @@ def _of_pair(
     known: Circumstances,
     differed: Mapping[str, int],
     taken: Set[tuple[str, str, Decimal]],
-    heard: Mapping[str, list[tuple[int, int]]],
+    heard: Mapping[str, list[Span]],
 ) -> list[Difference]:
     def make(what: str, reason: Reason, detail: str = "") -> Difference:
         one = ours or theirs
@@ -231,16 +237,18 @@ def _of_pair(
         one = ours or theirs
         assert one is not None
         reason = _why_alone(one, ours is None, recorded, known, differed)
-        if reason is Reason.UNEXPLAINED and _one_knew(heard, one):
-            return [make("order", Reason.LATENCY, HEARD)]
+        knew = _one_knew(heard, one) if reason is Reason.UNEXPLAINED else None
+        if knew is not None:
+            return [make("order", knew, HEARD if knew is Reason.LATENCY else STOOD)]
         return [make("order", reason)]
     terms = [n for n in ("quantity", "price", "tif") if getattr(ours, n) != getattr(theirs, n)]
     if terms:
         reason = _circumstance(ours, known) or (
             Reason.CONSEQUENCE if ours.strategy in differed else Reason.TIMING
         )
-        if reason is Reason.TIMING and _one_knew(heard, ours, theirs):
-            return [make("order", Reason.LATENCY, HEARD)]
+        knew = _one_knew(heard, ours, theirs) if reason is Reason.TIMING else None
+        if knew is not None:
+            return [make("order", knew, HEARD if knew is Reason.LATENCY else STOOD)]
         if reason is Reason.TIMING and not _moved_between(ours, theirs, known):
             reason = Reason.UNEXPLAINED
         return [make("order", reason, ", ".join(terms))]
@@ -253,27 +261,42 @@ def _of_pair(
     return []
 
 
-def _heard_apart(ours: ComparedOrder, theirs: ComparedOrder) -> list[tuple[int, int]]:
-    """Return the spans in which one run knew of a fill or the expiry of the pair and the other did not."""
-    spans = []
+def _heard_apart(
+    ours: ComparedOrder, theirs: ComparedOrder, taken: Set[tuple[str, str, Decimal]]
+) -> list[Span]:
+    """Return the spans in which one run knew of a fill or the expiry of the pair and the other did not.
+
+    Fills of the same parts are the same executions, told at two times. Other parts are others: the two orders stood
+    at two places in the queue, behind what we took from there before where that is so.
+    """
+    spans: list[Span] = []
     if ours.status == "EXPIRED" and ours.expire_ns < ours.ended_ns:
-        spans.append((ours.expire_ns, ours.ended_ns))  # the replay ends it at its moment
-    moments = sorted({f.ts_ns for f in (*ours.fills, *theirs.fills)})
-    for start, end in pairwise(moments):
+        # the replay ends it at its moment
+        spans.append((ours.expire_ns, ours.ended_ns, Reason.LATENCY))
+    parts = [[f.quantity for f in o.fills] for o in (ours, theirs)]
+    reason = Reason.LATENCY
+    if parts[0] != parts[1]:
+        sides = {(o.instrument_id, s, o.price) for o in (ours, theirs) for s in ("BUY", "SELL")}
+        reason = Reason.QUEUE if sides.isdisjoint(taken) else Reason.TAKEN
+    for start, end in pairwise(sorted({f.ts_ns for f in (*ours.fills, *theirs.fills)})):
         known = [
             sum((f.quantity for f in o.fills if f.ts_ns <= start), ZERO) for o in (ours, theirs)
         ]
         if known[0] != known[1]:
-            spans.append((start, end))
+            spans.append((start, end, reason))
     return spans
 
 
-def _one_knew(heard: Mapping[str, list[tuple[int, int]]], *orders: ComparedOrder) -> bool:
-    """Return whether an order was decided when only one run knew of an earlier fill of its strategy."""
-    return any(
-        start <= order.ts_ns <= end
-        for order in orders
-        for start, end in heard.get(order.strategy, ())
+def _one_knew(heard: Mapping[str, list[Span]], *orders: ComparedOrder) -> Reason | None:
+    """Return why an order was decided when only one run knew of an earlier fill of its strategy; None when both did."""
+    return next(
+        (
+            reason
+            for order in orders
+            for start, end, reason in heard.get(order.strategy, ())
+            if start <= order.ts_ns <= end
+        ),
+        None,
     )
 
 

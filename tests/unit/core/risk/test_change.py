@@ -7,9 +7,10 @@ from copy import replace
 import pytest
 
 from core.domain.errors import ApprovalInvalid
+from core.domain.grid import Band, TickGrid
 from core.risk import Code, MarketView, TradingState
 from tests.unit.core.risk.test_gate import refused
-from tests.unit.core.risk.world import KYES, D, Desk
+from tests.unit.core.risk.world import KYES, D, Desk, market
 
 FEE = D("0.07")
 
@@ -134,3 +135,20 @@ def test_every_check_of_an_order_is_made_of_a_change(desk: Desk):
 
     desk.gate.on_status("K1", MarketStatus.PAUSED)
     refused(change(desk, intent, "11", "0.40"), Code.MARKET_CLOSED)
+
+
+def test_an_order_that_a_new_grid_left_between_two_steps_may_only_become_smaller(desk: Desk):
+    """The venue takes a smaller size for it (it names no price), and no other price off the grid."""
+    cent = market("KALSHI", "K1", "E1")
+    fine = market("KALSHI", "K1", "E1", grid=TickGrid((Band(D(0), D(1), D("0.001")),)))
+    desk.gate.on_market(fine)
+    intent = working(desk, price="0.405")
+    desk.gate.on_market(cent)
+    refused(change(desk, intent, "5", "0.404"), Code.PRICE_OFF_GRID)
+    refused(change(desk, intent, "10", "0.405"), Code.PRICE_OFF_GRID)
+    refused(change(desk, intent, "12", "0.405"), Code.PRICE_OFF_GRID)
+    answer = change(desk, intent, "5", "0.405")
+    assert answer.approved
+    desk.gate.redeem(answer, 11)
+    desk.gate.adopt_change("O-1", D(5), D("0.405"), 11)
+    assert desk.gate.exposure() == cost("0.405", "5")

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.engine.parity.compare import HEARD, Circumstances, Reason, differences, pair_orders
+from core.engine.parity.compare import HEARD, STOOD, Circumstances, Reason, differences, pair_orders
 from core.engine.parity.orders import ComparedOrder, Execution, RunOrders, strategy_key
 
 D = Decimal
@@ -64,18 +64,31 @@ def test_an_order_decided_while_one_run_had_not_heard_of_a_fill_differs_by_laten
     assert reasons([order(1, FULL), sold], [order(1, FULL)]) == [Reason.UNEXPLAINED]
 
 
-def test_an_order_decided_between_the_parts_of_a_fill_differs_by_latency():
-    """Seven and five shares at two moments are known in parts; twelve at the second moment are known at once."""
-    parts = order(1)
-    parts.fills += [Execution(n * MS, D("0.50"), D(1), D("0.005"), "maker") for n in (400, 600)]
-    whole = order(1)
-    whole.fills.append(Execution(400 * MS, D("0.50"), D(2), D("0.01"), "maker"))
+def made_of(*parts):
+    """Return an order at 1 ms with one share a fill at each moment, in ms."""
+    made = order(1)
+    made.fills += [Execution(at * MS, D("0.50"), D(q), q * D("0.005"), "maker") for at, q in parts]
+    return made
+
+
+def test_an_order_decided_between_the_news_of_the_same_part_differs_by_latency():
+    left, right = made_of((400, 1), (600, 1)), made_of((400, 1), (640, 1))
     told = {"moved": lambda iid, start, end: True}
-    again, other = order(500, FULL), order(500, FULL, price=D("0.51"))
-    (one,) = compare([parts, again], [whole, other], **told)
+    again, other = order(620, FULL), order(620, FULL, price=D("0.51"))
+    (one,) = compare([left, again], [right, other], **told)
     assert (one.reason, one.detail) == (Reason.LATENCY, HEARD), "sharper than the timing"
-    (one,) = compare([parts, order(700, FULL)], [whole, order(700, FULL, price=D("0.51"))], **told)
+    (one,) = compare([left, order(700, FULL)], [right, order(700, FULL, price=D("0.51"))], **told)
     assert one.reason is Reason.TIMING
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_an_order_decided_when_another_part_had_filled_in_one_run_differs_by_the_queue(taken):
+    """Seven and five shares at two moments are other executions than twelve later on: another place in the queue."""
+    before = [order(0, FULL, arrival_ms=0, side="SELL")] if taken else []
+    left, right = made_of((400, 1), (500, 1)), made_of((800, 2))
+    (one,) = compare([*before, left, order(510, FULL)], [*before, right])
+    assert one.reason is (Reason.TAKEN if taken else Reason.QUEUE)
+    assert one.detail == STOOD
 
 
 def test_an_order_decided_before_the_news_of_an_expiry_differs_by_latency():
