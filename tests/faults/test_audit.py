@@ -9,7 +9,7 @@ from adapters.fake.matrix.run import run_one
 from core.domain.decision import TimeInForce
 from core.domain.fees import Side
 from core.engine.live.audit import Audit
-from core.ledger.kinds import AccountDiffers, Transferred
+from core.ledger.kinds import AccountDiffers, PositionsMerged, Transferred
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
 from tests.conformance.rig import VENUES, play
@@ -151,3 +151,64 @@ def test_a_payout_that_must_be_redeemed_is_owed_and_nothing_else_hides_behind_it
 def test_the_comparison_is_never_wrong_whatever_else_is(seed):
     run = run_one("AUDIT", seed)
     assert not run.broken, run.command
+
+
+async def _pairs_of_five(stand, trader):
+    """Hold five more of the second outcome than the one bought before: five pairs."""
+    await trader.send(stand.markets[0], BUY, D(5), D("0.62"), IOC, outcome=1)
+    await asyncio.sleep(20.0)
+    return [stand.instrument(stand.markets[0], n) for n in (0, 1)]
+
+
+def test_a_merge_by_the_owner_at_the_venue_is_booked_as_one_and_halts_nothing(tmp_path):
+    """Three pairs become three dollars while the node runs; nobody sends an order for it."""
+
+    async def script(stand, trader):
+        stand.gate.on_strategy("Matrix-001", stand.gate.breaker.family)
+        legs = await _pairs_of_five(stand, trader)
+        held = [stand.gate.position("Matrix-001", i) for i in legs]
+        assert min(held) > 4
+        cash = stand.gate.cash("POLYMARKET")
+        assert stand.exchange.account.merge(stand.markets[0].market_id, 300)
+        await asyncio.sleep(60.0)
+        assert not stand.halted
+        assert stand.gate.breaker.errors == 0 and not stand.gate.breaker.mismatches
+        assert [stand.gate.position("Matrix-001", i) for i in legs] == [h - 3 for h in held]
+        assert stand.gate.cash("POLYMARKET") == cash + 3
+        looks = stand.audit.looks
+        await asyncio.sleep(30.0)
+        assert stand.audit.looks > looks and not stand.halted
+
+    rows = audited(tmp_path, "POLYMARKET", script)
+    assert {r.subject for r in rows} == {"cash", *(r.subject for r in rows[:3])}
+    assert [r.action for r in rows] == ["looked at again"] * 3 + ["booked as a merge or split"] * 3
+    (merged,) = [p for r in LedgerReader(tmp_path / "ledger").rows(Selection()) if isinstance(p := r.decoded(), PositionsMerged)]  # fmt: skip
+    assert (merged.quantity, merged.proceeds, merged.strategy_id) == (3, 3, "Matrix-001")
+
+
+def test_shares_that_go_in_pairs_without_dollars_are_no_merge(tmp_path):
+    async def script(stand, trader):
+        await _pairs_of_five(stand, trader)
+        assert stand.exchange.account.merge(stand.markets[0].market_id, 300)
+        stand.exchange.account.cash -= 3_000_000
+        await asyncio.sleep(60.0)
+        assert "the account differs" in stand.halted
+
+    rows = audited(tmp_path, "POLYMARKET", script)
+    assert "trading halted" in {r.action for r in rows}
+    assert "booked as a merge or split" not in {r.action for r in rows}
+
+
+def test_a_split_by_the_owner_is_booked_as_one(tmp_path):
+    async def script(stand, trader):
+        market, account = stand.markets[0].market_id, stand.exchange.account
+        cash = stand.gate.cash("POLYMARKET")
+        for outcome in ("YES", "NO"):
+            account.held[market, outcome] = account.held.get((market, outcome), 0) + 400
+        account.cash -= 4_000_000
+        await asyncio.sleep(60.0)
+        assert not stand.halted
+        assert stand.gate.cash("POLYMARKET") == cash - 4
+
+    rows = audited(tmp_path, "POLYMARKET", script)
+    assert rows[-1].action == "booked as a merge or split"

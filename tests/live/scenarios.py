@@ -412,6 +412,9 @@ async def grid(code: str, home: Path) -> dict[str, Any]:
         codes = refusals()
         r.hands.modify_order(changed, Quantity.from_str("3.00"))
         smaller = await eventually(lambda: at_venue(changed).quantity == 300)
+        # a second change waits for the answer to the first
+        await eventually(lambda: r.node.gate.book.orders[changed].quantity == 3 * 10**9)
+        await eventually(lambda: r.status(changed) == "ACCEPTED")
         r.hands.modify_order(changed, None, Price.from_str("0.3840"))
         codes += refusals()
         await asyncio.sleep(0.3)

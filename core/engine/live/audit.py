@@ -9,6 +9,7 @@ seen                        done
 ==========================  ===========================================================================
 shares or cash differ       a row, and it counts in the arbitrage breaker; looked at again soon
 the same, `LOOKS` in a row  a row, and trading halts: one of the two books is wrong
+pairs became dollars        the same row, then booked as the owner's own merge (or split) at the venue
 more cash, equal shares     the same row, then booked as a transfer: a deposit, a reward, interest
 equal                       all forgotten
 ==========================  ===========================================================================
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 from core.domain.errors import VenueRefused, VenueUncertain
 from core.domain.market import MarketStatus
 from core.domain.money import ZERO
+from core.engine.live.conversions import Conversion, book, conversions
 from core.engine.live.port import VenueCash, VenuePosition
 from core.ledger.kinds import AccountDiffers, Transferred
 from core.risk.units import shares
@@ -73,12 +75,14 @@ class Audit:
         self._client, self._every_s, self._confirm_s = client, every_s, confirm_s
         self._seen: Counter[str] = Counter()
         self._owed = self._paid_before = ZERO
-        self.looks = 0
+        self.looks = self._converting = 0
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            await asyncio.sleep(self._confirm_s if self._seen else self._every_s)
+            await asyncio.sleep(
+                self._confirm_s if self._seen or self._converting else self._every_s
+            )
             found = await self.look()
             if found is not None:
                 self._judge(found)
@@ -157,6 +161,11 @@ class Audit:
 
     def _judge(self, found: list[Difference]) -> None:
         """Write what is new, and act on what lasts."""
+        converted = self._converted(found)
+        self._converting = self._converting + 1 if converted else 0
+        if converted:
+            self._convert(found, converted)
+            return
         names = {d.subject for d in found}
         for subject in set(self._seen) - names:
             del self._seen[subject]
@@ -172,6 +181,29 @@ class Audit:
                 )
             elif times == LOOKS:
                 self._lasting(difference, alone=len(found) == 1)
+
+    def _converted(self, found: list[Difference]) -> list[Conversion]:
+        """Return the merges and splits that all of it comes from."""
+        client = self._client
+        lacking = {d.subject: d.here - d.there for d in found}
+        cash = lacking.pop(CASH, ZERO)
+        slack = CENT + FEE_STEP * client.booked.total()
+        dust = client.port.share_dust * (client.booked.total() + 1)
+        return conversions(client.gate, lacking, cash, slack, dust)
+
+    def _convert(self, found: list[Difference], converted: list[Conversion]) -> None:
+        """Book what the owner of the account did at the venue, once it has lasted."""
+        if self._converting not in (1, LOOKS):
+            return
+        last = self._converting == LOOKS
+        for difference in found:
+            self._row(difference, "booked as a merge or split" if last else "looked at again")
+        if last:
+            self._seen.clear()
+            self._converting = 0
+            client = self._client
+            for one in converted:
+                book(client.context, client.gate, client.port.venue, one, client.clock.timestamp_ns())  # fmt: skip
 
     def _lasting(self, difference: Difference, *, alone: bool) -> None:
         client = self._client

@@ -1,0 +1,104 @@
+"""Merges and splits that the owner of the account makes at the venue while a node runs: pairs become dollars, or back.
+
+Shares of both outcomes go and as many dollars come: that is no error of either book. It is known by this alone, since
+the venue tells no order of it, and booked as what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from core.domain.money import ZERO
+from core.engine.live.context import LiveContext
+from core.ledger.kinds import PositionsMerged, PositionsSplit
+from core.risk.gate import Gate
+from core.risk.units import shares
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Pairs of one market that became dollars; a negative quantity is dollars that became pairs."""
+
+    market_id: str
+    instrument_ids: tuple[str, str]
+    quantity: Decimal
+
+
+def conversions(
+    gate: Gate, lacking: Mapping[str, Decimal], cash: Decimal, slack: Decimal, dust: Decimal
+) -> list[Conversion]:
+    """Return the merges and splits that explain everything that differs; none when anything is left over.
+
+    Parameters
+    ----------
+    lacking : mapping of str to Decimal
+        Shares that the venue has fewer of than we, by instrument.
+    cash : Decimal
+        Dollars that the venue has fewer of than we.
+    slack, dust : Decimal
+        What roundings of cash and of shares come to.
+    """
+    out: list[Conversion] = []
+    left = dict(lacking)
+    while left:
+        iid, quantity = left.popitem()
+        rules = gate.rules.get(iid)
+        other = left.pop(rules.opposite_id, None) if rules is not None else None
+        if rules is None or other is None or rules.venue.nets_outcomes:
+            return []
+        if abs(other - quantity) > dust or (quantity > 0) != (other > 0):
+            return []
+        both = min(quantity, other, key=abs)
+        if both > _pairs(gate, iid, rules.opposite_id):
+            return []
+        first, second = sorted((iid, rules.opposite_id))
+        out.append(Conversion(rules.market_id, (first, second), both))
+    moved = sum((c.quantity for c in out), ZERO)
+    return out if abs(cash + moved) <= slack + dust * len(out) else []
+
+
+def _held(gate: Gate, strategy_id: str, iids: tuple[str, str]) -> Decimal:
+    """Return how many pairs a strategy holds."""
+    found = [gate.book.holdings.get((strategy_id, iid)) for iid in iids]
+    return min((shares(h.quantity) if h is not None else ZERO for h in found), default=ZERO)
+
+
+def _owners(gate: Gate, iids: tuple[str, str]) -> list[str]:
+    return sorted({strategy for strategy, iid in gate.book.holdings if iid in iids})
+
+
+def _pairs(gate: Gate, *iids: str) -> Decimal:
+    first, second = iids
+    both = first, second
+    return sum((_held(gate, owner, both) for owner in _owners(gate, both)), ZERO)
+
+
+def book(context: LiveContext, gate: Gate, venue: str, one: Conversion, now_ns: int) -> None:
+    """Tell the gate and the ledger: pairs of a merge are taken from their owners in the order of their names."""
+    if one.quantity < 0:
+        owner = context.owner_of(one.instrument_ids[0], "")
+        gate.on_split(owner, one.market_id, -one.quantity, now_ns)
+        context.ledger.append(
+            PositionsSplit(
+                venue=venue, instrument_ids=one.instrument_ids, quantity=-one.quantity,
+                cost=-one.quantity, currency=context.currency, strategy_id=owner,
+            ),
+            ts_event=now_ns,
+        )  # fmt: skip
+        return
+    left = one.quantity
+    for owner in _owners(gate, one.instrument_ids):
+        part = min(left, _held(gate, owner, one.instrument_ids))
+        if part <= 0:
+            continue
+        gate.on_merge(owner, one.market_id, part, now_ns)
+        context.ledger.append(
+            PositionsMerged(
+                venue=venue, instrument_ids=one.instrument_ids, quantity=part, proceeds=part,
+                currency=context.currency, strategy_id=owner,
+            ),
+            ts_event=now_ns,
+        )  # fmt: skip
+        left -= part
