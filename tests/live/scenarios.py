@@ -423,6 +423,7 @@ async def grid(code: str, home: Path) -> dict[str, Any]:
         await eventually(lambda: r.status(changed) == "ACCEPTED")
         r.venue.level(ticker, "ask", 3_800, 500)
         filled = await eventually(lambda: r.status(fills) == "FILLED")
+        await eventually(lambda: r.rows("order.filled"))
         for cid in (changed, stays):
             r.hands.cancel(cid)
         cancelled = await eventually(
@@ -455,6 +456,7 @@ async def paper_lists(code: str, home: Path) -> dict[str, Any]:
         ends = ["ACCEPTED", "ACCEPTED", "FILLED", "REJECTED"]
         answered = await eventually(lambda: [r.status(n) for n in names[:4]] == ends)
         intents = r.rows("order.intent")
+        await eventually(lambda: r.rows("order.filled"))
         r.hands.cancel_all(ids[0])
         cancelled = await eventually(lambda: {r.status(n) for n in names[:2]} == {"CANCELED"})
         return {
