@@ -334,7 +334,7 @@ def test_ctrl_c_stops_at_once_with_130_and_no_half_written_report(catalog, tmp_p
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert out == ""
     assert "Traceback" not in err

@@ -152,7 +152,7 @@ def cash(stand) -> Decimal:
     return D(stand.exchange.account.cash) / 1_000_000
 
 
-async def eventually(check: Callable[[], bool], seconds: float = 30.0) -> None:
+async def eventually(check: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait (in virtual seconds) until `check` holds."""
     for _ in range(int(seconds / 0.05)):
         if check():

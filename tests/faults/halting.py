@@ -41,7 +41,7 @@ async def pressed(tmp_path, kind=NodeProcess, **more):
         node = kind(ROOT, tmp_path, told, strategy="Presses", limits="research", **more)
         await node.start()
         try:
-            await eventually(lambda: len(fake.exchange.working()) >= 8 or node.proc.returncode, 40)
+            await eventually(lambda: len(fake.exchange.working()) >= 8 or node.proc.returncode, 60)
             assert node.proc.returncode is None, node.errors.decode()[-2000:]
             yield fake, node, told
         finally:
@@ -56,7 +56,7 @@ async def halt(tmp_path):
     async with pressed(tmp_path) as (fake, _, _):
         began = time.time_ns()
         order_halt(tmp_path / "home")
-        await eventually(lambda: not fake.exchange.working(), 20)
+        await eventually(lambda: not fake.exchange.working(), 60)
         clear = time.time_ns()
         await asyncio.sleep(1.0)
         last = max(o.created_ns for o in fake.exchange.orders.values())

@@ -97,7 +97,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     DISK.mend()
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
@@ -254,7 +254,7 @@ def test_a_stalled_disk_halts_even_when_nobody_waits_for_an_answer(tmp_path: Pat
 
     class Slow(apsw.Error):
         def __init__(self, *_: object) -> None:
-            gate.wait(5)
+            gate.wait(60)
             super().__init__("slow")
 
     ledger = DurableLedger(tmp_path, StoreOptions(vfs="faulty"), on_halt=halts.append, stall_s=0.2)

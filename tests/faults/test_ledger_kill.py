@@ -74,7 +74,7 @@ class Writers:
         """End the warm process."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
 
 def alive(pid: int) -> bool:

@@ -126,7 +126,7 @@ async def stand(tmp_path, *faults, changes=None, **options):
         await server.close()
 
 
-async def eventually(check, seconds=8.0):
+async def eventually(check, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, "did not happen"

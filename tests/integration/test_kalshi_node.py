@@ -63,15 +63,15 @@ async def test_a_halt_closes_the_order_group_at_the_venue_and_a_resume_opens_it(
         json.loads(node.argument) | {"venue": "KALSHI", "params": {"iid": YES}}
     )
     await node.start()
-    await eventually(lambda: node.held() == {YES: 10.0} or node.proc.returncode, 40)
+    await eventually(lambda: node.held() == {YES: 10.0} or node.proc.returncode, 60)
     assert node.held() == {YES: 10.0}, node.errors.decode()[-3000:]
     await eventually(lambda: len(fake.exchange.working()) == 1)
     (group,) = fake.orders.groups.values()
     assert len(group.members) == 2 and not group.triggered
     await risk(repo_root, tmp_path / "home", "halt")
-    await eventually(lambda: group.triggered and not fake.exchange.working(), 20)
+    await eventually(lambda: group.triggered and not fake.exchange.working(), 60)
     await risk(repo_root, tmp_path / "home", "resume", "--yes")
-    await eventually(lambda: not group.triggered, 20)
+    await eventually(lambda: not group.triggered, 60)
     assert await node.end() == 0, node.errors.decode()[-3000:]
     assert not fake.orders.groups  # nothing rests in it any more
     assert len(fake.exchange.orders) == 2

@@ -62,7 +62,7 @@ async def test_the_sample_is_replayed_and_an_order_fills_and_is_confirmed(
             number += 1
             await asyncio.sleep(0.2)
         assert filled
-        await eventually(lambda: news.fills and not news.fills[-1].provisional, 20)
+        await eventually(lambda: news.fills and not news.fills[-1].provisional, 60)
         async with aiohttp.ClientSession() as session, session.get(told["truth_url"]) as response:
             truth = await response.json()
         assert truth["executions"] >= 1 and truth["trades"].get("CONFIRMED", 0) >= 1

@@ -162,7 +162,7 @@ async def test_writes_beyond_the_bucket_are_429():
 
 async def read_until(ws, kind, limit=50):
     for _ in range(limit):
-        frame = json.loads((await asyncio.wait_for(ws.receive(), 5)).data)
+        frame = json.loads((await asyncio.wait_for(ws.receive(), 60)).data)
         if frame["type"] == kind:
             return frame
     raise AssertionError(f"no {kind}")

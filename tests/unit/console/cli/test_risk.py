@@ -179,7 +179,7 @@ def test_a_running_node_obeys_and_writes_the_row_itself(run: Run, tmp_path: Path
             assert shown(run)["node_process"] == node.pid
             run("resume", "--yes")
             assert node.stdout.readline().strip() == "resumed"
-            node.wait(timeout=20)
+            node.wait(timeout=60)
         finally:
             node.kill()
     kinds = [type(r.decoded()).__name__ for r in LedgerReader(tmp_path / "ledger").rows(None)]

@@ -122,7 +122,7 @@ def test_a_second_process_is_refused(tmp_path: Path, repo_root: Path) -> None:
             cwd=repo_root,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
         assert done.returncode == ExitCode.LEDGER
         assert "process" in done.stdout
