@@ -2,11 +2,13 @@
 
 A shell block marked ``bash`` runs if its lines start with ``beta`` or ``make backtest``. A line that
 ends in ``# needs ...`` is shown but not run, and says what it needs. A Python block whose fence names a
-file (``python title=cheap.py``) is written to that file; on the pages below, others are executed.
+file (``python title=cheap.py``) is written to that file, of one marked ``python fragment`` (it shows calls on
+objects that it does not make) the imports are executed, every other one as a whole.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -19,7 +21,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PYTHON_PAGES = {"README.md", "backtest.md", "strategies.md"}
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.M | re.S)
 #: These set up the machine or run this suite: they are what CI runs.
 NOT_HERE = ("make test", "make bench", "make lint")
@@ -29,13 +30,22 @@ NOT_HERE = ("make test", "make bench", "make lint")
 class Block:
     language: str
     title: str
+    fragment: bool
     text: str
+
+    @property
+    def python(self) -> str:
+        """What of a Python block is executed."""
+        if not self.fragment:
+            return self.text
+        body = ast.parse(self.text).body
+        return "\n".join(ast.unparse(n) for n in body if isinstance(n, ast.Import | ast.ImportFrom))
 
 
 def blocks(page):
     for language, info, text in FENCE.findall(page.read_text(encoding="utf-8")):
         title = re.search(r"title=(\S+)", info)
-        yield Block(language, title.group(1) if title else "", text)
+        yield Block(language, title.group(1) if title else "", info.strip() == "fragment", text)
 
 
 def commands(block):
@@ -116,8 +126,8 @@ def test_what_the_page_shows_runs(page, workplace):
             for command in commands(block):
                 assert command.startswith(("beta ", "make backtest")), command
                 run(["bash", "-euc", command], workplace)
-        elif block.language == "python" and page.name in PYTHON_PAGES:
-            run([sys.executable, "-c", block.text], workplace)
+        elif block.language == "python":
+            run([sys.executable, "-c", block.python], workplace)
 
 
 def test_every_page_is_reached_from_the_readme():
