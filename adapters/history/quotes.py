@@ -69,7 +69,9 @@ def size_ticks(assumed: Decimal) -> int:
     """
     ticks = assumed * 100
     if not ticks.is_finite() or ticks <= 0 or ticks != int(ticks):
-        raise UsageError("an assumed size must be a positive number of 0.01", assumed)
+        raise UsageError(
+            "an assumed size must be a positive number of 0.01", assumed, "--assumed-size 25"
+        )
     return int(ticks)
 
 

@@ -78,7 +78,9 @@ class PolymarketRequest:
             *((word, tuple(sorted(WHAT)), "--what") for word in sorted(self.what)),
         ):
             if value not in known:
-                raise UsageError(f"{option} must be one of {', '.join(known)}", value)
+                raise UsageError(
+                    f"{option} must be one of {', '.join(known)}", value, f"{option} {known[0]}"
+                )
 
 
 class PolymarketHistory:

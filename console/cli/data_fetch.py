@@ -266,5 +266,9 @@ def _options(
             )
     for url in urls.values():
         if not url.startswith(("http://", "https://")):
-            raise UsageError("--base-url must begin with http:// or https://", url)
+            raise UsageError(
+                "--base-url must begin with http:// or https://",
+                url,
+                "--base-url kalshi=http://127.0.0.1:8080",
+            )
     return FetchOptions(urls, speed, workers, restart)

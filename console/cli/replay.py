@@ -69,7 +69,7 @@ def replay(
     changes = _changes(param, limits)
     files = {module_name(f): str(f.resolve()) for f in strategy or ()}
     if keep is not None and len(requests) > 1:
-        raise UsageError("--keep goes with one replay", str(keep))
+        raise UsageError("--keep goes with one replay", str(keep), "leave --manifest or --keep out")
     reports = []
     for one in requests:
         request = replace(one, catalog=data, files=files, keep=keep, changes=changes)
@@ -96,7 +96,11 @@ def _chosen(
     from core.ledger import selection
 
     if bool(hour) + bool(start or end) + bool(manifest) > 1:
-        raise UsageError("choose one of --hour, --from/--to and --manifest", hour or start or end)
+        raise UsageError(
+            "choose one of --hour, --from/--to and --manifest",
+            hour or start or end,
+            "give one of them",
+        )
     if manifest is not None:
         return selection.read_manifest(manifest)
     if hour:

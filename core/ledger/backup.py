@@ -65,7 +65,7 @@ def backup(directory: Path, destination: Path, progress: Progress | None = None)
     """
     names = segments(directory)
     if not names:
-        raise MissingData("no ledger here", str(directory))
+        raise MissingData("no ledger here", str(directory), "--dir names another folder")
     if destination.exists():
         raise UsageError(
             "a backup must go to a new folder",

@@ -55,7 +55,7 @@ def quarantine(directory: Path) -> Quarantined:
     """
     names = segments(directory)
     if not names:
-        raise MissingData("no ledger here", str(directory))
+        raise MissingData("no ledger here", str(directory), "--dir names another folder")
     lock = DirectoryLock(directory)
     lock.acquire()
     try:

@@ -73,7 +73,9 @@ def window(start: str, end: str, run: str = "") -> Selection:
         end_ns=ns_from_iso(end) if end else None,
     )
     if out.start_ns is not None and out.end_ns is not None and out.end_ns <= out.start_ns:
-        raise UsageError("a window must end after it begins", f"{start} .. {end}")
+        raise UsageError(
+            "a window must end after it begins", f"{start} .. {end}", "--from before --to"
+        )
     return out
 
 
@@ -106,7 +108,9 @@ def read_manifest(path: Path) -> tuple[Selection, ...]:
     try:
         manifest = msgspec.convert(json.loads(path.read_bytes()), _Manifest)
     except (OSError, ValueError) as exc:
-        raise UsageError("not a manifest", f"{path}: {exc}") from exc
+        raise UsageError("not a manifest", f"{path}: {exc}", "docs/replay.md shows one") from exc
     if manifest.schema_version != MANIFEST_VERSION:
-        raise UsageError("a manifest of another version", manifest.schema_version)
+        raise UsageError(
+            "a manifest of another version", manifest.schema_version, "docs/replay.md shows one"
+        )
     return tuple(window(e.start, e.end, e.run) for e in manifest.selections)

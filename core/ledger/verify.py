@@ -110,7 +110,7 @@ def verify(
     """
     names = segments(directory)
     if not names:
-        raise MissingData("no ledger here", str(directory))
+        raise MissingData("no ledger here", str(directory), "--dir names another folder")
     run = _Verification(directory, structure, progress)
     with run.pool:
         for name in names:

@@ -39,7 +39,7 @@ def export_table(catalog: Catalog, fmt: str, key: str, out: Path) -> int:
         If the catalog has no such series.
     """
     if out.suffix not in (".csv", ".parquet"):
-        raise UsageError("a table is .csv or .parquet", out.name)
+        raise UsageError("a table is .csv or .parquet", out.name, f"--to {out.with_suffix('.csv')}")
     if fmt == "bars":
         frame = _bars(catalog, key)
     elif fmt in ("trades", "quotes", "deltas"):

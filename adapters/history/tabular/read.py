@@ -44,7 +44,7 @@ def read_text(path: Path, issues: IssueLog) -> pl.DataFrame:
             return _read_ragged(path, issues)
         return frame.with_row_index("row")
     except pl.exceptions.NoDataError as exc:
-        raise MissingData("the table is empty", path) from exc
+        raise MissingData("the table is empty", path, "--from another file") from exc
     except (OSError, pl.exceptions.PolarsError, UnicodeDecodeError) as exc:
         raise CorruptData(
             "the table cannot be read", f"{path}: {exc}", "write it again as CSV or Parquet"

@@ -45,7 +45,9 @@ class Windows:
         """
         if not 0 <= self.hot_days <= self.warm_days:
             raise UsageError(
-                "windows need 0 <= hot days <= warm days", (self.hot_days, self.warm_days)
+                "windows need 0 <= hot days <= warm days",
+                f"{self.hot_days} and {self.warm_days}",
+                "beta data clean --hot-days 30 --warm-days 180",
             )
         hot = now_ns - int(self.hot_days * NS_PER_DAY)
         warm = now_ns - int(self.warm_days * NS_PER_DAY)

@@ -175,7 +175,9 @@ def with_changes(run: RecordedRun, changes: dict[str, Any]) -> RecordedRun:
     for key, value in changes.items():
         if key == "params":
             if len(config["strategies"]) != 1:
-                raise UsageError("parameters can be changed in a run of one strategy", run.run_id)
+                raise UsageError(
+                    "parameters can be changed in a run of one strategy", run.run_id, "leave -p out"
+                )
             config["strategies"][0]["params"] |= value
         elif key == "limits" and isinstance(value, str):
             config["limits"] = load_profile(value).flat()
