@@ -58,7 +58,11 @@ async def halt(tmp_path):
         order_halt(tmp_path / "home")
         await eventually(lambda: not fake.exchange.working(), 60)
         clear = time.time_ns()
+        log = tmp_path / "home" / "node.log.jsonl"
+        await eventually(lambda: "halt.nothing_works" in log.read_text(), 60)
+        sent = len(fake.exchange.orders)
         await asyncio.sleep(1.0)
+        assert len(fake.exchange.orders) == sent, "nothing more gets through"
         last = max(o.created_ns for o in fake.exchange.orders.values())
         assert not fake.exchange.working()
         return max(last - began, 0) / 1e9, (clear - began) / 1e9

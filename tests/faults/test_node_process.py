@@ -122,10 +122,7 @@ async def test_a_fill_whose_row_died_with_its_node_is_a_row_after_the_restart(tm
 
 
 async def test_a_halt_lets_nothing_more_through_and_takes_what_works_off_the_book(tmp_path):
-    last, _ = await halt(tmp_path)
-    assert last < 5.0
-    log = (tmp_path / "home" / "node.log.jsonl").read_text()
-    assert "halt.nothing_works" in log
+    await halt(tmp_path)  # asserts both; how long it took is for the benchmark
 
 
 async def test_a_full_disk_takes_working_orders_off_the_book_without_the_ledger(tmp_path):
