@@ -128,12 +128,12 @@ def build(
         timestamp_ms=intent.ts_ns // 1_000_000,
         builder=builder,
     )
-    order_id = "0x" + order.order_hash(terms.exchange).hex()
+    digest = order.order_hash(terms.exchange)
     return SignedOrder(
-        order_id,
+        "0x" + digest.hex(),
         body_of(
             order,
-            wallet.sign_order(order, terms.exchange),
+            wallet.sign_order(order, terms.exchange, digest),
             expiration_of(intent),
             owner,
             ORDER_TYPES[intent.tif],

@@ -1,6 +1,6 @@
 """Polymarket keys: orders and logins by the wallet's key, requests by the API secret.
 
-A signature takes about 3 ms through OpenSSL (7 to 12 ms in pure Python), so orders are signed on a worker thread.
+A signature takes 0.04 ms (libsecp256k1), less than it takes to wake a worker thread: orders are signed in line.
 """
 
 from __future__ import annotations
@@ -178,10 +178,13 @@ class Wallet:
         signature: bytes = self._key.sign_recoverable(digest, hasher=None)
         return signature[:64] + bytes([27 + signature[64]])
 
-    def sign_order(self, order: OrderStruct, exchange: Exchange) -> str:
-        """Return the signature of an order, wrapped for a deposit wallet."""
+    def sign_order(
+        self, order: OrderStruct, exchange: Exchange, order_hash: bytes | None = None
+    ) -> str:
+        """Return the signature of an order, wrapped for a deposit wallet; its hash, where that is known."""
         if self.signature_type is not SignatureType.POLY_1271:
-            return "0x" + self.sign_digest(order.order_hash(exchange)).hex()
+            digest = order_hash or order.order_hash(exchange)
+            return "0x" + self.sign_digest(digest).hex()
         inner = self.sign_digest(order.wrapped_digest(exchange))
         kind = ORDER_TYPE.encode()
         tail = exchange.separator() + order.struct_hash() + kind + len(kind).to_bytes(2, "big")
