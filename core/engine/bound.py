@@ -101,7 +101,7 @@ class BoundStrategy(Strategy):
         self._bt_sid = self.strategy_id.value
         self.session.strategies.append(self)
         self.session.gate.on_strategy(self._bt_sid, self.family)
-        self.rng = random.Random(f"{self.session.seed}:{self._bt_sid}")
+        self.rng = self.session.randomness(self._bt_sid, self._bt_clock.timestamp_ns)
 
     def on_engine_thread(self) -> None:
         """Raise unless this is the engine's thread: any other would abort the process."""

@@ -18,6 +18,7 @@ from core.domain.decision import Forecast, OrderIntent, Proposal, Verdict
 from core.domain.fees import Side
 from core.domain.money import ZERO
 from core.engine.decision_hash import DecisionHash, number
+from core.engine.draws import Draws
 from core.engine.references import InstrumentRef
 from core.engine.results import FillRow, ForecastRow, OrderRow, SettlementRow
 from core.ledger import Ledger, kinds
@@ -84,6 +85,35 @@ class OrderRecord(msgspec.Struct, eq=False):
         )
 
 
+class Causes:
+    """Rows that later rows name: the last fill of each holding, and the last row that moved money.
+
+    Attributes
+    ----------
+    source : int
+        Row of the data set of the run, or of the feed of a node: what every decision saw came from it.
+    fills : dict
+        (strategy id, instrument id) to the row of its last fill.
+    money : int
+        Row of the last fill, merge or settlement.
+    """
+
+    __slots__ = ("fills", "money", "source")
+
+    def __init__(self) -> None:
+        self.source = self.money = 0
+        self.fills: dict[tuple[str, str], int] = {}
+
+    def filled(self, strategy_id: str, instrument_id: str, seq: int) -> None:
+        """Note the row of a fill."""
+        self.fills[(strategy_id, instrument_id)] = self.money = seq
+
+    def of_money(self) -> tuple[int, ...]:
+        """Return the row behind a change of balances or of risk: the last move of money, else the data."""
+        seq = self.money or self.source
+        return (seq,) if seq else ()
+
+
 class Journal:
     """Rows, hash and ledger of one run.
 
@@ -103,7 +133,10 @@ class Journal:
     """
 
     def __init__(
-        self, ledger: Ledger | None = None, currency_of: dict[str, str] | None = None
+        self,
+        ledger: Ledger | None = None,
+        currency_of: dict[str, str] | None = None,
+        causes: Causes | None = None,
     ) -> None:
         self.ledger = ledger
         self.hash = DecisionHash()
@@ -114,13 +147,13 @@ class Journal:
         self.fills: list[FillRow] = []
         self.settlements: list[SettlementRow] = []
         self.merges: list[tuple[int, str, str, Decimal, int]] = []
-        #: Row of the data set of the run: every snapshot of a decision came from it.
-        self.data_seq = 0
+        self.causes = causes or Causes()
+        #: Random sources of the strategies: what they draw for a decision becomes rows.
+        self.draws: dict[str, Draws] = {}
         self.forecasts: list[ForecastRow] = []
         self.risks: list[RiskEvent] = []
         self._currency_of = currency_of or {}
         self._proposals: dict[tuple[str, str], tuple[int, int]] = {}
-        self._last_fill: dict[tuple[str, str], int] = {}
 
     # -- what was thought -------------------------------------------------------------------
     def forecast(
@@ -146,7 +179,8 @@ class Journal:
         if self.ledger is None:
             return 0
         row = kinds.ForecastMade.of(strategy_id, made, mid)
-        return self.ledger.append(row, ts_event=now_ns, parents=self._source())
+        parents = (*self._source(), *self._drawn(strategy_id, now_ns))
+        return self.ledger.append(row, ts_event=now_ns, parents=parents)
 
     def proposal(self, made: Proposal, now_ns: int) -> int:
         """Keep a proposal; return its ledger row."""
@@ -163,7 +197,8 @@ class Journal:
         )
         if self.ledger is None:
             return 0
-        parents = (made.forecast_seq,) if made.forecast_seq else ()
+        parents = (made.forecast_seq,) if made.forecast_seq else self._source()
+        parents += self._drawn(made.strategy_id, now_ns)
         seq = self.ledger.append(kinds.ProposalMade.of(made), ts_event=now_ns, parents=parents)
         self._proposals[(made.strategy_id, made.instrument_id)] = (now_ns, seq)
         return seq
@@ -230,13 +265,27 @@ class Journal:
         )
 
     def _source(self) -> tuple[int, ...]:
-        """Return the row of the data set that a backtest sees; a node's data is of the moment."""
-        return (self.data_seq,) if self.data_seq else ()
+        """Return the row of the data that a run or a node sees."""
+        seq = self.causes.source
+        return (seq,) if seq else ()
 
     def _thought(self, intent: OrderIntent) -> tuple[int, ...]:
-        """Return the proposal row of this very moment, if one was recorded."""
+        """Return the proposal row of this very moment, if one was recorded, and what was drawn."""
         at, seq = self._proposals.get((intent.strategy_id, intent.instrument_id), (-1, 0))
-        return (seq,) if seq and at == intent.ts_ns else ()
+        drawn = self._drawn(intent.strategy_id, intent.ts_ns) if self.draws else ()
+        return (seq, *(n for n in drawn if n != seq)) if seq and at == intent.ts_ns else drawn
+
+    def _drawn(self, strategy_id: str, now_ns: int) -> tuple[int, ...]:
+        """Return the rows of what a strategy has drawn at this moment; those that have none are written."""
+        source, ledger = self.draws.get(strategy_id), self.ledger
+        if source is None or ledger is None:
+            return ()
+        for index, value in source.taken(now_ns):
+            row = kinds.RandomDraw(
+                stream=source.stream, seed=source.run_seed, index=index, value=value
+            )
+            source.rows.append(ledger.append(row, ts_event=now_ns))
+        return tuple(source.rows)
 
     # -- what became of it ------------------------------------------------------------------
     def event(self, record: OrderRecord, status: str, ts_ns: int, reason: str = "") -> None:
@@ -264,7 +313,8 @@ class Journal:
             parents = [record.row_seq] if record.row_seq else []
             if verdict is not None:
                 given = kinds.VerdictGiven.of(verdict)
-                parents.append(self.ledger.append(given, ts_event=intent.ts_ns))
+                seen = self._thought(intent) or self._source()
+                parents.append(self.ledger.append(given, ts_event=intent.ts_ns, parents=seen))
             row = kinds.OrderModifyRequested(
                 client_order_id=record.intent.client_order_id,
                 quantity=intent.quantity,
@@ -317,7 +367,7 @@ class Journal:
             ts_event=fill.ts_ns,
             parents=parents,
         )
-        self._last_fill[(fill.strategy_id, fill.instrument_id)] = seq
+        self.causes.filled(fill.strategy_id, fill.instrument_id, seq)
         fill = replace(fill, ledger_seq=seq)
         self.fills.append(fill)
         return fill
@@ -343,8 +393,9 @@ class Journal:
                 currency=self._currency_of.get(market.venue, "USD"),
                 strategy_id=strategy_id,
             )
-            parents = {self._last_fill.get((strategy_id, iid), 0) for iid in ids} - {0}
+            parents = {self.causes.fills.get((strategy_id, iid), 0) for iid in ids} - {0}
             seq = self.ledger.append(row, ts_event=ts_ns, parents=sorted(parents))
+            self.causes.money = seq
         self.merges.append((ts_ns, strategy_id, market.market_id, pairs, seq))
 
     def settlement(self, row: SettlementRow, ref: InstrumentRef) -> None:
@@ -386,7 +437,7 @@ class Journal:
                 locked=total - free,
                 equity=equity if len(self._currency_of) == 1 else None,
             )
-            self.ledger.append(row, ts_event=ts_ns)
+            self.ledger.append(row, ts_event=ts_ns, parents=self.causes.of_money())
 
     def risk(self, event: RiskEvent) -> None:
         """Keep a move of the risk layer: a halt, a posture, a cool-down, an anomaly."""
@@ -403,13 +454,17 @@ class Journal:
             after=str(event.after),
             reason=event.reason,
         )
-        seq = self.ledger.append(row, ts_event=event.ts_ns)
+        seq = self.ledger.append(row, ts_event=event.ts_ns, parents=self._moved_by(event))
         if event.machine == "trading" and event.after != TradingState.RUNNING:
             self.ledger.append(
                 kinds.Halted(level=str(event.after), source=event.subject, reason=event.reason),
                 ts_event=event.ts_ns,
                 parents=(seq,),
             )
+
+    def _moved_by(self, event: RiskEvent) -> tuple[int, ...]:
+        """Return the rows behind a move of the risk layer: what last moved money, else the data."""
+        return self.causes.of_money()
 
     def _settled(self, row: SettlementRow, ref: InstrumentRef) -> int:
         if self.ledger is None:
@@ -423,8 +478,11 @@ class Journal:
             source="instrument close",
             strategy_id=row.strategy_id,
         )
-        last = self._last_fill.get((row.strategy_id, row.instrument_id), 0)
-        return self.ledger.append(payload, ts_event=row.ts_ns, parents=(last,) if last else ())
+        last = self.causes.fills.get((row.strategy_id, row.instrument_id), 0)
+        parents = (*self._source(), last) if last else self._source()
+        seq = self.ledger.append(payload, ts_event=row.ts_ns, parents=sorted(parents))
+        self.causes.money = seq
+        return seq
 
 
 def data_ns(ref: InstrumentRef) -> int:

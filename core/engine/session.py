@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from core.domain.fees import FeeBook, FeeCharge, FeeFill, Role, Side
 from core.domain.market import Event, Market
 from core.domain.money import ZERO
 from core.engine.curve import EquitySampler, PriceSampler
+from core.engine.draws import Draws, seeded_by
 from core.engine.fees import Charged, VenueFeeModel
 from core.engine.guard import Failure
 from core.engine.journal import Journal
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Instruments whose price is sampled from the start; others from their first order on.
 SAMPLED_FROM_START = 8
+#: On a node the clock runs on within a callback: a draw this old still belongs to the decision.
+SAME_MOMENT_NS = 50_000_000
 
 
 class Moments:
@@ -142,6 +146,16 @@ class Session:
         """Return the time of the engine, nanoseconds since 1970 UTC."""
         now: int = self.clock.timestamp_ns()
         return now
+
+    def randomness(self, stream: str, clock: Callable[[], int]) -> random.Random:
+        """Return the seeded random source of a strategy; with a ledger what it draws for a decision is kept."""
+        journal = self.journal
+        if journal.ledger is None:
+            return random.Random(seeded_by(self.seed, stream))
+        within = 0 if self.moments is None else SAME_MOMENT_NS
+        source = Draws.of(stream, self.seed, clock, within)
+        journal.draws[stream] = source
+        return source
 
     def charged(self, venue: str, event: Any) -> Charged:
         """Return a fill of a node with the fee that the venue took (a backtest's: `VenueFeeModel.take`)."""

@@ -77,9 +77,16 @@ def assemble(
     plans: list[StrategyPlan],
     ledger: Ledger | None,
     on_grid: Callable[[int], None] | None,
+    source: int = 0,
 ) -> Assembly:
-    """Return the engine of one run, with everything added and nothing started."""
-    session = new_session(universe, spec, len(plans), ledger)
+    """Return the engine of one run, with everything added and nothing started.
+
+    Parameters
+    ----------
+    source : int
+        Ledger row of the data set.
+    """
+    session = new_session(universe, spec, len(plans), ledger, source)
     venues = [_venue(code, universe, session) for code in universe.all_venues]
     runner: Runner
     if read_directly(universe):
@@ -134,7 +141,11 @@ def engine_config() -> BacktestEngineConfig:
 
 
 def new_session(
-    universe: Universe, spec: BacktestSpec, strategies: int, ledger: Ledger | None
+    universe: Universe,
+    spec: BacktestSpec,
+    strategies: int,
+    ledger: Ledger | None,
+    source: int = 0,
 ) -> Session:
     """Return the session of a run: gate with markets and capital, fee books, merge books, journal."""
     books = {code: venue.fee_book() for code, venue in universe.venues.items()}
@@ -181,6 +192,7 @@ def new_session(
     )
     for model in session.fee_models.values():
         model.on_trade, model.sent = session.took, session.journal.orders
+    session.journal.causes.source = source
     session.keep_account(universe.start_ns)
     for ref in list(universe.references)[:SAMPLED_FROM_START]:
         session.traded(ref)

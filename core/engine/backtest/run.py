@@ -55,8 +55,7 @@ def run_backtest(spec: BacktestSpec, progress: Progress | None = None) -> RunRes
             )
             data_seq = started.write(ledger)
         on_grid = None if progress is None else _progress(progress, universe)
-        assembly = assemble(universe, spec, plans, ledger, on_grid)
-        assembly.session.journal.data_seq = data_seq
+        assembly = assemble(universe, spec, plans, ledger, on_grid, data_seq)
         try:
             seconds, records = _run(assembly)
             finished = _finish(assembly, universe, seconds, records)

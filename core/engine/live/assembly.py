@@ -15,6 +15,7 @@ from core.domain.market import Event, Market
 from core.engine.backtest.strategies import StrategyPlan
 from core.engine.catalog.instruments import is_spot, precision_of
 from core.engine.guard import Failure
+from core.engine.journal import Causes
 from core.engine.live.journal import LiveJournal
 from core.engine.live.spot import spot_reference
 from core.engine.references import InstrumentRef, PriceSource, References
@@ -82,6 +83,7 @@ def live_session(
     currencies: dict[str, str],
     link: Callable[[str, int], None],
     seed: int = 0,
+    causes: Causes | None = None,
 ) -> Session:
     """Return the session: approvals are redeemed by the execution client, data goes through the feed actor."""
     references = references_of(markets)
@@ -91,7 +93,7 @@ def live_session(
         events={e.event_id: e for e in events},
         gate=gate,
         fee_books={code: load_venue(code).fee_book() for code in currencies},
-        journal=LiveJournal(ledger, currencies, link),
+        journal=LiveJournal(ledger, currencies, link, causes),
         failure=Failure(),
         redeem_on_submit=False,
         fan_out=True,

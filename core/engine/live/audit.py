@@ -209,23 +209,23 @@ class Audit:
         client = self._client
         more = difference.there - difference.here
         if difference.subject == CASH and alone and more > 0:
-            self._row(difference, "booked as a transfer")
+            seen = self._row(difference, "booked as a transfer")
             client.gate.on_transfer(client.port.venue, more)
             row = Transferred(
                 venue=client.port.venue, currency=client.context.currency, amount=more,
                 reference="found at the venue: deposit, reward, rebate or interest",
             )  # fmt: skip
-            client.context.ledger.append(row, ts_event=client.clock.timestamp_ns())
+            client.context.ledger.append(row, ts_event=client.clock.timestamp_ns(), parents=(seen,))
             return
         self._row(difference, "trading halted")
         client.context.halt(
             f"the account differs from the books: {difference}; compare them, then restart the node"
         )
 
-    def _row(self, difference: Difference, action: str) -> None:
+    def _row(self, difference: Difference, action: str) -> int:
         client = self._client
         row = AccountDiffers(
             venue=client.port.venue, subject=difference.subject, here=difference.here,
             there=difference.there, action=action,
         )  # fmt: skip
-        client.context.ledger.append(row, ts_event=client.clock.timestamp_ns())
+        return client.context.ledger.append(row, ts_event=client.clock.timestamp_ns())

@@ -61,6 +61,7 @@ def settle_away(
     ledger: Ledger,
     currency: str,
     now_ns: int,
+    source: tuple[int, ...] = (),
 ) -> list[Market]:
     """Pay out what resolved meanwhile; return the markets that are left to trade (all of them when none is).
 
@@ -68,6 +69,8 @@ def settle_away(
     ----------
     held : mapping of str to Decimal
         `holdings` of the ledger.
+    source : tuple of int
+        Row of the node's data, which says that the market has resolved: for a holding without a fill of ours.
 
     A paper account is told and pays. At a real venue the money is in the balance already. Either way the ledger gets
     the row that nobody was there to write.
@@ -92,6 +95,7 @@ def settle_away(
                     source="resolved while no node ran",
                     strategy_id=memory.last_owner.get(iid, ""),
                 )
-                ledger.append(row, ts_event=now_ns)
+                last = memory.fills.get((row.strategy_id, iid), 0)
+                ledger.append(row, ts_event=now_ns, parents=(last,) if last else source)
             memory.settled.add(iid)
     return [m for m in markets if not m.resolved] or list(markets)

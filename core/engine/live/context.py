@@ -10,6 +10,7 @@ from typing import Any
 from core.domain.clock import NS_PER_SECOND
 from core.domain.errors import HaltedError
 from core.domain.faultpoints import point
+from core.engine.journal import Causes
 from core.engine.live.journal import OrderJournal
 from core.engine.live.memory import Leftover
 from core.engine.live.port import VenuePort
@@ -54,6 +55,8 @@ class LiveContext:
         How far back reads go after a break.
     leftovers : mapping
         Orders of earlier runs without an end in the ledger.
+    causes, last_rows
+        Rows that later ones name: of the run so far, and the newest of each order of earlier runs.
     resume_ns : int
         Until the start is reconciled reads go back to here: the oldest of these orders. Set to 0 then.
     """
@@ -81,10 +84,13 @@ class LiveContext:
     lookback_ns: int = 3600 * NS_PER_SECOND
     leftovers: Mapping[str, Leftover] = field(default_factory=dict)
     resume_ns: int = 0
+    causes: Causes = field(default_factory=Causes)
+    last_rows: Mapping[str, int] = field(default_factory=dict)
 
     def journal(self, clock: Callable[[], int]) -> OrderJournal:
         """Return the order journal of this venue."""
-        return OrderJournal(self.ledger, clock, self.port.venue, self.currency)
+        port, causes = self.port, self.causes
+        return OrderJournal(self.ledger, clock, port.venue, self.currency, causes, self.last_rows)
 
     def check_mode(self, now_ns: int) -> None:
         """Raise `HaltedError` when nothing may leave. Exits pass the gate's own reduce-only rule first."""

@@ -20,8 +20,14 @@ class GridWatch:
     like any other, a smaller size is still taken, a new price must lie on the new grid.
     """
 
-    def __init__(self, gate: Gate, ledger: Ledger, clock: Callable[[], int]) -> None:
-        self._gate, self._ledger, self._clock = gate, ledger, clock
+    def __init__(
+        self,
+        gate: Gate,
+        ledger: Ledger,
+        clock: Callable[[], int],
+        source: tuple[int, ...] = (),
+    ) -> None:
+        self._gate, self._ledger, self._clock, self._source = gate, ledger, clock, source
         self._known: dict[str, TickGrid] = {}
 
     def look(self, market: Market) -> None:
@@ -42,6 +48,6 @@ class GridWatch:
             after=str(market.grid.finest), reason=f"{len(off)} resting orders are off it{names}",
         )  # fmt: skip
         try:
-            self._ledger.append(row, ts_event=self._clock())
+            self._ledger.append(row, ts_event=self._clock(), parents=self._source)
         except LedgerError:
             return  # the ledger's own failure halts trading

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 
 from core.domain.decision import OrderIntent, Verdict
-from core.engine.journal import Journal, OrderRecord, data_ns, judged, snapshot
+from core.engine.journal import Causes, Journal, OrderRecord, data_ns, judged, snapshot
 from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
 from core.engine.results import FillRow
 from core.engine.session import Level
 from core.ledger import Ledger, Payload
-from core.ledger.kinds import VerdictGiven
+from core.ledger.kinds import ClockRead, Fault, VerdictGiven
 from core.ledger.kinds.orders import (
     FillConfirmed,
     FillVoided,
@@ -31,6 +31,12 @@ from core.ledger.kinds.orders import (
     OrderRejected,
     OrderUnknown,
 )
+from core.risk.breaker import BreakerState
+from core.risk.governor import DAILY_LOSS
+from core.risk.states import RiskEvent, TradingState, Trigger
+
+#: What a denial begins with whose approval had run out.
+EXPIRED = "APPROVAL_EXPIRED"
 
 
 class LiveJournal(Journal):
@@ -41,9 +47,13 @@ class LiveJournal(Journal):
     """
 
     def __init__(
-        self, ledger: Ledger, currency_of: dict[str, str], link: Callable[[str, int], None]
+        self,
+        ledger: Ledger,
+        currency_of: dict[str, str],
+        link: Callable[[str, int], None],
+        causes: Causes | None = None,
     ) -> None:
-        super().__init__(ledger, currency_of)
+        super().__init__(ledger, currency_of, causes)
         self._link = link
 
     def sent(
@@ -75,7 +85,9 @@ class LiveJournal(Journal):
         with self._silent():
             super().modifying(record, intent, None)
         if self.ledger is not None and verdict is not None:
-            seq = self.ledger.append(VerdictGiven.of(verdict), ts_event=intent.ts_ns)
+            parents = self._thought(intent) or self._source()
+            given = VerdictGiven.of(verdict)
+            seq = self.ledger.append(given, ts_event=intent.ts_ns, parents=parents)
             self._link(intent.client_order_id, seq)
 
     def modified(self, record: OrderRecord, ts_ns: int) -> None:
@@ -93,6 +105,14 @@ class LiveJournal(Journal):
         with self._silent():
             return super().fill(record, fill, trade_id, venue_order_id)
 
+    def _moved_by(self, event: RiskEvent) -> tuple[int, ...]:
+        """Return the rows behind a move of the risk layer; a move that time alone makes has a reading of the clock."""
+        parents = super()._moved_by(event)
+        if self.ledger is None or not moved_by_time(event):
+            return parents
+        read = ClockRead(purpose=f"{event.machine} {event.subject}", value_ns=event.ts_ns)
+        return (*parents, self.ledger.append(read, ts_event=event.ts_ns))
+
     @contextmanager
     def _silent(self) -> Iterator[None]:
         """Write nothing meanwhile: the execution client does."""
@@ -101,6 +121,18 @@ class LiveJournal(Journal):
             yield
         finally:
             self.ledger = ledger
+
+
+def moved_by_time(event: RiskEvent) -> bool:
+    """Return whether nothing but the clock made this move: a new day, calm, a pause that is over."""
+    match event.machine:
+        case "trading":
+            return event.subject == DAILY_LOSS and event.after == TradingState.RUNNING
+        case "posture":
+            return event.subject == Trigger.CALM
+        case "breaker":
+            return event.after == BreakerState.PROBING and event.reason != "operator"
+    return False
 
 
 class OrderJournal:
@@ -112,16 +144,29 @@ class OrderJournal:
         Engine time, nanoseconds.
     currency : str
         Currency of fees.
+    causes : Causes, optional
+        Shared with the strategies' journal.
+    last : mapping, optional
+        Newest row of each order of earlier runs: what becomes of it now comes from there.
     """
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], int], venue: str, currency: str) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Callable[[], int],
+        venue: str,
+        currency: str,
+        causes: Causes | None = None,
+        last: Mapping[str, int] | None = None,
+    ) -> None:
         self.ledger, self.clock, self.venue, self.currency = ledger, clock, venue, currency
-        self._last: dict[str, int] = {}
+        self.causes = causes or Causes()
+        self._last: dict[str, int] = dict(last or {})
         self._judged: dict[str, int] = {}
 
     def _parents(self, client_order_id: str) -> tuple[int, ...]:
         seqs = (self._last.get(client_order_id), self._judged.pop(client_order_id, None))
-        return tuple(seq for seq in seqs if seq)
+        return tuple(seq for seq in seqs if seq) or tuple(filter(None, (self.causes.source,)))
 
     def _write(self, client_order_id: str, payload: Payload, durable: bool = False) -> int:
         seq = self.ledger.append(
@@ -190,12 +235,25 @@ class OrderJournal:
         """Write a venue's no."""
         return self.event(OrderRejected, client_order_id, reason=reason)
 
+    def clock_read(self, purpose: str, client_order_id: str) -> None:
+        """Write what the clock said; the next row of this order comes from it too."""
+        now = self.clock()
+        seq = self.ledger.append(
+            ClockRead(purpose=purpose, value_ns=now),
+            ts_event=now,
+            parents=self._parents(client_order_id),
+        )
+        self.link(client_order_id, seq)
+
     def denied(self, client_order_id: str, reason: str) -> int:
         """Write our own no: it never left."""
+        if reason.startswith(EXPIRED):
+            self.clock_read("expiry of an approval", client_order_id)
         return self.event(OrderDenied, client_order_id, reason=reason)
 
     def absent(self, client_order_id: str) -> int:
-        """Write the proof that the venue never had it."""
+        """Write the proof that the venue never had it: it was asked often, and for long enough."""
+        self.clock_read("age of an order of unknown fate", client_order_id)
         return self.event(OrderAbsent, client_order_id, reason="NOT_FOUND_CONFIRMED")
 
     def ended(self, order: VenueOrder, client_order_id: str, expired: bool) -> int:
@@ -256,7 +314,7 @@ class OrderJournal:
 
     def filled(self, fill: VenueFill, client_order_id: str, strategy_id: str) -> int:
         """Write an execution."""
-        return self._write(
+        seq = self._write(
             client_order_id,
             OrderFilled(
                 client_order_id=client_order_id,
@@ -274,6 +332,19 @@ class OrderJournal:
                 provisional=fill.provisional,
             ),
         )
+        self.causes.filled(strategy_id, fill.instrument_id, seq)
+        return seq
+
+    def stranger(self, fill: VenueFill, client_order_id: str, strategy_id: str) -> int:
+        """Write an execution of an order that no node of ours has sent, after a row that says so."""
+        told = Fault(
+            where=self.venue,
+            error="a fill of an order that no node of ours has sent",
+            action=f"booked for {strategy_id}",
+            detail=f"trade {fill.trade_id} of {fill.instrument_id}"[:300],
+        )
+        self.link(client_order_id, self.ledger.append(told, ts_event=self.clock()))
+        return self.filled(fill, client_order_id, strategy_id)
 
     def confirmed(self, fill: VenueFill, client_order_id: str) -> int:
         """Write that a provisional execution is final."""

@@ -68,6 +68,8 @@ class LedgerMemory:
         Trade id to client order id of fills that the venue had not made final.
     barred : dict
         Market id to why it takes no purchases: a trade was taken back and no operator has resumed since.
+    rows : dict
+        Client order id to the newest row of the order; `fills`: (strategy, instrument) to the row of its last fill.
     """
 
     owners: dict[str, str] = field(default_factory=dict)
@@ -79,6 +81,8 @@ class LedgerMemory:
     provisional: dict[str, str] = field(default_factory=dict)
     barred: dict[str, str] = field(default_factory=dict)
     markets: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    fills: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def resume_ns(self) -> int:
@@ -101,6 +105,10 @@ def remember(directory: Path, resumed_ns: int = 0) -> LedgerMemory:
         return memory
     for row in reader.rows(Selection(kinds=KINDS)):
         payload = row.decoded()
+        if cid := getattr(payload, "client_order_id", ""):
+            memory.rows[cid] = row.seq
+        if isinstance(payload, OrderFilled):
+            memory.fills[(payload.strategy_id, payload.instrument_id)] = row.seq
         if isinstance(payload, OrderIntended):
             _intended(memory, payload, row.ts_event)
         elif isinstance(payload, Settled):

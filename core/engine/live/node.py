@@ -8,7 +8,6 @@ cancelled or kept by policy, the run sealed.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import signal
 import time
 import uuid
@@ -28,6 +27,7 @@ from core.domain.errors import BetaError, LedgerError
 from core.domain.market import Market
 from core.engine.backtest.strategies import StrategyPlan
 from core.engine.catalog.instruments import is_spot
+from core.engine.journal import Causes
 from core.engine.live.adoption import adopt
 from core.engine.live.assembly import engine_config, live_gate, live_session, live_strategy
 from core.engine.live.audit import EVERY_S, Audit
@@ -40,13 +40,14 @@ from core.engine.live.control import RiskWatch, limits_in_force, resumed_ns
 from core.engine.live.feed import LiveFeed
 from core.engine.live.feed_watch import FeedWatch, connections_of
 from core.engine.live.grids import GridWatch
+from core.engine.live.header import begin_run
 from core.engine.live.health import Health, keep_heap_small, keep_pauses_short
 from core.engine.live.logs import STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.port import VenuePort
 from core.engine.live.recorder import Recording
 from core.engine.live.recording import About, parts_path, recording_path
-from core.engine.live.run_config import is_synthetic, run_config
+from core.engine.live.run_config import is_synthetic
 from core.engine.live.spot import SpotSource, spot_markets
 from core.engine.live.status import NodeStatus
 from core.engine.live.sweep import Sweep
@@ -59,7 +60,7 @@ from core.engine.quiet_imports import without_unneeded
 from core.engine.session import Session
 from core.engine.venues import load_venue
 from core.ledger import DurableLedger
-from core.ledger.kinds import Fault, RunEnded, RunMode, RunOutcome, RunStarted, StrategyVersion
+from core.ledger.kinds import Fault, RunEnded, RunMode, RunOutcome
 from core.risk.gate import Gate
 from core.risk.states import TradingState
 from core.risk.volatility import STEP_NS
@@ -150,6 +151,7 @@ class Node:
         self.recording: Recording | None = None
         self.log: NodeLog
         self.links: dict[str, bool] = {}
+        self.causes = Causes()
         self.spot: list[Market] = []
         self.began_with = Decimal(0)
         self._stop = asyncio.Event()
@@ -221,10 +223,15 @@ class Node:
             [self.venue.code], [*markets, *gone], buys_in_cash=port.buys_in_cash, limits=limits
         )
         self.spot = spot_markets(self.spec.spot, markets)
-        self._begin(markets)
+        self.causes.fills = memory.fills
+        self.causes.source = begin_run(
+            self.ledger, self.run_id, self.spec, self.venue, self.gate.limits,
+            [*markets, *self.spot], time.time_ns(),
+        )  # fmt: skip
         markets = settle_away(
-            markets, memory, held, port, self.ledger, self.venue.currency, time.time_ns()
-        )
+            markets, memory, held, port, self.ledger, self.venue.currency, time.time_ns(),
+            (self.causes.source,),
+        )  # fmt: skip
         owner = f"{self.spec.plans[0].type.__name__}-001"
         context = self._context(port, memory)
         await adopt(context, markets, memory, owner, time.time_ns(), gone)
@@ -319,33 +326,6 @@ class Node:
             strategy.market_exit()
 
     # -- building ---------------------------------------------------------------------------
-    def _begin(self, markets: list[Market]) -> None:
-        spec = self.spec
-        config, digest = run_config(spec, self.venue, self.gate.limits, [*markets, *self.spot])
-        versions = tuple(
-            StrategyVersion(
-                strategy_id=f"{p.type.__name__}-{i + 1:03d}", path=p.path, sha256=p.version
-            )
-            for i, p in enumerate(spec.plans)
-        )
-        self.ledger.begin_run(
-            RunStarted(
-                run_id=self.run_id,
-                mode=spec.mode,
-                config=config,
-                config_sha256=digest,
-                code_sha=hashlib.sha256(
-                    "".join(p.version for p in spec.plans).encode()
-                ).hexdigest(),
-                seed=spec.seed,
-                strategies=versions,
-                data=(),
-                capital=spec.capital,
-                currency=self.venue.currency,
-            ),
-            ts_event=time.time_ns(),
-        )
-
     def _record(self, markets: list[Market]) -> None:
         """Prepare the recording: what is followed, and what the account held before the first order."""
         if not self.spec.record:
@@ -425,13 +405,15 @@ class Node:
             resolved=set(memory.settled),
             leftovers=memory.leftovers,
             resume_ns=memory.resume_ns,
+            causes=self.causes,
+            last_rows=memory.rows,
             halted=self.halted,
             on_halt=self.halt,
             on_link=lambda venue, up: self.links.__setitem__(venue, up),
         )
 
     def _on_market(self, port: VenuePort) -> Callable[[Market], None]:
-        grids = GridWatch(self.gate, self.ledger, time.time_ns)
+        grids = GridWatch(self.gate, self.ledger, time.time_ns, (self.causes.source,))
 
         def take(market: Market) -> None:
             self.gate.on_market(market)
@@ -512,6 +494,7 @@ class Node:
                 self.client.journal.link(cid, seq) if self.client is not None else None
             ),
             self.spec.seed,
+            self.causes,
         )
         refs = [r for r in self.session.references if not is_spot(r.market)]
         if self.recording is not None:

@@ -73,5 +73,5 @@ class Strangers:
         client.seen[fill.trade_id] = None
         client.leftovers.missed(fill, owner, cid or fill.venue_order_id)
         context.known_trades.add(fill.trade_id)
-        client.journal.filled(fill, cid, owner)
+        client.journal.stranger(fill, cid, owner)
         client.refresh_cash()
