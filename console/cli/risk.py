@@ -35,6 +35,16 @@ Ledger = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Argument(help="Why; goes into the ledger.")]
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        min=0,
+        max=3600,
+        help="Wait until the running node has obeyed and written the row; exit 3 when none runs, 5 when it does not in time.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 SCHEMA = 1
 DEFAULT_DIR = Path("risk")
@@ -60,40 +70,58 @@ def show(directory: Dir = None, ledger: Ledger = "", as_json: AsJson = False) ->
 
 
 @app.command()
-def halt(reason: Reason = "", directory: Dir = None, ledger: Ledger = "") -> None:
+def halt(
+    reason: Reason = "", directory: Dir = None, ledger: Ledger = "", wait: Wait = None
+) -> None:
     """Stop every order, sales too, at once. Resting orders are cancelled by the node.
 
     Without --dir every node that runs from this folder is stopped.
     """
-    for folder in _folders(directory, every=True):
+    folders = _folders(directory, every=True)
+    for folder in folders:
         _order("HALTED", "risk halt", reason, folder, ledger)
+    _obeyed(folders, ledger, wait)
 
 
 @app.command()
-def reduce(reason: Reason = "", directory: Dir = None, ledger: Ledger = "") -> None:
+def reduce(
+    reason: Reason = "", directory: Dir = None, ledger: Ledger = "", wait: Wait = None
+) -> None:
     """Let only sales pass."""
-    for folder in _folders(directory, every=True):
+    folders = _folders(directory, every=True)
+    for folder in folders:
         _order("REDUCE_ONLY", "risk reduce", reason, folder, ledger)
+    _obeyed(folders, ledger, wait)
 
 
 @app.command()
 def liquidate(
-    reason: Reason = "", directory: Dir = None, ledger: Ledger = "", yes: Yes = False
+    reason: Reason = "",
+    directory: Dir = None,
+    ledger: Ledger = "",
+    yes: Yes = False,
+    wait: Wait = None,
 ) -> None:
     """Sell everything that is held, then halt. A dead node does so when it starts again."""
     (folder,) = _folders(directory)
     _confirm(yes, "Cancel all orders and sell everything that is held?")
     _order("LIQUIDATING", "risk liquidate", reason, folder, ledger)
+    _obeyed([folder], ledger, wait)
 
 
 @app.command()
 def resume(
-    reason: Reason = "", directory: Dir = None, ledger: Ledger = "", yes: Yes = False
+    reason: Reason = "",
+    directory: Dir = None,
+    ledger: Ledger = "",
+    yes: Yes = False,
+    wait: Wait = None,
 ) -> None:
     """Lift every hold; losses are judged anew from here, the posture starts at DEFENSIVE."""
     (folder,) = _folders(directory)
     _confirm(yes, "Let strategies trade again?")
     _order("RUNNING", "risk resume", reason, folder, ledger)
+    _obeyed([folder], ledger, wait)
 
 
 @app.command(name="set")
@@ -199,6 +227,41 @@ def _order(state: str, name: str, reason: str, directory: Path, ledger: str) -> 
     command = _command(name, {"state": state, "reason": reason or "by hand"})
     file.order(TradingState(state), command)
     _tell(f"trading: {state}", file, ledger)
+
+
+def _obeyed(folders: list[Path], ledger: str, wait: float | None) -> None:
+    """Wait until the nodes of these folders have obeyed: the commands on file are then in force and rows.
+
+    Raises
+    ------
+    NotRunningError
+        If no node runs: the command is on file, and in force when one starts.
+    TimeoutExpired
+        If a node has not obeyed in time.
+    """
+    import time
+
+    from core.domain.errors import NotRunningError, TimeoutExpired
+    from core.risk.state_file import RiskFile
+
+    if wait is None:
+        return
+    until = time.monotonic() + wait
+    for folder in folders:
+        file = RiskFile(folder)
+        node = _holder(ledger, folder)
+        if node is None:
+            raise NotRunningError(
+                "no node runs there", folder, "the command is on file: in force when one starts"
+            )
+        while file.read().pending:
+            if time.monotonic() >= until:
+                raise TimeoutExpired(
+                    f"the node has not obeyed within {wait:g} s",
+                    f"process {node}",
+                    f"beta risk show --dir {folder}; kill {node} stops it",
+                )
+            time.sleep(0.05)
 
 
 def _command(name: str, arguments: dict[str, str]) -> Command:

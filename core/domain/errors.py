@@ -13,8 +13,7 @@
     │   ├── LedgerCorrupt
     │   ├── LedgerTooNew
     │   ├── LedgerLocked
-    │   ├── LedgerWriteError
-    │   └── ReplayDiverged
+    │   └── LedgerWriteError
     ├── DataError                  exit 1   market data that cannot be used
     │   ├── MissingData
     │   ├── CorruptData
@@ -141,10 +140,6 @@ class LedgerLocked(LedgerError):
 
 class LedgerWriteError(LedgerError):
     """The ledger cannot be written (disk full, I/O error, read-only)."""
-
-
-class ReplayDiverged(LedgerError):
-    """A replay gave a different row than the recorded one."""
 
 
 class DataError(BetaError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,19 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from console.cli.risk import _money, app
-from core.domain.errors import ConfigError, UsageError
+from core.domain.errors import (
+    ConfigError,
+    ExitCode,
+    NotRunningError,
+    TimeoutExpired,
+    UsageError,
+)
 from core.ledger import DurableLedger
 from core.ledger.reader import LedgerReader
+from core.ledger.selection import Selection
 from core.risk import headroom
+from core.risk.command import record
+from core.risk.state_file import RiskFile
 from tests.unit.core.risk.test_headroom import busy
 
 Run = Callable[..., Result]
@@ -259,3 +269,26 @@ def test_a_node_that_has_only_just_begun_can_be_halted(run: Run, tmp_path: Path)
     (tmp_path / "node" / "node.lock").write_text("1")
     assert run("halt", "--dir", str(tmp_path / "node" / "risk")).exit_code == 0
     assert run("show", "--dir", str(tmp_path / "node" / "risk")).exit_code == 7
+
+
+def test_waiting_for_a_node_that_does_not_run_or_does_not_obey_has_its_exit_code(
+    run: Run, tmp_path: Path
+):
+    (tmp_path / "node" / "risk").mkdir(parents=True)
+    folder = str(tmp_path / "node" / "risk")
+    with pytest.raises(NotRunningError) as none:
+        run("halt", "too fast", "--dir", folder, "--wait", "1")
+    assert none.value.exit_code == ExitCode.NOT_RUNNING
+    with (
+        DurableLedger(tmp_path / "node" / "ledger") as ledger,
+        pytest.raises(TimeoutExpired) as late,
+    ):
+        run("reduce", "too fast", "--dir", folder, "--wait", "0.2")
+    assert late.value.exit_code == ExitCode.TIMEOUT
+    with DurableLedger(tmp_path / "node" / "ledger") as ledger:
+        node = threading.Timer(0.3, lambda: record(ledger, RiskFile(Path(folder))))
+        node.start()
+        assert run("halt", "too fast", "--dir", folder, "--wait", "60").exit_code == 0
+        node.join()
+    rows = LedgerReader(tmp_path / "node" / "ledger").rows(Selection(kinds=("halt",)))
+    assert len(list(rows)) == 3, "each command has its row once"
