@@ -331,3 +331,19 @@ def test_limits_of_a_run_are_rebuilt_whole(recorded: Recorded):
     assert (
         D(json.loads(json.dumps(recorded_run(recorded.folder / "ledger").config))["capital"]) == 100
     )
+
+
+def test_a_draw_that_differs_is_the_first_row_and_comes_before_the_decision_it_changed(
+    recorded: Recorded,
+):
+    recorded.record("self.rng.randrange(50)")
+    rows = [r for r in LedgerReader(recorded.folder / "ledger").rows() if r.name == "random.draw"]
+    assert rows
+    assert recorded.replay().same, "draws are repeated from the seed"
+    recorded.write("self.rng.randrange(50) + 0 * self.rng.randrange(7)")
+    found = recorded.replay().divergence
+    assert found is not None
+    assert found.replayed is not None
+    assert found.replayed.kind == "random.draw@1", (
+        "one draw more is seen, though it decides nothing"
+    )
