@@ -6,7 +6,7 @@ came from: snapshot and proposal -> verdict -> intent -> order events -> fills -
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import replace
 from decimal import Decimal
 from functools import partial
@@ -107,6 +107,11 @@ class Causes:
     def filled(self, strategy_id: str, instrument_id: str, seq: int) -> None:
         """Note the row of a fill."""
         self.fills[(strategy_id, instrument_id)] = self.money = seq
+
+    def of_holding(self, strategy_id: str, instrument_ids: Iterable[str]) -> tuple[int, ...]:
+        """Return the rows behind a holding: its last fills, else the data."""
+        found = {self.fills.get((strategy_id, iid), 0) for iid in instrument_ids} - {0}
+        return tuple(sorted(found)) or tuple(filter(None, (self.source,)))
 
     def of_money(self) -> tuple[int, ...]:
         """Return the row behind a change of balances or of risk: the last move of money, else the data."""
@@ -393,8 +398,8 @@ class Journal:
                 currency=self._currency_of.get(market.venue, "USD"),
                 strategy_id=strategy_id,
             )
-            parents = {self.causes.fills.get((strategy_id, iid), 0) for iid in ids} - {0}
-            seq = self.ledger.append(row, ts_event=ts_ns, parents=sorted(parents))
+            parents = self.causes.of_holding(strategy_id, ids)
+            seq = self.ledger.append(row, ts_event=ts_ns, parents=parents)
             self.causes.money = seq
         self.merges.append((ts_ns, strategy_id, market.market_id, pairs, seq))
 

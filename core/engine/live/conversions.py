@@ -80,12 +80,12 @@ def book(context: LiveContext, gate: Gate, venue: str, one: Conversion, now_ns: 
     if one.quantity < 0:
         owner = context.owner_of(one.instrument_ids[0], "")
         gate.on_split(owner, one.market_id, -one.quantity, now_ns)
-        context.ledger.append(
+        context.causes.money = context.ledger.append(
             PositionsSplit(
                 venue=venue, instrument_ids=one.instrument_ids, quantity=-one.quantity,
                 cost=-one.quantity, currency=context.currency, strategy_id=owner,
             ),
-            ts_event=now_ns,
+            ts_event=now_ns, parents=context.causes.of_holding(owner, one.instrument_ids),
         )  # fmt: skip
         return
     left = one.quantity
@@ -94,11 +94,11 @@ def book(context: LiveContext, gate: Gate, venue: str, one: Conversion, now_ns: 
         if part <= 0:
             continue
         gate.on_merge(owner, one.market_id, part, now_ns)
-        context.ledger.append(
+        context.causes.money = context.ledger.append(
             PositionsMerged(
                 venue=venue, instrument_ids=one.instrument_ids, quantity=part, proceeds=part,
                 currency=context.currency, strategy_id=owner,
             ),
-            ts_event=now_ns,
+            ts_event=now_ns, parents=context.causes.of_holding(owner, one.instrument_ids),
         )  # fmt: skip
         left -= part
