@@ -9,7 +9,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 import torch
@@ -62,7 +61,7 @@ def train_side_by_side(
             mend="leave out --jobs: these runs take a few minutes",
         )
     context = multiprocessing.get_context("spawn")
-    told = context.Queue()
+    told = context.SimpleQueue()  # written before a job's result: no epoch is lost at the end
     with _pool(jobs, context, (config.model_dump_json(), data, folder, told)) as pool:
         waiting: set[Future[None]] = {
             pool.submit(_train, i, seed)
@@ -98,11 +97,8 @@ def _result(future: Future[None], jobs: int) -> None:
 
 
 def _relay(told: Any, progress: Progress | None) -> None:
-    while True:
-        try:
-            epoch = told.get_nowait()
-        except Empty:
-            return
+    while not told.empty():
+        epoch = told.get()
         if progress:
             progress(*epoch)
 
