@@ -149,30 +149,6 @@ def test_tc_009_a_void_market_pays_half_to_each_outcome(tmp_path, venue):
     follow(tmp_path, venue, script)
 
 
-def test_tc_009_the_books_of_a_market_that_is_paid_out_are_freed_and_stay_so(tmp_path, venue):
-    async def script(rig):
-        rig.stand.exchange.settle(rig.id, 10_000, rig.stand.loop.time_ns())
-        await eventually(lambda: len(rig.settled) == 2, 90.0)
-        before = len(rig.client.out)
-        await asyncio.sleep(RELEASE_S + 10.0)
-        told = [x for x in rig.client.out[before:] if isinstance(x, OrderBookDeltas)]
-        freed = [x.instrument_id.value for x in told if is_release(x)]
-        assert sorted(freed) == sorted(rig.ids)
-        assert all(is_release(x) for x in told[-2:])
-        assert not any(b.bids or b.asks for b in rig.client.books.values())
-        if rig.paper is not None:
-            assert rig.paper.exchange.markets[rig.id].book.levels == {"bid": {}, "ask": {}}
-        before = len(rig.client.out)
-        await (
-            rig.stand.fake.streams.drop_all()
-        )  # the reconnect brings snapshots of all that is followed
-        rig.level("ask", 4700, 4)
-        await asyncio.sleep(10.0)
-        assert not [x for x in rig.client.out[before:] if isinstance(x, OrderBookDeltas)]
-
-    follow(tmp_path, venue, script)
-
-
 @pytest.mark.parametrize("kind", [FaultKind.WS_GARBAGE, FaultKind.WS_DUPLICATE])
 def test_tc_010_an_unreadable_or_repeated_frame_leaves_the_book_right(tmp_path, venue, kind):
     async def script(rig):
@@ -226,3 +202,27 @@ def test_tc_013_a_snapshot_older_than_the_book_changes_nothing(tmp_path, venue):
     snapshot = SNAPSHOT.get(venue, SNAPSHOT["KALSHI"])
     faults = [Fault(FaultKind.WS_AGAIN, match=snapshot, count=9, seconds=4.0)]
     follow(tmp_path, venue, script, faults)
+
+
+def test_tc_014_the_books_of_a_market_that_is_paid_out_are_freed_and_stay_so(tmp_path, venue):
+    async def script(rig):
+        rig.stand.exchange.settle(rig.id, 10_000, rig.stand.loop.time_ns())
+        await eventually(lambda: len(rig.settled) == 2, 90.0)
+        before = len(rig.client.out)
+        await asyncio.sleep(RELEASE_S + 10.0)
+        told = [x for x in rig.client.out[before:] if isinstance(x, OrderBookDeltas)]
+        freed = [x.instrument_id.value for x in told if is_release(x)]
+        assert sorted(freed) == sorted(rig.ids)
+        assert all(is_release(x) for x in told[-2:])
+        assert not any(b.bids or b.asks for b in rig.client.books.values())
+        if rig.paper is not None:
+            assert rig.paper.exchange.markets[rig.id].book.levels == {"bid": {}, "ask": {}}
+        before = len(rig.client.out)
+        await (
+            rig.stand.fake.streams.drop_all()
+        )  # the reconnect brings snapshots of all that is followed
+        rig.level("ask", 4700, 4)
+        await asyncio.sleep(10.0)
+        assert not [x for x in rig.client.out[before:] if isinstance(x, OrderBookDeltas)]
+
+    follow(tmp_path, venue, script)

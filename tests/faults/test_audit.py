@@ -38,6 +38,13 @@ def audited(tmp_path, venue, script):
     return [p for r in rows if isinstance(p := r.decoded(), kinds)]
 
 
+def halts(tmp_path):
+    """Return each halt row with the kinds of the rows it names."""
+    rows = {r.seq: r for r in LedgerReader(tmp_path / "ledger").rows(Selection())}
+    found = [(r.decoded(), r.parent_seqs) for r in rows.values() if r.name == "halt"]
+    return [(p, [rows[s].name for s in seqs]) for p, seqs in found]
+
+
 @pytest.mark.parametrize("venue", VENUES)
 def test_equal_books_say_nothing(tmp_path, venue):
     async def script(stand, trader):
@@ -62,6 +69,9 @@ def test_cash_that_is_missing_is_told_counted_and_halts(tmp_path, venue):
     rows = audited(tmp_path, venue, script)
     assert [r.action for r in rows] == ["looked at again", "trading halted"]
     assert rows[0].here - rows[0].there == 3 and rows[0].subject == "cash"
+    ((halt, behind),) = halts(tmp_path)
+    assert halt.source == "node" and "cash" in halt.reason
+    assert behind == ["account.difference"]
 
 
 @pytest.mark.parametrize("venue", VENUES)

@@ -218,6 +218,7 @@ class Stand:
             halted=lambda: self.halted,
             on_halt=self.halt,
             on_link=lambda venue, up: self.judge.links.append(up),
+            now_ns=self.loop.time_ns,
         )
         if self.lives > 1:
             await adopt(self.context, self.markets, memory, "Matrix-001", self.loop.time_ns())

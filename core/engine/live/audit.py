@@ -217,10 +217,11 @@ class Audit:
             )  # fmt: skip
             client.context.ledger.append(row, ts_event=client.clock.timestamp_ns(), parents=(seen,))
             return
-        self._row(difference, "trading halted")
-        client.context.halt(
+        seen = self._row(difference, "trading halted")
+        why = (
             f"the account differs from the books: {difference}; compare them, then restart the node"
         )
+        client.context.halt(why, seen)
 
     def _row(self, difference: Difference, action: str) -> int:
         client = self._client

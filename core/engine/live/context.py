@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from core.domain.clock import NS_PER_SECOND
-from core.domain.errors import HaltedError
+from core.domain.errors import HaltedError, LedgerError
 from core.domain.faultpoints import point
 from core.engine.journal import Causes
 from core.engine.live.journal import OrderJournal
 from core.engine.live.memory import Leftover
 from core.engine.live.port import VenuePort
 from core.ledger import Ledger
+from core.ledger.kinds import PROCESS_SCOPE, Halted
 from core.risk.gate import Gate
+from core.risk.states import TradingState
 
 #: Owner of orders and positions that none of our strategies asked for.
 EXTERNAL = "EXTERNAL"
+#: Who stopped trading when no operator and no limit did.
+NODE = "node"
 #: Clocks of venue and machine differ.
 RESUME_MARGIN_NS = 600 * NS_PER_SECOND
 
@@ -47,6 +53,10 @@ class LiveContext:
         Returns why trading is halted, or an empty string.
     on_halt, on_link, reached : callable
         Stop trading; note a broken or restored link; named fault point.
+    now_ns : callable
+        The time of a row that no message brings.
+    own_halt : str
+        Why the node itself stopped trading first.
     ack_wait_s : float
         How long a cancel waits for the answer to its order.
     absent_after_s, absent_proofs
@@ -77,6 +87,8 @@ class LiveContext:
     on_halt: Callable[[str], None] = lambda reason: None
     on_link: Callable[[str, bool], None] = lambda venue, up: None
     reached: Callable[[str], None] = point
+    now_ns: Callable[[], int] = time.time_ns
+    own_halt: str = ""
     commission: Callable[[str, Decimal, Decimal], Decimal] | None = None
     ack_wait_s: float = 10.0
     absent_after_s: float = 3.0
@@ -104,9 +116,22 @@ class LiveContext:
             instrument_id, EXTERNAL
         )
 
-    def halt(self, reason: str) -> None:
-        """Stop trading."""
+    def halt(self, reason: str, *seen: int) -> None:
+        """Stop trading, and write the first reason as a row that names `seen`, the rows behind it.
+
+        Nothing leaves any more once `on_halt` has returned; the row comes after that.
+        """
         self.on_halt(reason)
+        if self.own_halt:
+            return
+        self.own_halt = reason
+        row = Halted(
+            level=str(TradingState.HALTED), source=NODE, reason=reason, scope=PROCESS_SCOPE
+        )
+        with suppress(
+            LedgerError
+        ):  # a ledger that failed has told so, with the row it writes when it can
+            self.ledger.append(row, ts_event=self.now_ns(), parents=seen or self.causes.of_money())
 
     def link(self, venue: str, up: bool) -> None:
         """Note that private news flows, or not."""

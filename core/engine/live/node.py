@@ -173,7 +173,7 @@ class Node:
         return self._halt_reason or operator or self._halted_by()
 
     def halt(self, reason: str) -> None:
-        """Stop trading until the operator resumes or the process restarts. Safe from any thread."""
+        """Stop trading until the process restarts. Safe from any thread."""
         self._halt_reason = self._halt_reason or reason
 
     def stop(self) -> None:

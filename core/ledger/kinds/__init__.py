@@ -5,6 +5,7 @@ engine's own strings. Text that came from outside (news, model answers) is store
 """
 
 from core.ledger.kinds.control import (
+    PROCESS_SCOPE,
     Fault,
     FeedState,
     Halted,
@@ -62,6 +63,7 @@ from core.ledger.kinds.runs import (
 )
 
 __all__ = [
+    "PROCESS_SCOPE",
     "AccountDiffers",
     "AccountState",
     "Check",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from core.ledger.registry import Payload, kind
 
+#: Scope of a halt that a node puts on itself: it ends with the process.
+PROCESS_SCOPE = "process"
+
 
 @kind("halt")
 class Halted(Payload, frozen=True, kw_only=True):

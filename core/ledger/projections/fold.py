@@ -7,6 +7,7 @@ from decimal import Decimal
 from core.domain.clock import date_from_ns
 from core.domain.money import ZERO
 from core.ledger.kinds import (
+    PROCESS_SCOPE,
     AccountState,
     FeeCharged,
     FeeKind,
@@ -134,7 +135,8 @@ def _money_and_control(state: State, book: str, row: Row, payload: object) -> No
 
 
 def _started(state: State, row: Row, p: RunStarted) -> None:
-    """Begin a run."""
+    """Begin a run; what a process before it stopped for is over."""
+    state.run("DELETE FROM halts WHERE scope = ?", PROCESS_SCOPE)
     book = book_of_mode(p.mode, p.run_id)
     state.books[p.run_id] = book
     state.run(
