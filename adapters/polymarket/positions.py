@@ -118,7 +118,7 @@ def build(
     Parameters
     ----------
     amount : Decimal
-        Dollars or shares, at most 6 decimals.
+        Dollars or shares, at most 6 decimals; not looked at where everything is redeemed (version 1).
     outcome : int
         Held outcome of a version 2 redeem.
     index_set : int
@@ -131,7 +131,8 @@ def build(
     """
     version = "v2" if market.info.get("version") == "v2" else "v1"
     signature = SIGNATURES[(version, action)]
-    micro = whole(amount, MICRO, "amount")
+    everything = action is Action.REDEEM and version == "v1"
+    micro = 0 if everything else whole(amount, MICRO, "amount")
     if action is Action.CONVERT:
         return _convert(version, signature, market, micro, index_set, amount)
     if version == "v2":
@@ -144,7 +145,7 @@ def build(
     adapter = NEG_RISK_CTF_ADAPTER if market.info.get("neg_risk") else CTF_ADAPTER
     head = [address_word(PUSD), bytes(32), _bytes_word(market.market_id, 32)]
     array = [word(len(PARTITION)), *(word(p) for p in PARTITION)]
-    if action is Action.REDEEM:
+    if everything:
         words = [*head, word(4 * 32), *array]
         return Call(action, adapter, _encoded(signature, words), Decimal(0))
     words = [*head, word(5 * 32), word(micro), *array]

@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tax": ("console.cli.tax", "CSV of realised profit and loss by year (FIFO)."),
     "faults": ("console.cli.faults", "Break a fake venue on purpose and compare the books after."),
     "risk": ("console.cli.risk", "Show limits and halts; halt, reduce, resume, liquidate."),
+    "tokens": (
+        "console.cli.tokens",
+        "The contract call that splits, merges, redeems or converts Polymarket tokens.",
+    ),
     "train": ("console.cli.train", "Train, calibrate and measure forecasters."),
     "bundle": ("console.cli.bundle", "Build, sign, verify, install and roll back model bundles."),
 }
