@@ -124,7 +124,7 @@ def _orders(stand: Stand, trader: Trader, facts: LedgerFacts, books: Books) -> N
     for cid, number in counts.items():
         if number > 1:
             books.say("I2", f"{cid} is at the venue {number} times")
-        if cid not in stand.engine.orders and cid not in stand.engine.before:
+        if cid not in stand.engine.ever and cid not in stand.engine.before:
             books.say("I1", f"venue order {cid} is not in the engine")
         parents = facts.intents.get(cid)
         if parents is None:
@@ -132,7 +132,7 @@ def _orders(stand: Stand, trader: Trader, facts: LedgerFacts, books: Books) -> N
         elif not any(facts.approved.get(p) == cid for p in parents):
             books.say("I4", f"venue order {cid} has no approval in the ledger")
     for order in stand.exchange.orders.values():
-        ours = stand.engine.orders.get(stand.cid(order))
+        ours = stand.engine.ever.get(stand.cid(order))
         if ours is None or stand.cid(order) in stand.client.unknowns.late:
             continue
         filled = Decimal(order.filled) / QUANTITY_UNIT
@@ -149,7 +149,7 @@ def _orders(stand: Stand, trader: Trader, facts: LedgerFacts, books: Books) -> N
             )
     for order in stand.exchange.working():
         _terms(stand, order, books)
-    for cid, ours in stand.engine.orders.items():
+    for cid, ours in stand.engine.ever.items():
         if cid not in counts and not ours.is_closed:
             books.say("I1", f"{cid} is {ours.status} here and unknown to the venue")
     _reservations(stand, trader, books)
@@ -162,7 +162,7 @@ def _orders(stand: Stand, trader: Trader, facts: LedgerFacts, books: Books) -> N
 def _terms(stand: Stand, order: FakeOrder, books: Books) -> None:
     """Compare size and price of a working order with the venue's, and see that no change of it is left open."""
     cid, yes = stand.cid(order), Decimal(order.price) / PRICE_UNIT
-    ours = stand.engine.orders.get(cid)
+    ours = stand.engine.ever.get(cid)
     if ours is None:
         return
     price = yes if order.outcome == "YES" else 1 - yes

@@ -56,6 +56,7 @@ class EngineDouble:
         self.account = AccountId(f"{venue}-001")
         self.orders: dict[str, Any] = {}
         self.before: dict[str, Any] = {}
+        self.purged: dict[str, Any] = {}
         self.by_venue_id: dict[str, ClientOrderId] = {}
         self.instruments: dict[str, Any] = {}
         self.positions: dict[str, Decimal] = {}
@@ -85,6 +86,35 @@ class EngineDouble:
             for o in self.orders.values()
             if o.is_open and (instrument_id is None or o.instrument_id == instrument_id)
         ]
+
+    def client_order_ids_closed(self) -> list[ClientOrderId]:
+        """Return the ids of closed orders."""
+        return [o.client_order_id for o in self.orders.values() if o.is_closed]
+
+    def positions_closed(self) -> list[Any]:
+        """Return none: the double keeps sums."""
+        return []
+
+    def purge_order(self, client_order_id: Any) -> None:
+        """Forget a closed order, as the engine's cache does."""
+        order = self.orders.pop(client_order_id.value)
+        if order.venue_order_id is not None:
+            self.by_venue_id.pop(order.venue_order_id.value, None)
+        self.purged[client_order_id.value] = order
+
+    def tell(self, event: Any) -> None:
+        """Hear of a purged order what a strategy hears: it is booked as the order would have been."""
+        if event.client_order_id.value in self.orders:
+            self.violations.append(f"told past the engine: {event}")
+        order = self.purged[event.client_order_id.value]
+        self.events.append(f"{type(event).__name__}:{event.client_order_id.value}")
+        order.apply(event)
+        self._fill(event) if isinstance(event, OrderFilled) else self._void(event)
+
+    @property
+    def ever(self) -> dict[str, Any]:
+        """All orders, also those that were purged."""
+        return self.purged | self.orders
 
     # -- output -----------------------------------------------------------------------------
     def _common(self, order: Any) -> tuple[Any, Any, Any, Any]:
@@ -250,6 +280,10 @@ class EngineDouble:
             return False
         for report in reports:
             if report.client_order_id is not None:
+                if report.client_order_id.value in self.purged:
+                    self.violations.append(
+                        f"the engine would make {report.client_order_id} EXTERNAL"
+                    )
                 self._reconcile(report)
         return True
 

@@ -76,7 +76,7 @@ class Exposure:
         stand = self.stand
         for order in stand.exchange.working():
             cid = stand.cid(order)
-            ours = cid in stand.engine.orders and cid not in stand.client.unknowns.late
+            ours = cid in stand.engine.ever and cid not in stand.client.unknowns.late
             if ours and cid not in stand.gate.book.orders:
                 self.broken.append(f"{cid} works at the venue and the gate reserves nothing")
 

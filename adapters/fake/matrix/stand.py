@@ -190,7 +190,7 @@ class Stand:
         )
         self.ledger.stand = self
         self.ledger.begin_run(_started(self.lives), ts_event=self.loop.time_ns())
-        before = self.engine.before | self.engine.orders if self.lives > 1 else {}
+        before = self.engine.before | self.engine.ever if self.lives > 1 else {}
         self.engine = EngineDouble(self.gate, self.clock.timestamp_ns, code)
         self.engine.before = before
         for market in self.markets:
@@ -219,6 +219,8 @@ class Stand:
             on_halt=self.halt,
             on_link=lambda venue, up: self.judge.links.append(up),
             now_ns=self.loop.time_ns,
+            tell=self.engine.tell,
+            cache=lambda: self.engine,
         )
         if self.lives > 1:
             await adopt(self.context, self.markets, memory, "Matrix-001", self.loop.time_ns())

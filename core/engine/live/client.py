@@ -46,6 +46,7 @@ from core.domain.fees import Role
 from core.engine.currency import currency, money
 from core.engine.live.cancels import CancelHooks
 from core.engine.live.changes import ChangeHooks, Changes
+from core.engine.live.closed import ClosedOrders
 from core.engine.live.context import LiveContext
 from core.engine.live.intents import intent_of
 from core.engine.live.leftovers import Leftovers
@@ -115,7 +116,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self._accepted: set[str] = set()
         self._queried: set[str] = set()
         self.sizes, self.leftovers = Sizes(self), Leftovers(self)
-        self.strangers = Strangers(self)
+        self.strangers, self.closed = Strangers(self), ClosedOrders(self)
         self._cash_task: asyncio.Task[object] | None = None
         self._thread = 0
 
@@ -321,7 +322,13 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         if order.client_order_id:
             return order.client_order_id
         known = self.cache.client_order_id(VenueOrderId(order.venue_order_id))
-        return known.value if known is not None else ""
+        return known.value if known is not None else self.closed.id_of(order.venue_order_id)
+
+    def saw(self, trade_id: str) -> None:
+        """Note that a trade is booked."""
+        self.seen[trade_id] = None
+        if len(self.seen) > MAX_SEEN_TRADES:
+            self.seen.popitem(last=False)
 
     def on_order(self, order: VenueOrder) -> None:
         """Turn a venue order into accepted, canceled or expired. Fills are never invented from it."""
@@ -330,7 +337,10 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         cid = self.client_id_of(order)
         ours = self.order_of(cid)
         self._about(ours, order)
-        if ours is None or self._is_late(cid, order) or cid in self._ended:
+        if ours is None:
+            self.closed.about(cid, order)
+            return
+        if self._is_late(cid, order) or cid in self._ended:
             return
         before = self.venue_orders.get(cid)
         if before is not None and order.filled < before.filled:
@@ -381,7 +391,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
             return
         ours = self.order_of(cid)
         self._about(ours, fill)
-        if ours is None and self.leftovers.take(fill, cid):
+        if ours is None and (self.closed.take(fill, cid) or self.leftovers.take(fill, cid)):
             return
         if ours is None:
             self.strangers.note(fill, cid)
@@ -390,9 +400,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.context.reached("fill-heard")
         if cid not in self._accepted and not late:
             self._accept_from(fill, cid, ours)
-        self.seen[fill.trade_id] = None
-        if len(self.seen) > MAX_SEEN_TRADES:
-            self.seen.popitem(last=False)
+        self.saw(fill.trade_id)
         strategy = ours.strategy_id.value
         self.booked[fill.instrument_id] += 1
         self.gate.on_fill(
@@ -457,6 +465,8 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.heard += 1
         known = self.cache.client_order_id(VenueOrderId(void.venue_order_id))
         ours = self.cache.order(known) if known is not None else None
+        if ours is None and self.closed.take_back(void):
+            return
         if ours is None or not self.gate.on_fill_voided(void.trade_id):
             self.leftovers.take_back(void)
             return
@@ -497,7 +507,8 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
     async def deliver_fills_of(self, order: VenueOrder, cid: str) -> None:
         """Deliver the executions of one order and wait until the engine has booked them."""
         ours = self.order_of(cid)
-        if ours is None or ours.filled_qty.as_decimal() >= order.filled:
+        booked = ours.filled_qty.as_decimal() if ours is not None else self.closed.filled(cid)
+        if booked is None or booked >= order.filled:
             return
         for fill in await self.port.fills(
             order.ts_ns - self.context.lookback_ns, order.venue_order_id
@@ -514,7 +525,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.on_order(order)
         if order.status in ENDED or self.sizes.ended_full(order):
             await self._end(order, cid)
-            await self._wait(lambda: bool(self.order_of(cid).is_closed))
+            await self._wait(lambda: (o := self.order_of(cid)) is None or bool(o.is_closed))
 
     async def wait_booked(self, cid: str, filled: Decimal) -> bool:
         """Wait (at most a second) until the engine's order has `filled` shares; return whether it has."""

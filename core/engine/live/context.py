@@ -61,6 +61,12 @@ class LiveContext:
         How long a cancel waits for the answer to its order.
     absent_after_s, absent_proofs
         An unknown order is proven absent after this time and this many certain look-ups in a row.
+    cache : callable
+        Returns the engine's whole cache, which can drop orders; None before the engine has started.
+    tell : callable
+        Hands news of an order that the engine no longer has to its strategy.
+    closed_grace_s : float
+        How long the engine keeps an order that has ended and whose fills are final (`ClosedOrders`).
     lookback_ns : int
         How far back reads go after a break.
     leftovers : mapping
@@ -89,10 +95,13 @@ class LiveContext:
     reached: Callable[[str], None] = point
     now_ns: Callable[[], int] = time.time_ns
     own_halt: str = ""
+    tell: Callable[[Any], None] = lambda event: None
+    cache: Callable[[], Any] = lambda: None
     commission: Callable[[str, Decimal, Decimal], Decimal] | None = None
     ack_wait_s: float = 10.0
     absent_after_s: float = 3.0
     absent_proofs: int = 3
+    closed_grace_s: float = 300.0
     lookback_ns: int = 3600 * NS_PER_SECOND
     leftovers: Mapping[str, Leftover] = field(default_factory=dict)
     resume_ns: int = 0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
+
+from nautilus_trader.model import OrderFillVoided
 
 from core.engine.feed import Feed
 from core.engine.live.backlog import Backlog
 from core.engine.live.books import is_release
+from core.engine.live.context import LiveContext
 
 
 class LiveFeed(Feed):
@@ -51,6 +55,19 @@ class LiveFeed(Feed):
     def on_instrument_status(self, status: Any) -> None:
         """Take a trading state."""
         self._during(status, super().on_instrument_status)
+
+    def serve(self, context: LiveContext, backlog: Backlog) -> None:
+        """Lend the execution client the engine's cache and the strategies' ears."""
+        self.backlog, context.tell = backlog, self.tell
+        context.cache = lambda: self.session.cache
+
+    def tell(self, event: Any) -> None:
+        """Tell a strategy what became of an order that the engine no longer has."""
+        for strategy in self.session.strategies:
+            if strategy.strategy_id == event.strategy_id:
+                voided = isinstance(event, OrderFillVoided)
+                hear = strategy.on_order_fill_voided if voided else strategy.on_order_filled
+                asyncio.get_running_loop().call_soon(hear, event)
 
     def _keep_top(self, native: Any) -> None:
         """Look at the book of an outcome that is paid out: later the engine has none any more (`is_release`)."""

@@ -500,7 +500,7 @@ class Node:
         if self.recording is not None:
             node.add_actor(self.recording.actor(self.backlog))
         live = LiveFeed(self.session, refs, refs, look_ns=self.spec.look_ns)
-        live.backlog = self.backlog
+        live.serve(context, self.backlog)
         node.add_actor(live)
         if isinstance(context.port, PaperPort):
             feed = PaperFeed()

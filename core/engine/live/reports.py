@@ -55,10 +55,16 @@ class ReportHooks:
         if order is None:
             return None
         await client.take_report(order, cid)
+        if cid in client.closed.kept:
+            return None
         return self._order_report(order)
 
     async def _generate_order_status_reports(self, command: Any) -> list[Any]:
-        """Answer about all orders, after delivering every fill they count."""
+        """Answer about all orders but those that are over and done, after delivering every fill they count."""
+        with self._client().closed:
+            return await self._order_reports(command)
+
+    async def _order_reports(self, command: Any) -> list[Any]:
         client = self._client()
         since = client.context.since_ns(client.clock.timestamp_ns())
         orders = await client.port.orders(working_only=bool(command.open_only), since_ns=since)
@@ -72,6 +78,8 @@ class ReportHooks:
             cid = client.client_id_of(order)
             if cid:
                 await client.take_report(order, cid)
+            if cid in client.closed:
+                continue
             report = self._order_report(order)
             if report is not None:
                 reports.append(report)
@@ -127,7 +135,7 @@ class ReportHooks:
             ):
                 continue
             cid = client.client_id_of(fill)
-            if cid and client.cache.order(ClientOrderId(cid)) is not None:
+            if cid and (client.order_of(cid) is not None or cid in client.closed):
                 client.on_fill(fill)
                 continue
             report = self._fill_report(fill, cid)

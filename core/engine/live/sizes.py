@@ -7,6 +7,7 @@ the venue's word ends it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,17 @@ class Sizes:
             None,
             client.clock.timestamp_ns(),
         )
+
+    def told(self, client_order_id: str) -> Decimal:
+        """Return the shares of an order that the engine was told of."""
+        return self._filled.get(client_order_id, ZERO)
+
+    def forget(self, client_order_id: str, trade_ids: Iterable[str]) -> None:
+        """Drop what is known of an order that the engine no longer has."""
+        self._quantity.pop(client_order_id, None)
+        self._filled.pop(client_order_id, None)
+        for trade_id in trade_ids:
+            self._trades.pop(trade_id, None)
 
     def voided(self, order: Any, trade_id: str) -> None:
         """Take a fill back."""

@@ -104,6 +104,10 @@ class UnknownOrders:
                 pass
             await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
 
+    def concerns(self, cid: str) -> bool:
+        """Return whether the fate of an order is asked for, or was once proven wrongly or rightly absent."""
+        return cid in self._intents or cid in self._proven_absent
+
     def resolved(self, client_order_id: str) -> None:
         """Stop looking: news of the order has come."""
         self._intents.pop(client_order_id, None)
