@@ -138,6 +138,6 @@ def engine_config() -> LiveExecutionEngineConfig:
         open_check_open_only=False,
         purge_closed_orders_interval_mins=15,
         purge_closed_orders_buffer_mins=60,
-        purge_account_events_interval_mins=15,
-        purge_account_events_lookback_mins=60,
+        purge_account_events_interval_mins=5,
+        purge_account_events_lookback_mins=5,
     )

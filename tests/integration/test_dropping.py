@@ -1,0 +1,18 @@
+"""A real node drops orders that are over; none comes back, and late news of them is booked."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.live.rig import play
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("venue", ["KALSHI", "POLYMARKET"])
+def test_orders_that_are_over_leave_a_node_and_news_of_them_is_booked(tmp_path, venue):
+    found = play("tests.live.dropping:dropped", venue, tmp_path / "node")
+    assert found["exit"] == 0, found["stderr"]
+    assert found["left"] and found["external"] == found["external_later"] == []
+    assert found["told"] and found["held"] == "7", "the strategy hears the late fill, once"
+    assert found["after"] == "5" and Decimal(found["filled"]) == 5
+    assert found["halted"] == ""

@@ -1,0 +1,56 @@
+"""What becomes of orders that are over on a real node; returns facts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from core.engine.live.port import VenueVoid
+from tests.live.rig import Rig, eventually, rig
+from tests.live.scenarios import rest
+
+D = Decimal
+
+
+def external(r: Rig) -> list[str]:
+    """Return the engine's orders that it takes for somebody else's."""
+    return [o.client_order_id.value for o in r.cache.orders() if o.strategy_id.value == "EXTERNAL"]
+
+
+async def dropped(code: str, home: Path) -> dict[str, Any]:
+    """Orders fill and are cancelled; the engine drops them; then a fill of one is told late and taken back."""
+    async with rig(code, home) as r:
+        r.client.context.closed_grace_s = 0.5
+        iid, kept = r.venue.instruments[0], r.client.closed.kept
+        bought = r.hands.buy(iid, D(5), D("0.42"), reason="takes")
+        assert await eventually(lambda: r.hands.position(iid) == 5), r.hands.heard
+        gone, works = rest(r, 1), rest(r, 2)
+        assert await eventually(lambda: r.status(gone) == r.status(works) == "ACCEPTED")
+        r.hands.cancel(gone)
+        assert await eventually(lambda: bought in kept and gone in kept, 40), kept
+        await asyncio.sleep(6.0)  # one check of the engine more
+        facts: dict[str, Any] = {
+            "left": [o.client_order_id.value for o in r.cache.orders()] == [works],
+            "external": external(r),
+        }
+        (fill,) = await r.client.port.fills(0)
+        late = replace(fill, trade_id="late-1", quantity=D(2), client_order_id="", provisional=True)
+        r.client.on_fill(late)
+        r.client.on_fill(late)
+        r.client.on_fill(fill)
+        heard = [text for kind, text in r.hands.heard if kind == "fill"]
+        facts["told"] = await eventually(
+            lambda: len([k for k, _ in r.hands.heard if k == "fill"]) == 2
+        )
+        facts["before"], facts["held"] = len(heard), str(r.hands.position(iid))
+        r.client.on_fill(replace(late, provisional=False))
+        r.client.on_void(VenueVoid("late-1", fill.venue_order_id, "FAILED"))
+        facts["after"] = str(r.hands.position(iid))
+        await asyncio.sleep(6.0)
+        facts |= {"external_later": external(r), "halted": r.node.halted()}
+        facts["filled"] = str(kept[bought].filled)
+        facts["rows"] = len(r.rows("order.filled"))
+    return facts
