@@ -1,6 +1,6 @@
 """Orders that have ended and whose fills are all booked: a few words are kept of each, the engine's objects go.
 
-The engine keeps about 20 KB for every order and would take a report of one that it has dropped for somebody
+The engine keeps kilobytes for every order and would take a report of one that it has dropped for somebody
 else's (ADR 0097). So an order leaves in steps, one at each of the engine's checks of orders:
 
 =========  ===============================================================================================
