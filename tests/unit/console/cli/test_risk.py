@@ -286,9 +286,18 @@ def test_waiting_for_a_node_that_does_not_run_or_does_not_obey_has_its_exit_code
         run("reduce", "too fast", "--dir", folder, "--wait", "0.2")
     assert late.value.exit_code == ExitCode.TIMEOUT
     with DurableLedger(tmp_path / "node" / "ledger") as ledger:
-        node = threading.Timer(0.3, lambda: record(ledger, RiskFile(Path(folder))))
+        over = threading.Event()
+
+        def obey() -> None:
+            while not over.wait(0.05):
+                record(ledger, RiskFile(Path(folder)))
+
+        node = threading.Thread(target=obey)
         node.start()
-        assert run("halt", "too fast", "--dir", folder, "--wait", "60").exit_code == 0
-        node.join()
+        try:
+            assert run("halt", "too fast", "--dir", folder, "--wait", "60").exit_code == 0
+        finally:
+            over.set()
+            node.join()
     rows = LedgerReader(tmp_path / "node" / "ledger").rows(Selection(kinds=("halt",)))
     assert len(list(rows)) == 3, "each command has its row once"
