@@ -140,9 +140,11 @@ def _changed(memory: LedgerMemory, event: OrderEvent) -> None:
     elif isinstance(event, OrderModifyRejected):
         if left is not None and left.before is not None:
             left.quantity = left.before
+            _end_if_full(memory, event.client_order_id, left)
     elif isinstance(event, OrderModified):
         if left is not None:
             left.quantity, left.before = event.quantity, None
+            _end_if_full(memory, event.client_order_id, left)
     else:
         memory.leftovers.pop(event.client_order_id, None)
 
@@ -168,5 +170,10 @@ def _filled(memory: LedgerMemory, fill: OrderFilled) -> None:
     left = memory.leftovers.get(fill.client_order_id)
     if left is not None:
         left.filled += fill.quantity
-        if left.filled >= left.quantity:
-            del memory.leftovers[fill.client_order_id]
+        _end_if_full(memory, fill.client_order_id, left)
+
+
+def _end_if_full(memory: LedgerMemory, cid: str, left: Leftover) -> None:
+    """End an order whose fills are its whole size, also when its size is known only after them."""
+    if left.filled >= left.quantity:
+        del memory.leftovers[cid]

@@ -71,3 +71,15 @@ def test_an_order_whose_change_was_not_answered_can_still_be_as_large_as_either(
     assert not remembered(tmp_path / "b", INTENT, asked, unknown, rejected, fill()).leftovers
     made = OrderModified(client_order_id="O-1", quantity=D(8), price=D("0.4"))
     assert remembered(tmp_path / "c", INTENT, asked, made, fill()).leftovers["O-1"].quantity == D(8)
+
+
+def test_an_order_filled_whole_while_a_change_was_open_ends_with_the_answer(tmp_path):
+    larger = OrderModifyRequested(client_order_id="O-1", quantity=D(8), price=D("0.4"))
+    refused = OrderModifyRejected(client_order_id="O-1", reason="not_found")
+    assert remembered(tmp_path / "a", INTENT, larger, fill()).leftovers
+    assert not remembered(tmp_path / "b", INTENT, larger, fill(), refused).leftovers
+    smaller = OrderModifyRequested(client_order_id="O-1", quantity=D(3), price=D("0.4"))
+    made = OrderModified(client_order_id="O-1", quantity=D(3), price=D("0.4"))
+    part = fill(quantity="3")
+    assert remembered(tmp_path / "c", INTENT, smaller, part).leftovers
+    assert not remembered(tmp_path / "d", INTENT, smaller, part, made).leftovers
