@@ -357,19 +357,23 @@ async def by_hand(code: str, home: Path) -> dict[str, Any]:
     }
 
 
+def purchases(r: Any, wanted: list[tuple[int, str, bool]]) -> list[Any]:
+    """Return orders for five shares each: (number of the market, price, post-only)."""
+    make, ids = r.hands.order_factory.limit, r.venue.instruments
+    return [
+        make(InstrumentId.from_str(ids[market]), OrderSide.BUY, Quantity.from_str("5.00"),
+             Price.from_str(price), EngineTif.GTC, post_only=post_only)
+        for market, price, post_only in wanted
+    ]  # fmt: skip
+
+
 async def lists(code: str, home: Path) -> dict[str, Any]:
     """A strategy sends a list: two markets, one order that the gate refuses, one that the venue refuses."""
     async with rig(code, home) as r:
         before = len(r.posts())
-        ids = r.venue.instruments
         wanted = [(0, "0.38", False), (0, "0.37", False), (1, "0.36", False)]
         wanted += [(2, "0.42", True), (2, "1.50", False)]
-        make = r.hands.order_factory.limit
-        orders = [
-            make(InstrumentId.from_str(ids[market]), OrderSide.BUY, Quantity.from_str("5.00"),
-                 Price.from_str(price), EngineTif.GTC, post_only=post_only)
-            for market, price, post_only in wanted
-        ]  # fmt: skip
+        orders = purchases(r, wanted)
         r.hands.submit_order_list(orders)
         working = await eventually(lambda: len(r.venue.fake.exchange.working()) == 3)
         names = [o.client_order_id.value for o in orders]
@@ -445,12 +449,7 @@ async def paper_lists(code: str, home: Path) -> dict[str, Any]:
         ids = r.venue.instruments
         wanted = [(0, "0.38", False), (0, "0.37", False), (1, "0.42", False)]
         wanted += [(2, "0.42", True), (2, "1.50", False)]
-        make = r.hands.order_factory.limit
-        orders = [
-            make(InstrumentId.from_str(ids[market]), OrderSide.BUY, Quantity.from_str("5.00"),
-                 Price.from_str(price), EngineTif.GTC, post_only=post_only)
-            for market, price, post_only in wanted
-        ]  # fmt: skip
+        orders = purchases(r, wanted)
         names = [o.client_order_id.value for o in orders]
         r.hands.submit_order_list(orders)
         ends = ["ACCEPTED", "ACCEPTED", "FILLED", "REJECTED"]
