@@ -42,6 +42,7 @@ def ledger_directory(option: str, *, backtests: bool = True) -> Path:
     newest of the runs here is meant, a backtest's only if `backtests`.
     """
     from core.domain.errors import MissingData
+    from core.ledger.anchors import FILE as ANCHORS
     from core.ledger.segment import segments
 
     chosen = option or os.environ.get("BETA_LEDGER", "")
@@ -55,7 +56,7 @@ def ledger_directory(option: str, *, backtests: bool = True) -> Path:
         newest = sorted(runs, key=lambda p: p.stat().st_mtime, reverse=True)
         candidates = [Path("ledger"), *newest]
     for path in candidates:
-        if path.is_dir() and segments(path):
+        if path.is_dir() and (segments(path) or (path / ANCHORS).is_file()):
             return path
     raise MissingData(
         "no ledger found",
@@ -81,10 +82,10 @@ def verify(
     if export is not None:
         from core.ledger.export import verify_export
 
-        count, head = verify_export(export)
-        _print(
-            {"rows": count, "head_seq": head.seq, "head_hash": head.hash.hex(), "ok": True}, as_json
-        )
+        found = verify_export(export, expect_head=expect_head)
+        head = {"head_seq": found.head.seq, "head_hash": found.head.hash.hex()}
+        gaps = {"left_out": found.left_out, "first_left_out": found.first_left_out}
+        _print({"rows": found.rows, **head, **gaps, "ok": True}, as_json)
         return
     folder = ledger_directory(directory)
     with _progress("verifying", folder) as tick:
@@ -176,11 +177,11 @@ def runs(directory: Dir = "", as_json: AsJson = False) -> None:
         )
         return
     for r in found:
+        began = iso_from_ns(r.started_ns) if r.first_seq else "..."
         ended = iso_from_ns(r.ended_ns) if r.last_seq else "..."
         print(
-            f"{r.run_id}  {r.mode!s:8}  {r.outcome or 'open':17}  rows {r.first_seq}-{r.last_seq or ''}  "
-            f"{iso_from_ns(r.started_ns)} .. {ended}"
-            + (f"  {r.reason}" if r.reason and r.outcome != "ended" else "")
+            f"{r.run_id}  {r.mode!s:8}  {r.outcome or 'open':17}  rows {r.first_seq or ''}-{r.last_seq or ''}  "
+            f"{began} .. {ended}" + (f"  {r.reason}" if r.reason and r.outcome != "ended" else "")
         )
 
 
@@ -354,7 +355,9 @@ def _report_lines(report: Report, folder: Path) -> list[str]:
     return [
         *out,
         f"first bad: {first}",
-        "mend: beta ledger restore BACKUP, or beta ledger quarantine",
+        "mend: update beta-trader"
+        if {f.code for f in report.findings} == {"newer"}
+        else "mend: beta ledger restore BACKUP, or beta ledger quarantine",
     ]
 
 

@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import msgspec
 
 from core.domain.errors import LedgerCorrupt
 from core.ledger.canonical import pack_header
 from core.ledger.rows import Head, Row
+
+_MEND = "export it anew: beta ledger export"
 
 
 class ExportedRow(msgspec.Struct, frozen=True):
@@ -59,21 +61,45 @@ def export(rows: Iterable[Row], out: IO[bytes]) -> tuple[int, Head]:
     return count, head
 
 
-def verify_export(path: Path) -> tuple[int, Head]:
+class ExportCheck(NamedTuple):
+    """What a verified export holds.
+
+    Attributes
+    ----------
+    left_out : int
+        Rows between the first and the last that are not in the file: by its selection, or taken out since.
+    first_left_out : int
+        Number of the first of them; 0 when there is none.
+    """
+
+    rows: int
+    head: Head
+    left_out: int = 0
+    first_left_out: int = 0
+
+
+def verify_export(path: Path, *, expect_head: str = "") -> ExportCheck:
     """Recompute every hash of an export, and every link between neighbours.
+
+    Parameters
+    ----------
+    expect_head : str
+        Hash (hex) kept elsewhere that one of the rows must have: the head told at the export.
 
     Raises
     ------
     LedgerCorrupt
-        Naming the first row that does not verify.
+        Naming the first row that does not verify or is out of order, or the hash that no row has.
     """
     count, head = 0, Head()
+    left_out = first_left_out = 0
+    met = not expect_head
     for line in _lines(path):
         try:
             row = _DECODER.decode(line)
         except msgspec.MsgspecError as exc:
             raise LedgerCorrupt(
-                "an exported row cannot be read", f"line {count + 1}: {exc}"
+                "an exported row cannot be read", f"line {count + 1}: {exc}", _MEND
             ) from exc
         run, kind = row.run_id.encode(), row.kind.encode()
         parents, payload, prev = (
@@ -85,11 +111,17 @@ def verify_export(path: Path) -> tuple[int, Head]:
             row.seq, row.ts_event, row.ts_init, len(run), len(kind), len(parents), len(payload)
         )
         digest = sha256(b"".join((prev, header, run, kind, parents, payload)))
-        linked = row.seq != head.seq + 1 or not head.seq or prev == head.hash
-        if digest.hexdigest() != row.hash or not linked:
-            raise LedgerCorrupt("an exported row does not verify", f"row {row.seq}")
+        linked = row.seq > head.seq + 1 or not head.seq or prev == head.hash
+        if digest.hexdigest() != row.hash or not linked or row.seq <= head.seq:
+            raise LedgerCorrupt("an exported row does not verify", f"row {row.seq}", _MEND)
+        if head.seq and row.seq > head.seq + 1:
+            left_out += row.seq - head.seq - 1
+            first_left_out = first_left_out or head.seq + 1
+        met = met or row.hash == expect_head.lower()
         count, head = count + 1, Head(row.seq, digest.digest())
-    return count, head
+    if not met:
+        raise LedgerCorrupt("no exported row has the expected hash", expect_head, _MEND)
+    return ExportCheck(count, head, left_out, first_left_out)
 
 
 def as_plain(row: Row) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import apsw
 
 from core.domain.errors import LedgerCorrupt, MissingData, UsageError
 from core.ledger.chain import MOVING, closings, moves_of
-from core.ledger.kinds import RunEnded, RunStarted
+from core.ledger.kinds import Genesis, RunEnded, RunStarted
 from core.ledger.rows import COLUMNS, Head, Row
 from core.ledger.segment import SegmentName, open_reader, segments
 from core.ledger.selection import Selection
@@ -22,10 +22,14 @@ from core.ledger.selection import Selection
 _TYPES = (int, str, int, int, str, str, bytes, bytes, bytes)
 #: Rows asked for in one statement.
 _AT_ONCE = 500
+_VERIFY = "beta ledger verify"
 
 
 class RunSummary(NamedTuple):
-    """One run of a ledger; `last_seq` is 0 and `outcome` empty while it is open; `reason` says why it ended."""
+    """One run of a ledger; `last_seq` is 0 and `outcome` empty while it is open; `reason` says why it ended.
+
+    `mode` is empty and `first_seq` 0 when the run began in a file that was set aside (`beta ledger quarantine`).
+    """
 
     run_id: str
     mode: str
@@ -144,6 +148,7 @@ class LedgerReader:
         sql = f"SELECT {COLUMNS} FROM ledger {where} ORDER BY seq {order}"
         for name in reversed(names) if newest_first else names:
             yield from _query(name, sql, values)
+            self._whole(name, first, last)
 
     def tail(self, count: int, selection: Selection | None = None) -> list[Row]:
         """Return the newest `count` rows, oldest first."""
@@ -165,8 +170,12 @@ class LedgerReader:
                     out[payload.run_id] = RunSummary(
                         payload.run_id, payload.mode, row.seq, 0, "", row.ts_event, 0
                     )
-                elif isinstance(payload, RunEnded) and payload.run_id in out:
-                    out[payload.run_id] = out[payload.run_id]._replace(
+                elif isinstance(payload, RunEnded):
+                    # One that began in a file which was set aside has no beginning here.
+                    begun = out.get(payload.run_id) or RunSummary(
+                        payload.run_id, "", 0, 0, "", 0, 0
+                    )
+                    out[payload.run_id] = begun._replace(
                         last_seq=row.seq,
                         outcome=str(payload.outcome),
                         ended_ns=row.ts_event,
@@ -218,6 +227,27 @@ class LedgerReader:
                 break
         return out
 
+    def _whole(self, name: SegmentName, first: int, last: int) -> None:
+        """Refuse a file that does not hold each row from `first` to `last` (0 = the end) that is its own.
+
+        A damaged page can hold a row number beyond the last one asked for: a read then ends there without an
+        error. So can a file that is gone: its rows would be passed over.
+        """
+        with _opened(name) as (db, _):
+            end = next(db.execute("SELECT max(seq) FROM ledger"))[0] or 0
+            low, high = max(first, name.first_seq), min(last or end, end)
+            sql = "SELECT count(*) FROM ledger WHERE seq BETWEEN ? AND ?"
+            found = next(db.execute(sql, (low, high)))[0]
+        if found != max(0, high - low + 1):
+            raise _missing(name, f"{found} of the {high - low + 1} rows {low} to {high}")
+        names = segments(self.directory)
+        if first < names[0].first_seq == name.first_seq > 1 and not _declares_break(name):
+            raise _missing(name, f"nothing before row {name.first_seq}")
+        after = next((n for n in names if n.first_seq > name.first_seq), None)
+        wanted = after and end + 1 < after.first_seq and (not last or last > end)
+        if after and wanted and not _declares_break(after):
+            raise _missing(name, f"rows {end + 1} to {after.first_seq - 1}")
+
     def _files(self, first: int, last: int) -> list[SegmentName]:
         """Return the files that can hold rows from `first` to `last` (0 = the end)."""
         names = segments(self.directory)
@@ -230,24 +260,44 @@ class LedgerReader:
         return out
 
 
-def _query(name: SegmentName, sql: str, values: tuple[int | str, ...]) -> Iterator[Row]:
-    """Yield rows of one file; a damaged page or value is a LedgerCorrupt that names the place."""
-    seq = 0
+def _missing(name: SegmentName, which: str) -> LedgerCorrupt:
+    return LedgerCorrupt("ledger rows are missing", f"{name.path.name}: {which}", _VERIFY)
+
+
+def _declares_break(name: SegmentName) -> bool:
+    """Whether the first row of a file says that the file before it was set aside."""
+    sql = f"SELECT {COLUMNS} FROM ledger ORDER BY seq LIMIT 1"
+    return any(
+        isinstance(genesis := row.decoded(), Genesis) and genesis.first_bad_seq > 0
+        for row in _query(name, sql, ())
+    )
+
+
+@contextmanager
+def _opened(name: SegmentName) -> Iterator[tuple[apsw.Connection, list[int]]]:
+    """Open a file; a damaged page or value is a LedgerCorrupt that names the row in the list, the last one read."""
+    at = [0]
     try:
         with closing(open_reader(name.path)) as db:
-            for record in db.execute(sql, values):
-                if tuple(map(type, record)) != _TYPES:
-                    raise LedgerCorrupt(
-                        "a ledger row has values of damaged types",
-                        f"{name.path.name} row {record[0]}",
-                        "beta ledger verify",
-                    )
-                row = Row(*record)
-                seq = row.seq
-                yield row
+            yield db, at
     except (apsw.Error, UnicodeDecodeError) as exc:
         raise LedgerCorrupt(
             "a ledger file is damaged",
-            f"{name.path.name} after row {seq}: {exc}",
-            "beta ledger verify",
+            f"{name.path.name} after row {at[0]}: {exc}",
+            _VERIFY,
         ) from exc
+
+
+def _query(name: SegmentName, sql: str, values: tuple[int | str, ...]) -> Iterator[Row]:
+    """Yield rows of one file."""
+    with _opened(name) as (db, at):
+        for record in db.execute(sql, values):
+            if tuple(map(type, record)) != _TYPES:
+                raise LedgerCorrupt(
+                    "a ledger row has values of damaged types",
+                    f"{name.path.name} row {record[0]}",
+                    _VERIFY,
+                )
+            row = Row(*record)
+            at[0] = row.seq
+            yield row

@@ -83,6 +83,12 @@ def open_for_writing(directory: Path, options: StoreOptions, now_ns: int) -> Ope
         files = segments(directory)
         if files:
             segment = Segment(files[-1].path, options)
+        elif gone := max((a.seq for a in read_anchors(directory)), default=0):
+            raise LedgerCorrupt(
+                "the files of a ledger are gone",
+                f"{directory}: {gone} rows by its anchors.jsonl",
+                "beta ledger restore BACKUP; or take anchors.jsonl away to begin anew",
+            )
         else:
             segment = _begin(directory, options, now_ns)
         head = check_tail(segment, files, options.tail_rows)
@@ -142,14 +148,16 @@ def check_link(first: Row, before: SegmentName) -> None:
 
 def check_anchor(directory: Path, segment: Segment, head: Head) -> None:
     """Refuse a file whose end was cut off or replaced since its newest anchor."""
-    anchors = [a for a in read_anchors(directory) if a.file == segment.path.name]
+    known = read_anchors(directory)
+    top = max((a.seq for a in known), default=0)  # of any file: the newest one may be gone whole
+    if top > head.seq:
+        raise LedgerCorrupt(
+            "ledger rows that were on disk are gone", f"rows {head.seq + 1} to {top}", _MEND
+        )
+    anchors = [a for a in known if a.file == segment.path.name]
     if not anchors:
         return
     newest = max(anchors, key=lambda a: a.seq)
-    if newest.seq > head.seq:
-        raise LedgerCorrupt(
-            "ledger rows that were on disk are gone", f"rows {head.seq + 1} to {newest.seq}", _MEND
-        )
     found = segment.query("SELECT hash FROM ledger WHERE seq = ?", newest.seq)
     if not found or found[0][0] != bytes.fromhex(newest.hash):
         raise LedgerCorrupt(

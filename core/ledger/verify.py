@@ -20,7 +20,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from core.domain.errors import BetaError, MissingData
+from core.domain.errors import BetaError, LedgerTooNew, MissingData
 from core.ledger.anchors import Anchor, read_anchors
 from core.ledger.canonical import GENESIS_HASH, pack_header
 from core.ledger.kinds import FileDigest, Genesis
@@ -109,7 +109,7 @@ def verify(
         If there is no ledger. Everything else is a finding, not an exception.
     """
     names = segments(directory)
-    if not names:
+    if not names and not read_anchors(directory):
         raise MissingData("no ledger here", str(directory), "--dir names another folder")
     run = _Verification(directory, structure, progress)
     with run.pool:
@@ -134,6 +134,7 @@ class _Verification:
         self.heads: dict[str, int] = {}
         self.digests: dict[str, str] = {}
         self.sums: dict[str, Future[str]] = {}
+        self.newer = False
         self.pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="ledger-verify")
 
     def find(self, code: str, file: str, detail: str, seq: int | None = None) -> None:
@@ -153,6 +154,10 @@ class _Verification:
             with closing(open_reader(name.path)) as db:
                 self.rows(db, name)
                 self.schema(db, label)
+        except LedgerTooNew as exc:
+            self.newer = True
+            self.find("newer", label, f"{exc.what}: {exc.seen}", self.head.seq + 1)
+            pages = None
         except (BetaError, apsw.Error) as exc:
             self.find("unreadable", label, str(exc), self.head.seq + 1)
         if pages is not None and (problem := pages.result()):
@@ -275,13 +280,14 @@ class _Verification:
         for name in names:
             self.at_rest(name, newest=name is names[-1])
         beyond = [a for a in self.anchors if a.seq > self.head.seq]
-        if beyond:
+        if beyond and not self.newer:
             newest = max(a.seq for a in beyond)
             self.find(
                 "truncated", beyond[-1].file, f"rows up to {newest} were on disk", self.head.seq + 1
             )
         if expect_head and not _holds(names, expect_head):
-            self.find("anchor", names[-1].path.name, f"no row has the expected hash {expect_head}")
+            file = names[-1].path.name if names else ""
+            self.find("anchor", file, f"no row has the expected hash {expect_head}")
 
 
 def _raw_rows(db: apsw.Connection) -> Iterator[tuple[Any, ...]]:

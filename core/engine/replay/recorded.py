@@ -75,6 +75,9 @@ def _ends(
     reader: LedgerReader, run_id: str
 ) -> tuple[RunStarted, DataManifest | None, RunEnded | None]:
     summary = reader.run(run_id)
+    if not summary.first_seq:
+        mend = "beta ledger restore BACKUP, then replay"
+        raise UsageError("the run began in a file that was set aside", run_id, mend)
     started = reader.row(summary.first_seq).decoded()
     if not isinstance(started, RunStarted):
         raise LedgerCorrupt("a run does not begin with run.started", run_id)

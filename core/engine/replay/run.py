@@ -21,6 +21,7 @@ from core.engine.replay.report import Divergence, ReplayReport
 from core.engine.strategy_files import PREFIX
 from core.ledger.compare import NOT_COMPARED, Comparable, Difference, comparable
 from core.ledger.reader import LedgerReader
+from core.ledger.rows import Row
 from core.ledger.selection import Selection
 
 #: From here the child finds this package, whatever the working directory is.
@@ -100,8 +101,11 @@ def replay(request: ReplayRequest, progress: Progress | None = None) -> ReplayRe
 
 def _verify(ledger: Path, run_id: str) -> None:
     """Refuse a record whose rows are not what was written: a difference would be blamed on the code."""
+    before: Row | None = None
     for row in LedgerReader(ledger).rows(Selection(run=run_id)):
-        if not row.verifies:
+        linked = before is None or row.seq > before.seq + 1 or row.prev_hash == before.hash
+        before = row
+        if not row.verifies or not linked:
             raise LedgerCorrupt(
                 "a ledger row does not verify",
                 f"{ledger}: row {row.seq}",

@@ -126,11 +126,28 @@ def test_an_export_proves_itself(tmp_path: Path) -> None:
     with out.open("wb") as handle:
         count, head = export(LedgerReader(tmp_path / "ledger").rows(), handle)
     assert (count, head) == (201, LedgerReader(tmp_path / "ledger").head())
-    assert verify_export(out) == (count, head)
+    found = verify_export(out, expect_head=head.hash.hex())
+    assert (found.rows, found.head, found.left_out) == (count, head, 0)
     part = tmp_path / "part.jsonl"
     with part.open("wb") as handle:
         export(LedgerReader(tmp_path / "ledger").rows(Selection(first_seq=50, last_seq=60)), handle)
     assert verify_export(part)[0] == 11
+    with pytest.raises(LedgerCorrupt, match="expected hash"):
+        verify_export(part, expect_head=head.hash.hex())
+
+
+def test_rows_taken_out_of_an_export_are_counted(tmp_path: Path) -> None:
+    fill(tmp_path / "ledger")
+    out = tmp_path / "rows.jsonl"
+    with out.open("wb") as handle:
+        export(LedgerReader(tmp_path / "ledger").rows(), handle)
+    lines = out.read_bytes().splitlines(keepends=True)
+    out.write_bytes(b"".join(lines[:70] + lines[73:]))
+    found = verify_export(out)
+    assert (found.rows, found.left_out, found.first_left_out) == (198, 3, 71)
+    out.write_bytes(b"".join([*lines[:70], lines[71], lines[70], *lines[72:]]))
+    with pytest.raises(LedgerCorrupt, match="row 71"):
+        verify_export(out)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
@@ -222,3 +224,33 @@ def test_other_parents_make_another_row(tmp_path: Path) -> None:
 def test_a_row_decodes_to_its_payload(tmp_path: Path) -> None:
     seq = story(tmp_path)
     assert isinstance(LedgerReader(tmp_path).row(seq["intent"]).decoded(), OrderIntended)
+
+
+def test_a_read_that_a_damaged_page_would_end_early_is_refused(tmp_path: Path) -> None:
+    """Noise that happens to be a page with a row number beyond the last one asked for ends a read without an error."""
+    with BatchLedger(tmp_path, start_ns=make.T0) as ledger:
+        ledger.begin_run(make.started(), ts_event=make.T0)
+        for n in range(400):
+            ledger.append(make.fill(trade=str(n)), ts_event=make.T0)
+        ledger.end_run(make.ended(), ts_event=make.T0)
+    path = segments(tmp_path)[0].path
+    pristine = path.read_bytes()
+    rng = random.Random(11)
+    for page in range(5, len(pristine) // 4096 - 2):
+        at = page * 4096
+        path.write_bytes(pristine[:at] + rng.randbytes(4096) + pristine[at + 4096 :])
+        for chosen in (Selection(run="run-1"), Selection(kinds=("order.filled",), last_seq=403)):
+            with pytest.raises(LedgerCorrupt):
+                list(LedgerReader(tmp_path).rows(chosen))
+
+
+def test_a_row_that_was_deleted_is_no_smaller_ledger(tmp_path: Path) -> None:
+    seq = story(tmp_path)
+    with sqlite3.connect(segments(tmp_path)[0].path) as db:
+        db.execute("DROP TRIGGER ledger_no_delete")
+        db.execute("DELETE FROM ledger WHERE seq = ?", (seq["fill"],))
+    reader = LedgerReader(tmp_path)
+    with pytest.raises(LedgerCorrupt, match="rows are missing"):
+        list(reader.rows(Selection(kinds=("order.filled",))))
+    rest = reader.rows(Selection(first_seq=seq["settlement"]))
+    assert [row.seq for row in rest] == [seq["settlement"], seq["end"]]

@@ -6,6 +6,7 @@ import contextlib
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -203,6 +204,21 @@ def test_quarantine_of_a_file_that_cannot_be_opened_begins_anew(tmp_path: Path) 
     assert verify(tmp_path).ok
     with DurableLedger(tmp_path) as ledger:
         assert ledger.append(make.snapshot(), ts_event=make.T0) > 50
+
+
+def test_a_run_whose_beginning_was_set_aside_is_still_listed_as_quarantined(tmp_path: Path) -> None:
+    with DurableLedger(tmp_path) as ledger:
+        ledger.begin_run(make.started("hurt"), ts_event=make.T0)
+        for n in range(50):
+            ledger.append(make.fill(trade=str(n)), ts_event=make.T0)
+    path = segments(tmp_path)[0].path
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TRIGGER ledger_no_update")
+        db.execute("UPDATE ledger SET ts_event = 1 WHERE seq = 30")
+    quarantine(tmp_path)
+    (run,) = LedgerReader(tmp_path).runs()
+    assert (run.run_id, run.outcome, run.first_seq) == ("hurt", "quarantined", 0)
+    assert [row.name for row in LedgerReader(tmp_path).rows()] == ["ledger.genesis", "run.ended"]
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from core.domain.errors import LedgerCorrupt, LedgerError, MissingData
 from core.ledger import BatchLedger, DurableLedger
 from core.ledger.anchors import FILE as ANCHORS
+from core.ledger.projections import Projections
 from core.ledger.reader import LedgerReader
 from core.ledger.rows import COLUMNS, Row
 from core.ledger.segment import segments
@@ -363,6 +365,43 @@ def test_a_closed_month_that_is_gone_swapped_or_changed_is_found(three_months: P
     report = verify(three_months)
     assert report.first_bad is not None
     assert (report.first_bad.code, report.first_bad.seq) == ("truncated", names[-1].first_seq)
+
+
+def test_reading_never_passes_over_a_closed_month_that_is_gone(three_months: Path) -> None:
+    names = segments(three_months)
+    for gone in names[:-1]:
+        aside = gone.path.with_suffix(".aside")
+        gone.path.rename(aside)
+        with pytest.raises(LedgerCorrupt, match="rows are missing"):
+            list(LedgerReader(three_months).rows())
+        with Projections(three_months) as projections, pytest.raises(LedgerCorrupt):
+            projections.rebuild()
+        aside.rename(gone.path)
+    assert len(list(LedgerReader(three_months).rows())) == LedgerReader(three_months).head().seq
+
+
+def test_a_newest_month_that_is_gone_is_not_written_on_from_the_month_before(
+    three_months: Path,
+) -> None:
+    names = segments(three_months)
+    names[-1].path.unlink()
+    with pytest.raises(LedgerCorrupt, match="on disk are gone"):
+        DurableLedger(three_months)
+    for name in names[:-1]:
+        name.path.unlink()
+    with pytest.raises(LedgerCorrupt, match="files of a ledger are gone"):
+        DurableLedger(three_months)
+    report = verify(three_months)
+    assert report.first_bad is not None
+    assert (report.first_bad.code, report.first_bad.seq) == ("truncated", 1)
+    assert not segments(three_months)
+
+
+def test_a_file_of_a_newer_version_is_named_as_that_and_nothing_else(closed: Path) -> None:
+    (closed / ANCHORS).unlink()
+    with sqlite3.connect(segments(closed)[0].path) as db:
+        db.execute("PRAGMA user_version = 99")
+    assert [f.code for f in verify(closed).findings] == ["newer"]
 
 
 def test_a_digest_that_a_crash_prevented_is_made_at_the_next_start(three_months: Path) -> None:
