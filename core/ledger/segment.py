@@ -37,6 +37,9 @@ _FEW = tuple(
 )
 #: Pages in the write-ahead log after which the writer moves them into the file.
 CHECKPOINT_PAGES = 1_000
+#: Page cache of the writer in KiB (SQLite wants them negative): rows are only added at the end, where 2 MB, the
+#: default, would keep what nobody reads again.
+CACHE = -512
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +255,7 @@ def _connect(path: Path, options: StoreOptions) -> apsw.Connection:
         db.pragma("fullfsync", True)  # macOS: without it a sync does not reach the disk
         db.pragma("synchronous", "FULL" if options.durable else "OFF")
         db.pragma("wal_autocheckpoint", 0)
+        db.pragma("cache_size", CACHE)
         if options.max_pages:
             db.pragma("max_page_count", options.max_pages)
         check_schema(db, path.name)

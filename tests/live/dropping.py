@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from nautilus_trader.model import InstrumentId
+
 from core.engine.live.port import VenueVoid
 from tests.live.rig import Rig, eventually, rig
 from tests.live.scenarios import rest
@@ -53,4 +55,40 @@ async def dropped(code: str, home: Path) -> dict[str, Any]:
         facts |= {"external_later": external(r), "halted": r.node.halted()}
         facts["filled"] = str(kept[bought].filled)
         facts["rows"] = len(r.rows("order.filled"))
+    return facts
+
+
+async def paid_out(code: str, home: Path) -> dict[str, Any]:
+    """A market is paid out after its orders are over; the engine drops it; then a fill is told late and taken back."""
+    async with rig(code, home) as r:
+        r.client.context.closed_grace_s = 0.5
+        iid, other, closed = r.venue.instruments[2], r.venue.instruments[0], r.client.closed
+        bought = r.hands.buy(iid, D(5), D("0.42"), reason="takes")
+        assert await eventually(lambda: r.hands.position(iid) == 5), r.hands.heard
+        r.venue.fake.exchange.settle(r.venue.ids[2], 10_000, r.venue.fake.clock())
+        assert await eventually(lambda: r.hands.position(iid) == 0, 30), r.hands.heard
+        top = r.hands.top(iid)
+        both = {o.instrument_id for o in r.hands.markets[iid].outcomes}
+        assert await eventually(lambda: both <= closed.paid_out.gone.keys(), 60), closed.kept
+        await asyncio.sleep(6.0)  # one check of the engine more
+        natives = [InstrumentId.from_str(i) for i in (iid, other)]
+        facts: dict[str, Any] = {
+            "instruments": [r.cache.instrument(n) is not None for n in natives],
+            "books": [r.cache.order_book(n) is not None for n in natives],
+            "top_stays": r.hands.top(iid) == top,
+            "dropped": bought in closed.kept,
+        }
+        (fill,) = await r.client.port.fills(0)
+        late = replace(fill, trade_id="late-1", quantity=D(2), client_order_id="", provisional=True)
+        cash = r.node.gate.cash(code)
+        r.client.on_fill(late)
+        facts["paid_at_once"] = r.node.gate.cash(code) == cash + D(2) * (1 - late.price) - late.fee
+        facts["told"] = await eventually(
+            lambda: len([k for k, _ in r.hands.heard if k == "fill"]) == 2
+        )
+        r.client.on_void(VenueVoid("late-1", fill.venue_order_id, "FAILED"))
+        facts["taken_back"] = r.node.gate.cash(code) == cash
+        again = r.hands.buy(other, D(5), D("0.42"), reason="elsewhere")
+        facts["trades_on"] = await eventually(lambda: r.hands.position(other) == 5)
+        facts |= {"sent": bool(again), "external": external(r), "halted": r.node.halted()}
     return facts

@@ -91,9 +91,21 @@ class EngineDouble:
         """Return the ids of closed orders."""
         return [o.client_order_id for o in self.orders.values() if o.is_closed]
 
+    def orders_total_count(self, instrument_id: Any) -> int:
+        """Return how many orders of an instrument are here."""
+        return sum(1 for o in self.orders.values() if o.instrument_id == instrument_id)
+
     def positions_closed(self) -> list[Any]:
         """Return none: the double keeps sums."""
         return []
+
+    def positions_total_count(self, instrument_id: Any) -> int:
+        """Return 1 when shares of an instrument are held, else 0."""
+        return int(bool(self.positions.get(instrument_id.value)))
+
+    def purge_instrument(self, instrument_id: InstrumentId) -> None:
+        """Forget an instrument, as the engine's cache does."""
+        del self.instruments[instrument_id.value]
 
     def purge_order(self, client_order_id: Any) -> None:
         """Forget a closed order, as the engine's cache does."""

@@ -299,8 +299,10 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
 
     # -- news -------------------------------------------------------------------------------
     def instrument(self, instrument_id: str) -> Any:
-        """Return an instrument that an order of ours names: it is always loaded."""
+        """Return an instrument that an order of ours names: the engine has it, or had it (`PaidOut`)."""
         found = self.cache.instrument(InstrumentId.from_str(instrument_id))
+        if found is None:
+            found = self.closed.paid_out.gone.get(instrument_id)
         if found is None:
             raise MarketError("an order of an instrument that is not loaded", instrument_id)
         return found

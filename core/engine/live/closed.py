@@ -40,6 +40,7 @@ from core.domain.errors import VenueUncertain
 from core.domain.fees import Role
 from core.domain.money import ZERO
 from core.engine.currency import currency, money
+from core.engine.live.paid_out import PaidOut
 from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
 from core.engine.units import price_of, quantity_of
 
@@ -79,6 +80,7 @@ class ClosedOrders:
         self._asking = 0
         self.kept: OrderedDict[str, Closed] = OrderedDict()
         self._ids: dict[str, str] = {}
+        self.paid_out = PaidOut(client.context)
 
     # -- out of the engine ------------------------------------------------------------------
     def __enter__(self) -> None:
@@ -108,6 +110,7 @@ class ClosedOrders:
             elif now - since.setdefault(cid, now) >= grace_s:
                 self._aside[cid] = 1
         self._drop_positions(cache)
+        self.paid_out.step(cache)
 
     def _done(self, cid: str) -> bool:
         """Return whether an order is ours and ended, and nothing about it is open here or at the venue."""

@@ -43,6 +43,7 @@ class PaperStore:
             self.db.pragma("locking_mode", "EXCLUSIVE")
             self.db.pragma("journal_mode", "WAL")
             self.db.pragma("synchronous", 1)
+            self.db.pragma("cache_size", -512)  # KiB; the default keeps 2 MB of what was written
             self.db.execute(SCHEMA)
         except apsw.BusyError as exc:
             raise LedgerLocked(

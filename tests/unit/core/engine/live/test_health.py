@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import subprocess
 import sys
@@ -47,3 +48,24 @@ def test_the_c_library_takes_the_settings_of_a_small_heap(repo_root: Path) -> No
         [sys.executable, "-c", code], cwd=repo_root, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "True"
+
+
+def test_what_the_recorder_writes_takes_no_memory_of_arrows_own_allocator(
+    repo_root: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; import console.cli.node_options; from array import array; from pathlib import Path;"
+        "import pyarrow as pa; from core.engine.live.recording import write_part;"
+        "write_part(Path(sys.argv[1]), 1, array('q', range(200_000)), [None] * 20_000);"
+        "print(pa.mimalloc_memory_pool().max_memory())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=repo_root,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"},
+    )
+    assert done.stdout.strip() == "0"
+    assert len(list(tmp_path.glob("*.parquet"))) == 1
