@@ -148,6 +148,7 @@ class Stand:
         self.loop, self.root, self.venue, self.options = loop, root, venue, dict(options)
         self.clock, self.faults = Clock(loop), FaultSchedule(tuple(faults), clock_ns=loop.time_ns)
         self.halted = ""
+        self.alive = False
         self.lives = self.dropped = self.rss_before = 0
         self.acknowledged: set[int] = set()
         self.appended: set[int] = set()
@@ -226,6 +227,7 @@ class Stand:
             await adopt(self.context, self.markets, memory, "Matrix-001", self.loop.time_ns())
         self.client = HarnessClient(self.context, self.engine, self.clock)
         await self.client._connect()
+        self.alive = True
         if self.lives > 1:
             await self.engine.start(self.client)
 
@@ -237,6 +239,7 @@ class Stand:
     async def rise(self, after_s: float) -> None:
         """Come back after a power cut."""
         assert self.cut is not None
+        self.alive = False
         await self.cut.bury()
         if after_s > 100.0:  # hours pass: the venue need not look at its clock fifty times a second
             self.fake.pace_s = 5.0

@@ -50,7 +50,7 @@ class Visible:
     def look(self) -> None:
         """Write what is new as rows of the ledger."""
         stand, now = self.stand, self.stand.loop.time_ns()
-        if stand.dead or not hasattr(stand, "client"):
+        if stand.dead or not stand.alive:  # between two lives nobody looks
             return
         if self._watch is None or self._life != stand.lives:
             self._watch, self._life = FeedWatch(stand.ledger), stand.lives
