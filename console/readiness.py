@@ -61,8 +61,11 @@ def require(checks: list[Check]) -> None:
     """
     failed = [c for c in checks if c.status == "fail"]
     if failed:
-        lines = "\n    ".join(f"{c.name}: {c.seen} -> {c.mend}" for c in failed)
-        raise GateClosed(f"not ready to trade, {len(failed)} thing(s) missing", f"\n    {lines}")
+        raise GateClosed(
+            f"not ready to trade, {len(failed)} thing(s) missing",
+            "".join(f"\n    {c.name}: {c.seen}" for c in failed),
+            "".join(f"\n    {c.name}: {c.mend or 'see docs/paper.md'}" for c in failed),
+        )
 
 
 def live_checks(

@@ -75,13 +75,19 @@ class FeatureMismatch(FeatureError):
 class PlanError(SignalError):
     """An inference plan is not well formed: shapes, order of nodes, weights or size."""
 
+    usual_mend = "train and build again: beta train CONFIG, then beta bundle build"
+
 
 class InputError(SignalError):
     """The caller's input cannot be used."""
 
+    usual_mend = "give finite float32 arrays in the shapes of the plan"
+
 
 class InputShape(InputError):
     """An input is missing, unknown, or has another shape than the plan declares."""
+
+    usual_mend = "give the inputs that the plan names, in its shapes"
 
 
 class NonFiniteInput(InputError):
@@ -90,6 +96,8 @@ class NonFiniteInput(InputError):
 
 class KernelError(SignalError):
     """The sandboxed kernel gave no answer."""
+
+    usual_mend = "beta bundle verify; scripts/build_kernel.sh builds the kernel again"
 
 
 class KernelTrap(KernelError):
@@ -111,6 +119,8 @@ class KernelMismatch(KernelError):
 class BundleError(SignalError):
     """A model bundle that must not be served."""
 
+    usual_mend = "beta bundle verify says what is wrong with it"
+
 
 class BundleUnsigned(BundleError):
     """The bundle carries no signature, or one by a key that is not trusted."""
@@ -127,6 +137,10 @@ class BundleExpired(BundleError):
 class BundleIncompatible(BundleError):
     """The bundle was built for another kernel, other features or another plan version."""
 
+    usual_mend = "build it with this version: beta bundle build"
+
 
 class BundleGolden(BundleError):
     """The golden vectors do not come out as signed."""
+
+    usual_mend = "build it with this version: beta bundle build"

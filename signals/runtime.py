@@ -102,7 +102,11 @@ class Runtime:
             The kernel was stopped.
         """
         if get_ident() != self._thread:
-            raise KernelError("a runtime belongs to one thread", threading.current_thread().name)
+            raise KernelError(
+                "a runtime belongs to one thread",
+                threading.current_thread().name,
+                "make one runtime for each thread",
+            )
         for name, shape in self._shapes:
             value = inputs.get(name)
             if type(value) is np.ndarray and value.shape == shape:

@@ -103,5 +103,7 @@ class NotionalFeeBook:
         maker = default if schedule.maker_rate is None else schedule.maker_rate
         rate = maker if role is Role.MAKER else taker
         if not rate.is_finite():
-            raise FeeError("fee rate must be a number", rate)
+            raise FeeError(
+                "fee rate must be a number", rate, "give it as a decimal, for example 0.001"
+            )
         return rate

@@ -10,6 +10,7 @@ from typing import Any
 from adapters.download import Download, Outcome, Page, PublicClient, RawStore, TokenBucket, Unit
 from adapters.download.request import FetchOptions, Span
 from adapters.download.run import Watch
+from adapters.mends import SHAPE_MEND
 from core.domain.errors import UsageError, VenueError
 
 BASE_URLS = {"binance": "https://data-api.binance.vision", "kraken": "https://api.kraken.com"}
@@ -99,7 +100,11 @@ class CryptoHistory:
         answer = await self.client.get("/api/v3/exchangeInfo", {"symbol": symbol})
         rows = answer.get("symbols") if isinstance(answer, Mapping) else None
         if not rows:
-            raise VenueError("Binance does not describe this pair", symbol)
+            raise VenueError(
+                "Binance does not describe this pair",
+                symbol,
+                "--symbol with a pair that Binance lists, for example BTCUSDT",
+            )
         return rows[0]
 
     async def _binance_bars(self, unit: Unit, cursor: str | None) -> Page:
@@ -114,7 +119,9 @@ class CryptoHistory:
         }
         rows = await self.client.get("/api/v3/klines", query)
         if not isinstance(rows, list):
-            raise VenueError("Binance sent another shape than documented", type(rows).__name__)
+            raise VenueError(
+                "Binance sent another shape than documented", type(rows).__name__, SHAPE_MEND
+            )
         if len(rows) < BARS_PER_CALL:
             return Page(rows)
         last = _open_s(rows[-1], 1000) + step
@@ -123,7 +130,11 @@ class CryptoHistory:
     async def _kraken_pair(self, symbol: str) -> Any:
         result = await self._kraken("/0/public/AssetPairs", {"pair": symbol})
         if not result:
-            raise VenueError("Kraken does not describe this pair", symbol)
+            raise VenueError(
+                "Kraken does not describe this pair",
+                symbol,
+                "--symbol with a pair that Kraken lists, for example BTCUSD",
+            )
         return next(iter(result.values()))
 
     async def _kraken_bars(self, unit: Unit, cursor: str | None) -> Page:
@@ -132,7 +143,7 @@ class CryptoHistory:
         result = await self._kraken("/0/public/OHLC", query)
         bars = [rows for name, rows in result.items() if name != "last"]
         if len(bars) != 1 or not isinstance(bars[0], list):
-            raise VenueError("Kraken sent another shape than documented", list(result))
+            raise VenueError("Kraken sent another shape than documented", list(result), SHAPE_MEND)
         return Page([row for row in bars[0] if unit.start_s <= _open_s(row, 1) < unit.end_s])
 
     async def _kraken(self, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,9 +154,13 @@ class CryptoHistory:
                 result = answer.get("result")
                 if isinstance(result, dict):
                     return result
-                raise VenueError("Kraken sent another shape than documented", path)
+                raise VenueError("Kraken sent another shape than documented", path, SHAPE_MEND)
             if not any(str(e).startswith(KRAKEN_BUSY) for e in errors):
-                raise VenueError("Kraken refused the request", f"{path} {dict(query)}: {errors}")
+                raise VenueError(
+                    "Kraken refused the request",
+                    f"{path} {dict(query)}: {errors}",
+                    "correct --symbol or --interval, or run the same command again later",
+                )
             self.client.bucket.penalise(KRAKEN_PAUSE_S)
         raise VenueError("Kraken stays busy", path, "run the same command again later")
 
@@ -155,7 +170,7 @@ def _open_s(row: Any, per_s: int) -> int:
     try:
         return int(row[0]) // per_s
     except (TypeError, ValueError, IndexError, KeyError) as exc:
-        raise VenueError("a bar without a time", row) from exc
+        raise VenueError("a bar without a time", row, SHAPE_MEND) from exc
 
 
 async def download(

@@ -17,6 +17,7 @@ from adapters.download.rows import Rejected, accepted, exact_ticks, number, pric
 from adapters.history.issues import Fate, Issue
 from adapters.history.job import IngestJob, Progress, silent
 from adapters.history.report import IngestReport
+from adapters.mends import SHAPE_MEND
 from core.domain.clock import NS_PER_SECOND
 from core.domain.errors import CorruptData
 from core.engine.catalog import BarColumns, Pair
@@ -134,7 +135,9 @@ def binance_pair(payload: Mapping[str, Any]) -> Pair:
             _decimals(filters["LOT_SIZE"]["stepSize"]),
         )
     except (KeyError, TypeError, Rejected) as exc:
-        raise CorruptData("Binance describes the pair in another shape", str(exc)) from exc
+        raise CorruptData(
+            "Binance describes the pair in another shape", str(exc), SHAPE_MEND
+        ) from exc
 
 
 def kraken_pair(payload: Mapping[str, Any]) -> Pair:
@@ -155,7 +158,9 @@ def kraken_pair(payload: Mapping[str, Any]) -> Pair:
             int(payload["lot_decimals"]),
         )
     except (KeyError, TypeError, ValueError) as exc:
-        raise CorruptData("Kraken describes the pair in another shape", str(exc)) from exc
+        raise CorruptData(
+            "Kraken describes the pair in another shape", str(exc), SHAPE_MEND
+        ) from exc
 
 
 def _decimals_seen(

@@ -76,7 +76,11 @@ def settings_of(
             "use the testnet or demo environment (docs/crypto.md says why)",
         )
     if settings.execution and (settings.api_key is None or settings.api_secret is None):
-        raise ConfigError(f"{venue} needs api_key and api_secret to trade", None, "beta keys set")
+        raise ConfigError(
+            f"{venue} needs api_key and api_secret to trade",
+            None,
+            "set api_key and api_secret in the settings",
+        )
     return settings
 
 

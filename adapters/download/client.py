@@ -148,11 +148,16 @@ class PublicClient:
                     return None, "", msgspec.json.decode(raw)
                 text = raw[:BODY_EXCERPT].decode("utf-8", "replace")
                 if answer.status == 404:
-                    raise NotFound("the venue does not know this", f"{path} {query}")
+                    raise NotFound(
+                        "the venue does not know this",
+                        f"{path} {query}",
+                        "check the ticker, slug or pair",
+                    )
                 if answer.status not in RETRY_STATUS:
                     raise VenueError(
                         f"the venue refused the request with {answer.status}",
                         f"{path} {query}: {text}",
+                        "correct what the venue names, then run the same command again; it continues where it stopped",
                     )
                 pause = retry_after_s(answer.headers.get("Retry-After"), raw)
                 if answer.status == 429:

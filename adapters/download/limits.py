@@ -23,7 +23,7 @@ class TokenBucket:
 
     def __init__(self, rate_per_s: float, capacity: float) -> None:
         if rate_per_s <= 0 or capacity <= 0:
-            raise UsageError("a rate limit must be positive", (rate_per_s, capacity))
+            raise UsageError("a rate limit must be positive", (rate_per_s, capacity), "--speed 0.8")
         self.rate_per_s = rate_per_s
         self.capacity = capacity
         self._tokens = capacity
@@ -39,7 +39,9 @@ class TokenBucket:
             If the cost is more than the bucket can ever hold.
         """
         if cost > self.capacity:
-            raise UsageError("a request costs more than the rate limit's burst", cost)
+            raise UsageError(
+                "a request costs more than the rate limit's burst", cost, "--speed 0.8"
+            )
         async with self._lock:
             self._refill()
             while self._tokens < cost:

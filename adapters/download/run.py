@@ -192,4 +192,8 @@ class Download:
                 "the venue's cursor goes in circles", f"{unit.name} at {page.cursor}", "report it"
             )
         if page.cursor is not None and empty >= EMPTY_PAGES:
-            raise VenueError("the venue sends empty pages without an end", unit.name)
+            raise VenueError(
+                "the venue sends empty pages without an end",
+                unit.name,
+                "name a shorter period (--start, --end); if it stays, report it",
+            )

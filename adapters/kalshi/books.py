@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from adapters.kalshi.parsing import dollars
 from adapters.kalshi.schemas import BookMsg, DeltaMsg, SnapshotMsg
+from adapters.mends import NEWS_MEND
 from core.domain.errors import CorruptData
 from core.domain.money import ONE, ZERO
 
@@ -59,6 +60,7 @@ class KalshiBook:
             raise CorruptData(
                 f"the book of {self.ticker} is crossed: is use_yes_price what was asked for?",
                 f"bid {max(self.bids)}, ask {min(self.asks)}",
+                NEWS_MEND,
             )
         self.state = BookState.GOOD
 
@@ -73,14 +75,16 @@ class KalshiBook:
         side = {"yes": "bid", "no": "ask"}.get(msg.side)
         if side is None:
             self.state = BookState.SUSPECT
-            raise CorruptData("Kalshi sent an unknown book side", msg.side)
+            raise CorruptData("Kalshi sent an unknown book side", msg.side, NEWS_MEND)
         levels = self.bids if side == "bid" else self.asks
         price, change = dollars(msg.price_dollars, "price"), dollars(msg.delta_fp, "delta")
         size = levels.get(price, ZERO) + change
         if size < 0 or not ZERO < price < ONE:
             self.state = BookState.SUSPECT
             raise CorruptData(
-                f"the book of {self.ticker} went negative or out of range", (str(price), str(size))
+                f"the book of {self.ticker} went negative or out of range",
+                (str(price), str(size)),
+                NEWS_MEND,
             )
         if size == 0:
             levels.pop(price, None)
@@ -112,7 +116,9 @@ def _levels(rows: tuple[tuple[str, str], ...], what: str) -> dict[Decimal, Decim
     for price_text, size_text in rows:
         price, size = dollars(price_text, what), dollars(size_text, what)
         if not ZERO < price < ONE or size < 0:
-            raise CorruptData(f"Kalshi sent an impossible {what}", (price_text, size_text))
+            raise CorruptData(
+                f"Kalshi sent an impossible {what}", (price_text, size_text), NEWS_MEND
+            )
         if size > 0:
             out[price] = size
     return out

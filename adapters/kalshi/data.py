@@ -29,6 +29,7 @@ from adapters.kalshi.parsing import (
 )
 from adapters.kalshi.rest import KalshiRest
 from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
+from adapters.mends import NEWS_MEND
 from adapters.outcomes import OutcomeData
 from core.domain.errors import BetaError, CorruptData, VenueError, VenueRefused, VenueUncertain
 from core.domain.market import Market, MarketStatus
@@ -265,7 +266,7 @@ class KalshiData(OutcomeData):
             msg = msgspec.json.decode(frame.msg, type=kind)
             if msg.market_ticker not in self.socket.wanted.get("orderbook_delta", ()):
                 raise CorruptData(
-                    "Kalshi sent a book that was not asked for", msg.market_ticker[:80]
+                    "Kalshi sent a book that was not asked for", msg.market_ticker[:80], NEWS_MEND
                 )
         except Exception:
             self._doubt_all()
@@ -343,7 +344,9 @@ class KalshiData(OutcomeData):
         now = self.stamps.next()
         price, count = dollars(msg.yes_price_dollars, "price"), dollars(msg.count_fp, "count")
         if not ZERO < price < ONE or count <= 0:
-            raise CorruptData("Kalshi sent an impossible trade", (str(price), str(count)))
+            raise CorruptData(
+                "Kalshi sent an impossible trade", (str(price), str(count)), NEWS_MEND
+            )
         takes_bid, at = msg.taker_book_side == "bid", ns_of_ms(msg.ts_ms) or now
         for outcome, own in ((YES, price), (NO, ONE - price)):
             iid = instrument_id(msg.market_ticker, outcome)

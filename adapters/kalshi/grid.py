@@ -36,7 +36,11 @@ def grid_from_price_ranges(price_ranges: Sequence[Mapping[str, Any]]) -> TickGri
             key=lambda band: band.start,
         )
     except (KeyError, TypeError) as exc:
-        raise MarketError("a price range needs start, end and step", price_ranges) from exc
+        raise MarketError(
+            "a price range needs start, end and step",
+            price_ranges,
+            "fetch the market again: its price_ranges name the grid",
+        ) from exc
     if not bands:
         raise MarketError(
             "the market lists no price_ranges",

@@ -31,6 +31,7 @@ from adapters.kalshi.history_rows import (
     seconds_of,
     series_of_markets,
 )
+from adapters.mends import SHAPE_MEND
 from core.domain.errors import UsageError, VenueError
 
 BASE_URL = "https://external-api.kalshi.com/trade-api/v2"
@@ -122,7 +123,9 @@ class KalshiHistory:
                 return await self._trades(unit, cursor)
             case "candles":
                 return await self._candles(unit, cursor)
-        raise UsageError("unknown table of Kalshi history", unit.table)
+        raise UsageError(
+            "unknown table of Kalshi history", unit.table, "--what markets,trades,candles"
+        )
 
     # -- planning -----------------------------------------------------------------------------
 
@@ -249,14 +252,18 @@ def _split(unit: Unit, cut_s: int) -> Iterator[Unit]:
 def _rows(answer: Any, name: str) -> list[Any]:
     rows = answer.get(name) if isinstance(answer, dict) else None
     if not isinstance(rows, list):
-        raise VenueError("Kalshi sent another shape than documented", f"no list {name!r}")
+        raise VenueError(
+            "Kalshi sent another shape than documented", f"no list {name!r}", SHAPE_MEND
+        )
     return rows
 
 
 def _inner(answer: Any, name: str) -> Any:
     inner = answer.get(name) if isinstance(answer, dict) else None
     if not isinstance(inner, dict):
-        raise VenueError("Kalshi sent another shape than documented", f"no object {name!r}")
+        raise VenueError(
+            "Kalshi sent another shape than documented", f"no object {name!r}", SHAPE_MEND
+        )
     return inner
 
 

@@ -11,6 +11,7 @@ import msgspec
 from adapters.kalshi.markets import market_of
 from adapters.kalshi.schemas import EventMsg, MarketMsg, SeriesMsg
 from adapters.kalshi.terms import schedule_from_payload, series_terms_at
+from adapters.mends import SHAPE_MEND
 from core.domain.clock import ns_from_iso
 from core.domain.errors import CorruptData, UsageError
 from core.domain.market import Event, Market
@@ -38,7 +39,9 @@ def market_from_payload(
     try:
         close_ns = ns_from_iso(message.close_time)
     except UsageError as exc:
-        raise CorruptData(f"close time of {message.ticker} is no time", message.close_time) from exc
+        raise CorruptData(
+            f"close time of {message.ticker} is no time", message.close_time, SHAPE_MEND
+        ) from exc
     terms = series_terms_at(series, fee_changes, close_ns)
     found = market_of(
         msgspec.structs.replace(message, result=""),
@@ -76,4 +79,4 @@ def _convert[T](payload: Mapping[str, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(dict(payload), kind, strict=False)
     except msgspec.ValidationError as exc:
-        raise CorruptData("a Kalshi payload has another shape", str(exc)) from exc
+        raise CorruptData("a Kalshi payload has another shape", str(exc), SHAPE_MEND) from exc

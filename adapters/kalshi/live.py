@@ -88,7 +88,9 @@ class KalshiLive:
     def rest(self) -> KalshiRest:
         """The REST client of an opened venue."""
         if self._rest is None:
-            raise ConfigError("Kalshi is not open yet", self.settings.base_url)
+            raise ConfigError(
+                "Kalshi is not open yet", self.settings.base_url, "await open() first"
+            )
         return self._rest
 
     async def open(self, also: Collection[str] = ()) -> list[Market]:

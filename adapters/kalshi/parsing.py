@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from adapters.mends import NEWS_MEND, SHAPE_MEND
 from core.domain.errors import CorruptData, MarketError, VenueError
 from core.domain.fees import Side
 from core.domain.money import ONE, ZERO
@@ -43,7 +44,9 @@ def split_instrument(iid: str) -> tuple[str, str]:
     body, _, venue = iid.rpartition(".")
     ticker, _, outcome = body.rpartition("-")
     if venue != "KALSHI" or outcome not in (YES, NO) or not ticker:
-        raise MarketError("not a Kalshi outcome", iid)
+        raise MarketError(
+            "not a Kalshi outcome", iid, "name it TICKER-YES.KALSHI or TICKER-NO.KALSHI"
+        )
     return ticker, outcome
 
 
@@ -63,7 +66,7 @@ def from_book(outcome: str, book_side: str, yes_price: Decimal) -> tuple[Side, D
         If the venue sends a side we do not know.
     """
     if book_side not in ("bid", "ask"):
-        raise VenueError("Kalshi sent an unknown book side", book_side)
+        raise VenueError("Kalshi sent an unknown book side", book_side, SHAPE_MEND)
     if outcome == YES:
         return (Side.BUY if book_side == "bid" else Side.SELL), yes_price
     return (Side.BUY if book_side == "ask" else Side.SELL), ONE - yes_price
@@ -82,7 +85,9 @@ def dollars(text: str | None, what: str) -> Decimal:
     except InvalidOperation:
         value = None
     if value is None or not value.is_finite() or not -MOST < value < MOST:
-        raise CorruptData(f"Kalshi sent no number for {what}", text and text[:MAX_DIGITS])
+        raise CorruptData(
+            f"Kalshi sent no number for {what}", text and text[:MAX_DIGITS], NEWS_MEND
+        )
     return value
 
 
@@ -105,7 +110,11 @@ def payouts(result: str, settlement_value: Decimal | None) -> tuple[Decimal, Dec
         return ZERO, ONE
     if result == "scalar" and settlement_value is not None and ZERO <= settlement_value <= ONE:
         return settlement_value, ONE - settlement_value
-    raise VenueError("Kalshi sent a result that cannot be settled", (result, settlement_value))
+    raise VenueError(
+        "Kalshi sent a result that cannot be settled",
+        (result, settlement_value),
+        "see the market on kalshi.com, then update beta-trader: nobody is paid on a guess",
+    )
 
 
 def format_price(price: Decimal) -> str:

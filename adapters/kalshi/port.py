@@ -29,6 +29,7 @@ from adapters.kalshi.parsing import (
 from adapters.kalshi.ready import SignedHeaders
 from adapters.kalshi.rest import KalshiRest
 from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
+from adapters.mends import NEWS_MEND
 from adapters.private_side import PrivateSide
 from core.domain.clock import NS_PER_SECOND, ns_from_iso
 from core.domain.decision import OrderIntent, TimeInForce
@@ -444,7 +445,7 @@ class KalshiPort(PrivateSide[KalshiRest]):
     def order(self, row: schemas.OrderMsg) -> VenueOrder:
         """Return a venue order from any of its payloads; counts decide, not the status word."""
         if not row.order_id:
-            raise CorruptData("Kalshi sent an order without an id", row.ticker[:80])
+            raise CorruptData("Kalshi sent an order without an id", row.ticker[:80], NEWS_MEND)
         cid = row.client_order_id or self._client_ids.get(row.order_id, "")
         self._client_ids[row.order_id] = cid
         outcome = self.sides.outcome(cid, row.book_side)
@@ -488,7 +489,9 @@ class KalshiPort(PrivateSide[KalshiRest]):
         side, price = from_book(outcome, row.book_side, dollars(row.yes_price_dollars, "price"))
         count, name = dollars(row.count_fp, "count"), row.trade_id or row.fill_id
         if not ZERO < price < ONE or count <= 0 or not name or not row.order_id:
-            raise CorruptData("Kalshi sent an impossible fill", (name, str(price), str(count)))
+            raise CorruptData(
+                "Kalshi sent an impossible fill", (name, str(price), str(count)), NEWS_MEND
+            )
         return VenueFill(
             name,
             row.order_id,

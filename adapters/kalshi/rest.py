@@ -21,6 +21,7 @@ from adapters.kalshi.limits import BATCH, ORDER, ORDERS, READ_ORDER, Costs, chun
 from adapters.kalshi.parsing import format_count, format_price
 from adapters.kalshi.ready import ReadySignature, SignedHeaders
 from adapters.kalshi.signing import Signer
+from adapters.mends import LIMIT_MEND
 from adapters.token_bucket import Lane, TokenBucket
 from core.domain.errors import VenueRefused, VenueUncertain
 
@@ -178,7 +179,7 @@ class KalshiRest:
         if status == 429:
             asked = asked_pause(headers, self.clock_ms() / 1000)
             self.answers.limited(bucket.penalise(asked))
-            raise VenueRefused("rate_limited", "Kalshi says too many requests", status)
+            raise VenueRefused("rate_limited", "Kalshi says too many requests", status, LIMIT_MEND)
         bucket.relax()
         if status >= 500:
             raise VenueUncertain(f"Kalshi failed on {method} {path}", status)

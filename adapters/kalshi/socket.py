@@ -16,6 +16,7 @@ from adapters.connection import Connection, OnState, SocketState
 from adapters.kalshi import schemas
 from adapters.kalshi.books import Sequence as Seq
 from adapters.kalshi.signing import WS_PATH, Signer
+from adapters.mends import NEWS_MEND
 from core.domain.errors import CorruptData
 
 SEQUENCED_KINDS = frozenset(
@@ -189,20 +190,26 @@ class KalshiSocket(Connection):
         if frame.type == "subscribed":
             told = msgspec.json.decode(frame.msg, type=schemas.SubscribedMsg)
             if self._asked.pop(frame.id or 0, "") != told.channel:
-                raise CorruptData("Kalshi confirmed a subscription that we did not ask for", told)
+                raise CorruptData(
+                    "Kalshi confirmed a subscription that we did not ask for", told, NEWS_MEND
+                )
             self.sids[told.channel] = told.sid
             self._known.add(told.sid)
             return "next"
         sid, seq = frame.sid, frame.seq
         if frame.type in BOOK_KINDS and (sid is None or seq is None):
-            raise CorruptData("Kalshi sent a book frame without a number", frame.type)
+            raise CorruptData("Kalshi sent a book frame without a number", frame.type, NEWS_MEND)
         if frame.type in BOOK_KINDS and sid != self.sids.get("orderbook_delta"):
-            raise CorruptData("Kalshi sent a book on a subscription that is not the books'", sid)
+            raise CorruptData(
+                "Kalshi sent a book on a subscription that is not the books'", sid, NEWS_MEND
+            )
         if frame.type not in SEQUENCED_KINDS or sid is None or seq is None:
             return "next"
         if sid not in self._known:
-            raise CorruptData("Kalshi sent a frame of a subscription that we do not have", sid)
+            raise CorruptData(
+                "Kalshi sent a frame of a subscription that we do not have", sid, NEWS_MEND
+            )
         sequence = self._sequences.setdefault(sid, Seq(sid))
         if seq > (sequence.last or 0) + MAX_JUMP:
-            raise CorruptData("Kalshi sent a sequence number that cannot be", seq)
+            raise CorruptData("Kalshi sent a sequence number that cannot be", seq, NEWS_MEND)
         return sequence.accept(seq)

@@ -66,10 +66,18 @@ def schedule_from_payload(
     if kind not in FEE_TYPES:
         raise FeeError("the series has no fee type we know", kind, "update the fee rules")
     if multiplier is None:
-        raise FeeError("the series has no fee multiplier", series.get("ticker"))
+        raise FeeError(
+            "the series has no fee multiplier",
+            series.get("ticker"),
+            "--multiplier 1, or fetch the series again",
+        )
     value = decimal_of(multiplier, "fee_multiplier")
     if value < ZERO:
-        raise FeeError("the series has a negative fee multiplier", value)
+        raise FeeError(
+            "the series has a negative fee multiplier",
+            value,
+            "--multiplier 1, or fetch the series again",
+        )
     waiver = str(market.get("fee_waiver_expiration_time") or "")
     waived_ns = ns_from_iso(waiver) if waiver and not waiver.startswith("0001") else 0
     return FeeSchedule("KALSHI", kind=str(kind), multiplier=value, waiver_until_ns=waived_ns)

@@ -33,7 +33,11 @@ def whole(value: Decimal, units: int, what: str) -> int:
     """
     scaled = value * units
     if not scaled.is_finite() or scaled != scaled.to_integral_value() or scaled <= 0:
-        raise VenueRefused(f"invalid_{what}", f"Polymarket cannot take this {what}: {value}")
+        raise VenueRefused(
+            f"invalid_{what}",
+            f"Polymarket cannot take this {what}: {value}",
+            mend="correct the number; nothing was sent",
+        )
     return int(scaled)
 
 
@@ -41,7 +45,11 @@ def price_units(price: Decimal, tick: Decimal) -> int:
     """Return a price in ten-thousandths; refuse what is off the grid ``tick .. 1 - tick``."""
     units, step = whole(price, PRICE_UNITS, "price"), int(tick * PRICE_UNITS)
     if units % step or not step <= units <= PRICE_UNITS - step:
-        raise VenueRefused("invalid_price", f"price {price} is not on the grid of {tick}")
+        raise VenueRefused(
+            "invalid_price",
+            f"price {price} is not on the grid of {tick}",
+            mend=f"use a multiple of {tick}; nothing was sent",
+        )
     return units
 
 
@@ -69,7 +77,11 @@ def market_buy_amounts(dollars_micro: int, price: Decimal, tick: Decimal) -> Amo
     """
     cents = dollars_micro // CENT_MICRO
     if cents <= 0:
-        raise VenueRefused("invalid_amount", "a market BUY of less than a cent")
+        raise VenueRefused(
+            "invalid_amount",
+            "a market BUY of less than a cent",
+            mend="order more; nothing was sent",
+        )
     units, decimals = price_units(price, tick), decimals_of(tick).amount
     finer = 10 ** (decimals + 4)
     up = -(-cents * PRICE_UNITS * finer // (SIZE_UNITS * units))

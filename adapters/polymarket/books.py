@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
+from adapters.mends import NEWS_MEND
 from adapters.polymarket import schemas
 from core.domain.errors import CorruptData
 from core.domain.money import ONE, ZERO
@@ -43,12 +44,12 @@ def levels_of(rows: Iterable[schemas.Level]) -> dict[Decimal, Decimal]:
 def level_of(price: schemas.Number, size: schemas.Number) -> Level:
     """Return one level as Decimals, checked."""
     if size == "":
-        raise CorruptData("a book level without a size", str(price)[:40])
+        raise CorruptData("a book level without a size", str(price)[:40], NEWS_MEND)
     p, s = schemas.number(price, "price"), schemas.number(size, "size")
     if not ZERO < p < ONE:
-        raise CorruptData("a book price outside 0 and 1", str(p))
+        raise CorruptData("a book price outside 0 and 1", str(p), NEWS_MEND)
     if s < 0:
-        raise CorruptData("a book level with a negative size", str(s))
+        raise CorruptData("a book level with a negative size", str(s), NEWS_MEND)
     return p, s
 
 
@@ -134,10 +135,12 @@ class PolyBook:
         done: list[tuple[bool, Decimal, Decimal]] = []
         try:
             if ts_ms < self._loaded_ms - MAX_LATE_MS:
-                raise CorruptData("a book change from long before its snapshot", ts_ms)
+                raise CorruptData("a book change from long before its snapshot", ts_ms, NEWS_MEND)
             for change in changes:
                 if change.side not in ("BUY", "SELL"):
-                    raise CorruptData("a book change with an unknown side", change.side[:20])
+                    raise CorruptData(
+                        "a book change with an unknown side", change.side[:20], NEWS_MEND
+                    )
                 price, size = level_of(change.price, change.size)
                 bid = change.side == "BUY"
                 if ts_ms < self._changed_ms.get((bid, price), self._loaded_ms):
@@ -177,7 +180,7 @@ class PolyBook:
     def _check_crossed(self) -> None:
         bid, ask = max(self.bids, default=None), min(self.asks, default=None)
         if bid is not None and ask is not None and bid >= ask:
-            raise CorruptData("a crossed book", f"bid {bid}, ask {ask}")
+            raise CorruptData("a crossed book", f"bid {bid}, ask {ask}", NEWS_MEND)
 
     def _check_best(self, change: schemas.Change) -> None:
         """Compare with the best prices that the venue sends along (0 and 1 stand for an empty side)."""
@@ -191,4 +194,6 @@ class PolyBook:
             if theirs != (
                 mine if mine is not None else theirs if theirs in (ZERO, empty) else empty
             ):
-                raise CorruptData("the book's best price is not the venue's", f"{mine}, {theirs}")
+                raise CorruptData(
+                    "the book's best price is not the venue's", f"{mine}, {theirs}", NEWS_MEND
+                )

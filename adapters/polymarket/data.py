@@ -14,6 +14,7 @@ from nautilus_trader.model import Venue
 from adapters.answers import Answers
 from adapters.certainty import NONSENSE
 from adapters.connection import SocketState
+from adapters.mends import NEWS_MEND
 from adapters.outcomes import OutcomeData
 from adapters.polymarket import schemas
 from adapters.polymarket.books import BookState, PolyBook
@@ -253,7 +254,9 @@ class PolymarketData(OutcomeData):
             self._compare = (
                 True  # it may have been a change under a new name: the books are compared at once
             )
-            raise CorruptData("Polymarket sent an event of a kind that is not known", kind[:40])
+            raise CorruptData(
+                "Polymarket sent an event of a kind that is not known", kind[:40], NEWS_MEND
+            )
 
     def _read(self, event: bytes, kind: type[Timed]) -> Timed:
         """Decode an event about books; one that cannot be read has changed a book that we cannot name."""
@@ -275,7 +278,7 @@ class PolymarketData(OutcomeData):
         """
         ts_ms = int(schemas.number(timestamp, "timestamp"))
         if not 0 < ts_ms <= self.clock.timestamp_ns() // 1_000_000 + MAX_AHEAD_MS:
-            raise CorruptData("Polymarket sent a time that cannot be", str(ts_ms)[:40])
+            raise CorruptData("Polymarket sent a time that cannot be", str(ts_ms)[:40], NEWS_MEND)
         return ts_ms
 
     def _on_book(self, msg: schemas.BookMsg) -> None:
@@ -296,7 +299,9 @@ class PolymarketData(OutcomeData):
     def _take_book(self, book: PolyBook, msg: schemas.BookMsg) -> None:
         self._stamp(msg.timestamp)
         if msg.asset_id != book.token:
-            raise CorruptData("Polymarket sent the book of another token", msg.asset_id[:80])
+            raise CorruptData(
+                "Polymarket sent the book of another token", msg.asset_id[:80], NEWS_MEND
+            )
         book.load(msg)
         self._show_snapshot(book)
 
@@ -304,7 +309,9 @@ class PolymarketData(OutcomeData):
         """Compare the books when one of our markets is told to have a token that it has not."""
         if condition in self.registry.markets and token not in self.registry.by_token:
             self._compare = True
-            raise CorruptData("Polymarket sent a token that its market does not have", token[:80])
+            raise CorruptData(
+                "Polymarket sent a token that its market does not have", token[:80], NEWS_MEND
+            )
 
     def _distrust(self, book: PolyBook, reason: str) -> None:
         book.doubt(reason[:200])
@@ -322,7 +329,9 @@ class PolymarketData(OutcomeData):
             by_token.setdefault(change.asset_id, []).append(change)
         if not by_token:
             self._compare = True
-            raise CorruptData("Polymarket sent a book change without a change", msg.market[:80])
+            raise CorruptData(
+                "Polymarket sent a book change without a change", msg.market[:80], NEWS_MEND
+            )
         ts_ms = int(schemas.number(msg.timestamp, "timestamp"))
         failed: Exception | None = None
         for token, changes in by_token.items():

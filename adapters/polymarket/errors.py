@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from adapters.answers import LONGEST_PAUSE_S, UNREADABLE, asked_pause
+from adapters.mends import LIMIT_MEND
 from adapters.polymarket import schemas
 from core.domain.errors import VenueError, VenueRefused, VenueUncertain
 
@@ -32,7 +33,7 @@ REFUSALS: tuple[tuple[str, str], ...] = (
     ("invalid signature", "invalid_signature"),
 )
 MENDS = {
-    401: "check POLYMARKET_API_KEY, _SECRET, _PASSPHRASE and the clock (beta doctor)",
+    401: "check POLYMARKET_API_KEY, _SECRET, _PASSPHRASE and the clock of this machine",
     403: "trading from this place is not allowed; see docs/polymarket.md",
 }
 
@@ -84,7 +85,12 @@ def error_of(status: int, body: bytes, what: str, write: bool) -> VenueError:
             for w in ("disabled", "cancel-only", "cancel only", "post_only", "post only")
         )
         if closed:
-            return VenueRefused("trading_disabled", f"Polymarket is not trading: {words}", status)
+            return VenueRefused(
+                "trading_disabled",
+                f"Polymarket is not trading: {words}",
+                status,
+                "wait until Polymarket trades again; nothing was done",
+            )
         kind = "write" if write else "read"
         return VenueUncertain(
             f"Polymarket did not answer a {kind}: {what}", f"{status} {words}".strip()
@@ -96,5 +102,5 @@ def error_of(status: int, body: bytes, what: str, write: bool) -> VenueError:
     if status == 401:
         return VenueRefused("unauthorized", "Polymarket refuses this key", status, MENDS[401])
     if status == 429:
-        return VenueRefused("rate_limited", "Polymarket says too many requests", status)
+        return VenueRefused("rate_limited", "Polymarket says too many requests", status, LIMIT_MEND)
     return VenueRefused(code_of(words), f"Polymarket refused: {words or what}", status)

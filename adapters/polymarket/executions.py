@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from adapters.mends import NEWS_MEND
 from adapters.polymarket import schemas
 from adapters.polymarket.fees import PolymarketFeeBook
 from adapters.polymarket.order_ids import OrderIds
@@ -82,7 +83,9 @@ class Executions:
                     leg.order_id
                 ):  # else it would be booked as somebody's of this account
                     raise CorruptData(
-                        "Polymarket sent a trade of an order without a hash", leg.order_id[:80]
+                        "Polymarket sent a trade of an order without a hash",
+                        leg.order_id[:80],
+                        NEWS_MEND,
                     )
                 continue
             if (
@@ -93,6 +96,7 @@ class Executions:
                 raise CorruptData(
                     "Polymarket sent a trade of our order on another token or side",
                     leg.token_id[:80],
+                    NEWS_MEND,
                 )
         if not legs or legs[0].role is not Role.TAKER:
             return legs

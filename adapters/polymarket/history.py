@@ -15,6 +15,7 @@ from typing import Any
 from adapters.download import Download, Outcome, Page, PublicClient, RawStore, TokenBucket, Unit
 from adapters.download.request import FetchOptions, Span
 from adapters.download.run import Watch
+from adapters.mends import SHAPE_MEND
 from adapters.polymarket.history_rows import life_of, markets_of, tokens_of
 from core.domain.clock import NS_PER_SECOND, iso_from_ns
 from core.domain.errors import UsageError, VenueError
@@ -105,7 +106,9 @@ class PolymarketHistory:
                 return await self._trades(unit, cursor)
             case "prices":
                 return await self._prices(unit, cursor)
-        raise UsageError("unknown table of Polymarket history", unit.table)
+        raise UsageError(
+            "unknown table of Polymarket history", unit.table, "--what markets,trades,prices"
+        )
 
     # -- planning -----------------------------------------------------------------------------
 
@@ -207,7 +210,9 @@ def _iso(seconds: int) -> str:
 def _list(answer: Any, name: str) -> list[Any]:
     rows = answer.get(name) if isinstance(answer, dict) else None
     if not isinstance(rows, list):
-        raise VenueError("Polymarket sent another shape than documented", f"no list {name!r}")
+        raise VenueError(
+            "Polymarket sent another shape than documented", f"no list {name!r}", SHAPE_MEND
+        )
     return rows
 
 

@@ -107,14 +107,18 @@ class PolymarketLive:
     def rest(self) -> ClobRest:
         """The order book client of an opened venue."""
         if self._rest is None:
-            raise ConfigError("Polymarket is not open yet", self.settings.clob_url)
+            raise ConfigError(
+                "Polymarket is not open yet", self.settings.clob_url, "await open() first"
+            )
         return self._rest
 
     @property
     def catalogue(self) -> Catalogue:
         """The catalogue client of an opened venue."""
         if self._catalogue is None:
-            raise ConfigError("Polymarket is not open yet", self.settings.gamma_url)
+            raise ConfigError(
+                "Polymarket is not open yet", self.settings.gamma_url, "await open() first"
+            )
         return self._catalogue
 
     async def open(self, also: Collection[str] = ()) -> list[Market]:
@@ -148,7 +152,9 @@ class PolymarketLive:
 
     def _session_of(self) -> aiohttp.ClientSession:
         if self._session is None:
-            raise ConfigError("Polymarket is not open yet", self.settings.clob_url)
+            raise ConfigError(
+                "Polymarket is not open yet", self.settings.clob_url, "await open() first"
+            )
         return self._session
 
     def _market_sockets(self, on_event: OnEvent, on_state: Any) -> MarketSockets:
@@ -160,7 +166,11 @@ class PolymarketLive:
         def hello() -> list[dict[str, Any]]:
             key = self.rest.api_key
             if key is None:
-                raise ConfigError("the user channel needs an API key", None)
+                raise ConfigError(
+                    "the user channel needs an API key",
+                    None,
+                    "set POLYMARKET_PK: the API key is made from it",
+                )
             auth = {
                 "apiKey": key.key.get_secret_value(),
                 "secret": key.secret.get_secret_value(),

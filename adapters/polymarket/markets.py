@@ -54,11 +54,16 @@ def market_from_gamma(market: Mapping[str, Any], event: Mapping[str, Any] | None
         raise CorruptData(
             "a Gamma market lacks its condition, tokens or outcomes",
             f"{market.get('slug')}: {len(tokens)} tokens, {len(names)} outcomes",
+            "leave this market out: its outcomes cannot be told apart",
         )
     close_s = seconds_of(market.get("endDate"))
     category = category_of_tags(event, market)
     if not close_s:
-        raise CorruptData("a Gamma market has no scheduled end", market.get("slug"))
+        raise CorruptData(
+            "a Gamma market has no scheduled end",
+            market.get("slug"),
+            "leave this market out: nothing says when it ends",
+        )
     return Market(
         venue=VENUE,
         market_id=condition,

@@ -79,7 +79,11 @@ def amounts_of(intent: OrderIntent, price: Decimal, terms: Terms) -> Amounts:
         return limit_amounts(intent.side, price, intent.quantity, terms.tick)
     dollars = cash_micro(intent.quantity, price, terms.tick)
     if dollars < LEAST_MARKET_BUY_MICRO:
-        raise VenueRefused("below_minimum", "a marketable BUY must be worth at least one dollar")
+        raise VenueRefused(
+            "below_minimum",
+            "a marketable BUY must be worth at least one dollar",
+            mend="order for a dollar or more, or rest it below the best offer",
+        )
     return market_buy_amounts(dollars, price, terms.tick)
 
 
@@ -114,7 +118,11 @@ def build(
         The API key, which the venue wants in the body.
     """
     if intent.post_only and intent.tif not in (TimeInForce.GTC, TimeInForce.GTD):
-        raise VenueRefused("invalid_order", "post-only needs GTC or GTD")
+        raise VenueRefused(
+            "invalid_order",
+            "post-only needs GTC or GTD",
+            mend="send it as GTC or GTD, or without post-only",
+        )
     amounts = amounts_of(intent, price, terms)
     order = OrderStruct(
         salt=salt_of(intent.client_order_id),

@@ -16,6 +16,7 @@ import msgspec
 
 from adapters.certainty import certain
 from adapters.connection import OnState
+from adapters.mends import GONE_MEND
 from adapters.polymarket import schemas
 from adapters.polymarket.catalogue import Catalogue
 from adapters.polymarket.executions import Executions
@@ -305,7 +306,9 @@ class PolymarketPort(PrivateSide[ClobRest]):
         """Cancel one order; not cancelled means it is not working (404), which the caller looks up."""
         left = await self.rest.cancel([venue_order_id])
         if venue_order_id in left:
-            raise VenueRefused("not_found", f"not cancelled: {left[venue_order_id]}", 404)
+            raise VenueRefused(
+                "not_found", f"not cancelled: {left[venue_order_id]}", 404, GONE_MEND
+            )
 
     async def cancel_many(
         self, orders: Sequence[tuple[str, str]]
@@ -317,7 +320,8 @@ class PolymarketPort(PrivateSide[ClobRest]):
         except (VenueRefused, VenueUncertain) as exc:
             return dict.fromkeys(ids, exc)
         return {
-            i: VenueRefused("not_found", f"not cancelled: {why}", 404) for i, why in left.items()
+            i: VenueRefused("not_found", f"not cancelled: {why}", 404, GONE_MEND)
+            for i, why in left.items()
         }
 
     async def modify(self, order: VenueOrder, quantity: Decimal, price: Decimal) -> VenueOrder:

@@ -97,7 +97,11 @@ def _bytes_word(text: str, size: int) -> bytes:
     except ValueError:
         raw = b""
     if len(raw) != size:
-        raise UsageError(f"not an id of {size} bytes", text[:80])
+        raise UsageError(
+            f"not an id of {size} bytes",
+            text[:80],
+            "copy the id from the market: 0x and hexadecimal digits",
+        )
     return raw.ljust(32, b"\0")
 
 
@@ -157,12 +161,20 @@ def _convert(
 ) -> Call:
     """Return the conversion of NO tokens; its payout in pUSD is not documented, so it is never proven."""
     if not market.neg_risk_id:
-        raise UsageError("only neg-risk events convert", market.market_id)
+        raise UsageError(
+            "only neg-risk events convert", market.market_id, "name a market of a neg-risk event"
+        )
     if not 0 < index_set < 1 << MAX_OUTCOMES:
-        raise UsageError("no outcome to convert", index_set)
+        raise UsageError(
+            "no outcome to convert", index_set, "--index-set with one bit for each NO to convert"
+        )
     if version == "v2":
         if index_set.bit_count() != 1:
-            raise UsageError("version 2 converts one NO at a time", bin(index_set))
+            raise UsageError(
+                "version 2 converts one NO at a time",
+                bin(index_set),
+                "--index-set with one bit, one call for each NO",
+            )
         event = _bytes_word(market.neg_risk_id, 29)
         words = [event, word(index_set.bit_length() - 1), word(micro)]
         return Call(Action.CONVERT, ROUTER, _encoded(signature, words), amount, proven=False)

@@ -54,7 +54,11 @@ class Registry:
         try:
             market = market_from_gamma(payload, event or _event_of(payload))
             if len(market.outcomes) != 2:
-                raise MarketError("only markets with two outcomes are traded", len(market.outcomes))
+                raise MarketError(
+                    "only markets with two outcomes are traded",
+                    len(market.outcomes),
+                    "trade the two-outcome markets of its event",
+                )
             tick = tick_of(payload.get("orderPriceMinTickSize") or "0.01")
         except BetaError as exc:
             self.refused.append((str(payload.get("slug") or payload.get("conditionId")), str(exc)))
@@ -108,7 +112,11 @@ class Registry:
         """
         found = self.by_instrument.get(instrument_id)
         if found is None:
-            raise MarketError("this Polymarket instrument is not loaded", instrument_id)
+            raise MarketError(
+                "this Polymarket instrument is not loaded",
+                instrument_id,
+                "load it: --market with its condition id or slug",
+            )
         return self.markets[found[0]], found[1]
 
 

@@ -401,5 +401,10 @@ class ClobRest:
             if not answer.error_msg:
                 return heartbeat_id
             if attempt or not heartbeat_id:
-                raise VenueRefused("heartbeat", f"Polymarket refused: {answer.error_msg}", 400)
+                raise VenueRefused(
+                    "heartbeat",
+                    f"Polymarket refused: {answer.error_msg}",
+                    400,
+                    "none needed: the next one is sent in seconds",
+                )
         raise AssertionError("unreachable")

@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+from adapters.mends import NEWS_MEND
 from core.domain.errors import CorruptData
 from core.domain.money import ZERO
 
@@ -31,9 +32,11 @@ def number(value: Number | None, what: str) -> Decimal:
     try:
         found = Decimal(str(value))
     except (InvalidOperation, ValueError):  # ValueError: an integer too long to be written out
-        raise CorruptData(f"Polymarket sent a {what} that is no number", str(value)[:40]) from None
+        raise CorruptData(
+            f"Polymarket sent a {what} that is no number", str(value)[:40], NEWS_MEND
+        ) from None
     if not found.is_finite() or found.adjusted() > MAX_EXPONENT:
-        raise CorruptData(f"Polymarket sent a {what} that is no number", str(value)[:40])
+        raise CorruptData(f"Polymarket sent a {what} that is no number", str(value)[:40], NEWS_MEND)
     return found
 
 
@@ -73,7 +76,7 @@ def side_of_book(
         If it is there under neither: an empty side is an empty list, and a missing one says nothing.
     """
     if new is msgspec.UNSET and old is msgspec.UNSET:
-        raise CorruptData("Polymarket sent a book without one of its sides", None)
+        raise CorruptData("Polymarket sent a book without one of its sides", None, NEWS_MEND)
     return (new or ()) or (old or ())
 
 

@@ -55,4 +55,8 @@ def _own(own: Mapping[str, Any], category: str) -> FeeSchedule:
             category=category,
         )
     except KeyError as exc:
-        raise FeeError("the market's fee schedule has no rate", dict(own)) from exc
+        raise FeeError(
+            "the market's fee schedule has no rate",
+            dict(own),
+            "fetch the market again, or leave it out: a fee is never guessed",
+        ) from exc

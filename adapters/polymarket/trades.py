@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from adapters.mends import NEWS_MEND
 from adapters.polymarket import schemas
 from core.domain.clock import NS_PER_SECOND, ns_from_iso
 from core.domain.errors import CorruptData
@@ -84,7 +85,7 @@ def side_of(word: str) -> Side:
     try:
         return Side(word.upper())
     except ValueError:
-        raise CorruptData("Polymarket sent an unknown side", word[:40]) from None
+        raise CorruptData("Polymarket sent an unknown side", word[:40], NEWS_MEND) from None
 
 
 def flipped(side: Side) -> Side:
@@ -126,7 +127,9 @@ def traded(value: schemas.Number | None) -> Decimal:
     """
     size = schemas.number(value, "size")
     if not ZERO < size < MOST_SHARES:
-        raise CorruptData("Polymarket sent a trade of an impossible size", str(value)[:40])
+        raise CorruptData(
+            "Polymarket sent a trade of an impossible size", str(value)[:40], NEWS_MEND
+        )
     return size
 
 
@@ -134,7 +137,9 @@ def price_of(value: schemas.Number | None) -> Decimal:
     """Return the price of a trade; raise `CorruptData` for one outside 0 and 1."""
     price = schemas.number(value, "price")
     if not ZERO < price < ONE:
-        raise CorruptData("Polymarket sent a trade at an impossible price", str(value)[:40])
+        raise CorruptData(
+            "Polymarket sent a trade at an impossible price", str(value)[:40], NEWS_MEND
+        )
     return price
 
 

@@ -50,11 +50,15 @@ class Forecast:
             or not ZERO <= parts[0] <= parts[1] <= parts[2] <= ONE
         ):
             raise SignalError(
-                "a forecast needs 0 <= low <= probability <= high <= 1", [str(p) for p in parts]
+                "a forecast needs 0 <= low <= probability <= high <= 1",
+                [str(p) for p in parts],
+                "order and clip the bounds before the forecast is made",
             )
         if self.expires_ns <= self.ts_event:
             raise SignalError(
-                "a forecast must expire after its data", (self.ts_event, self.expires_ns)
+                "a forecast must expire after its data",
+                (self.ts_event, self.expires_ns),
+                "set expires_ns after ts_event",
             )
 
     def fresh(self, now_ns: int) -> bool:

@@ -60,16 +60,18 @@ class BetaError(Exception):
     seen : object, optional
         The offending value. Never a secret.
     mend : str, optional
-        A command or setting that mends it.
+        A command or setting that mends it; without one, the `usual_mend` of the type.
     """
 
     exit_code: ExitCode = ExitCode.ERROR
+    #: What mends every error of the type, where a site knows no better.
+    usual_mend: str = ""
 
     def __init__(self, what: str, seen: object = None, mend: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.seen = seen
-        self.mend = mend
+        self.mend = mend or self.usual_mend
 
     def lines(self) -> list[str]:
         """Return the message as one to three lines."""
@@ -124,22 +126,33 @@ class LedgerError(BetaError):
     """The ledger cannot be read, trusted or written."""
 
     exit_code = ExitCode.LEDGER
+    usual_mend = (
+        "the row was not written: correct the code that writes it (BETA_DEBUG=1 shows where)"
+    )
 
 
 class LedgerCorrupt(LedgerError):
     """A ledger row or file does not verify."""
 
+    usual_mend = "beta ledger verify, then beta ledger restore"
+
 
 class LedgerTooNew(LedgerError):
     """The ledger was written by a newer schema than this code knows."""
+
+    usual_mend = "update beta-trader"
 
 
 class LedgerLocked(LedgerError):
     """Another process holds the ledger."""
 
+    usual_mend = "stop that process, or name another folder"
+
 
 class LedgerWriteError(LedgerError):
     """The ledger cannot be written (disk full, I/O error, read-only)."""
+
+    usual_mend = "free disk space, or name a folder that can be written"
 
 
 class DataError(BetaError):
@@ -189,6 +202,8 @@ class OrderRefused(BetaError):
 class ApprovalInvalid(OrderRefused):
     """An approval is forged, expired, used twice or for another order."""
 
+    usual_mend = "send the intent through Gate.review"
+
 
 class StrategyError(BetaError):
     """A strategy raised, is unknown or is not fit to run."""
@@ -209,6 +224,8 @@ class VenueRefused(VenueError):
         HTTP status.
     """
 
+    usual_mend = "correct what the venue names and send again; nothing was done there"
+
     def __init__(self, code: str, what: str, status: int = 0, mend: str = "") -> None:
         super().__init__(what, f"{code} ({status})" if status else code, mend)
         self.code = code
@@ -217,6 +234,8 @@ class VenueRefused(VenueError):
 
 class VenueUncertain(VenueError):
     """No answer, or none to rely on: what was asked may or may not have happened. Never read as a no."""
+
+    usual_mend = "none needed: what it can cost stays reserved and the venue is asked again (beta ledger tail)"
 
 
 class SignalError(BetaError):

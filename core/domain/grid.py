@@ -33,13 +33,25 @@ class TickGrid:
     def __post_init__(self) -> None:
         """Check that bands ascend, touch and have positive steps."""
         if not self.bands:
-            raise MarketError("a tick grid needs at least one band", self.bands)
+            raise MarketError(
+                "a tick grid needs at least one band",
+                self.bands,
+                "give a band, for example from 0 to 1 by 0.01",
+            )
         for band in self.bands:
             if band.step <= 0 or band.end <= band.start:
-                raise MarketError("a tick band needs start < end and step > 0", band)
+                raise MarketError(
+                    "a tick band needs start < end and step > 0",
+                    band,
+                    "give start < end and a step above 0",
+                )
         for low, high in zip(self.bands, self.bands[1:], strict=False):
             if low.end != high.start:
-                raise MarketError("tick bands must touch", (low, high))
+                raise MarketError(
+                    "tick bands must touch",
+                    (low, high),
+                    "let every band start where the last one ends",
+                )
 
     @classmethod
     def uniform(cls, step: Decimal) -> TickGrid:
@@ -67,7 +79,9 @@ class TickGrid:
         """Return the step of the band that holds `price` (the finer one on a border)."""
         steps = [b.step for b in self.bands if b.start <= price <= b.end]
         if not steps:
-            raise PriceOffGrid("price outside the grid", price)
+            raise PriceOffGrid(
+                "price outside the grid", price, f"use {self.lowest} to {self.highest}"
+            )
         return min(steps)
 
     def contains(self, price: Decimal) -> bool:

@@ -103,15 +103,29 @@ class Market:
     def __post_init__(self) -> None:
         """Refuse markets without outcomes, with repeated instruments or with payouts that do not sum to one."""
         if not self.outcomes:
-            raise MarketError("a market needs outcomes", self.market_id)
+            raise MarketError(
+                "a market needs outcomes", self.market_id, "give the market its outcomes"
+            )
         ids = [o.instrument_id for o in self.outcomes]
         if len(set(ids)) != len(ids):
-            raise MarketError("outcomes of a market need distinct instruments", ids)
+            raise MarketError(
+                "outcomes of a market need distinct instruments",
+                ids,
+                "give every outcome an instrument of its own",
+            )
         paid = [o.payout for o in self.outcomes if o.payout is not None]
         if paid and len(paid) != len(self.outcomes):
-            raise MarketError("either all outcomes have a payout or none", self.market_id)
+            raise MarketError(
+                "either all outcomes have a payout or none",
+                self.market_id,
+                "give each outcome its payout, or none before the resolution",
+            )
         if len(self.outcomes) > 1 and paid and sum(paid, ZERO) != ONE:
-            raise MarketError("payouts of a market must sum to one", [str(p) for p in paid])
+            raise MarketError(
+                "payouts of a market must sum to one",
+                [str(p) for p in paid],
+                "give payouts that sum to 1, for example 1 and 0",
+            )
 
     @property
     def resolved(self) -> bool:
@@ -123,12 +137,20 @@ class Market:
         for out in self.outcomes:
             if out.instrument_id == instrument_id:
                 return out
-        raise MarketError("no such outcome in this market", f"{instrument_id} in {self.market_id}")
+        raise MarketError(
+            "no such outcome in this market",
+            f"{instrument_id} in {self.market_id}",
+            f"use one of {', '.join(o.instrument_id for o in self.outcomes)}",
+        )
 
     def opposite(self, instrument_id: str) -> Outcome:
         """Return the other outcome of a binary market."""
         if len(self.outcomes) != 2:
-            raise MarketError("only a binary market has an opposite", self.market_id)
+            raise MarketError(
+                "only a binary market has an opposite",
+                self.market_id,
+                "name the outcome: of several, none is the opposite",
+            )
         first, second = self.outcomes
         return second if self.outcome(instrument_id) is first else first
 

@@ -30,9 +30,11 @@ def decimal_of(value: str | int | float | Decimal, what: str = "value") -> Decim
     try:
         out = value if isinstance(value, Decimal) else Decimal(str(value))
     except InvalidOperation as exc:
-        raise MarketError(f"{what} is not a number", value) from exc
+        raise MarketError(
+            f"{what} is not a number", value, "give a finite number, for example 0.42"
+        ) from exc
     if not out.is_finite():
-        raise MarketError(f"{what} is not finite", value)
+        raise MarketError(f"{what} is not finite", value, "give a finite number, for example 0.42")
     return out
 
 

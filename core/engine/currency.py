@@ -49,5 +49,9 @@ def money(amount: Decimal, code: str) -> Money:
     """
     out = Money.from_decimal(amount, currency(code))
     if out.as_decimal() != amount:
-        raise MarketError(f"amount is finer than the smallest unit of {code}", amount)
+        raise MarketError(
+            f"amount is finer than the smallest unit of {code}",
+            amount,
+            "round it to the unit of the currency first",
+        )
     return out

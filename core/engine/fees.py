@@ -152,7 +152,11 @@ class VenueFeeModel(FeeModel):
         """
         waiting = self.pending.pop(order_id, None)
         if not waiting:
-            raise FeeError("the engine reported a fill that no fee was asked for", order_id)
+            raise FeeError(
+                "the engine reported a fill that no fee was asked for",
+                order_id,
+                "please report this: no figure of this run can be trusted",
+            )
         first = waiting.pop(0)
         if waiting:
             self.pending[order_id] = waiting

@@ -57,7 +57,11 @@ class MergeBook:
             legs = self._legs[key] = Legs()
         held = legs.held[ref.index] + delta
         if held < legs.merged:
-            raise MarketError("sale of shares that are merged or not held", f"{ref.iid}: {delta}")
+            raise MarketError(
+                "sale of shares that are merged or not held",
+                f"{ref.iid}: {delta}",
+                "please report this: no figure of this run can be trusted",
+            )
         legs.held[ref.index] = held
         if not legs.held[1 - ref.index]:  # no other leg, no pair
             return ZERO
@@ -83,6 +87,7 @@ class MergeBook:
             raise MarketError(
                 "settlement of a leg that is not held like this",
                 f"{ref.iid}: {quantity} against {legs.held[ref.index]}",
+                "please report this: no figure of this run can be trusted",
             )
         legs.settled[ref.index] = True
         return legs.merged

@@ -372,7 +372,11 @@ class SendingStrategy(ViewingStrategy):
         intent_id = order.client_order_id.value
         ref = self._bt_refs.by_native.get(order.instrument_id)
         if ref is None:
-            raise StrategyError("instrument is not part of this run", str(order.instrument_id))
+            raise StrategyError(
+                "instrument is not part of this run",
+                str(order.instrument_id),
+                "order what the run has: name its market with --market",
+            )
         side = Side.BUY if order.side == OrderSide.BUY else Side.SELL
         quantity, tif = exact(order.quantity), _OUR_TIFS.get(order.time_in_force)
         if order.order_type not in (OrderType.LIMIT, OrderType.MARKET) or tif is None:

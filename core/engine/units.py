@@ -42,7 +42,11 @@ def price_of(value: Decimal, precision: int) -> Price:
     if found is None:
         found = Price.from_decimal_dp(value, precision)
         if found.as_decimal() != value:
-            raise MarketError(f"price has more than {precision} decimals", value)
+            raise MarketError(
+                f"price has more than {precision} decimals",
+                value,
+                "round it to the tick grid of the market",
+            )
         if len(_prices) >= MEMORY:
             _prices.clear()
         _prices[(value, precision)] = found
@@ -61,7 +65,11 @@ def quantity_of(value: Decimal, precision: int) -> Quantity:
     if found is None:
         found = Quantity.from_decimal_dp(value, precision)
         if found.as_decimal() != value:
-            raise MarketError(f"quantity has more than {precision} decimals", value)
+            raise MarketError(
+                f"quantity has more than {precision} decimals",
+                value,
+                "round it down to the size step of the market",
+            )
         if len(_quantities) >= MEMORY:
             _quantities.clear()
         _quantities[(value, precision)] = found

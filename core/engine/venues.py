@@ -66,17 +66,25 @@ def load_object(path: str, kind: str) -> Any:
     """
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
-        raise UsageError(f"a {kind} is named package.module:Name", path)
+        raise UsageError(
+            f"a {kind} is named package.module:Name",
+            path,
+            "for example adapters.kalshi.venue:VENUE",
+        )
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as exc:
         if exc.name and not module_name.startswith(exc.name):
             raise  # the module is there; something it imports is not
-        raise UsageError(f"no such {kind} module", path) from exc
+        raise UsageError(
+            f"no such {kind} module", path, "check the spelling, and that Python finds the module"
+        ) from exc
     try:
         return getattr(module, attribute)
     except AttributeError as exc:
-        raise UsageError(f"no such {kind} in {module_name}", attribute) from exc
+        raise UsageError(
+            f"no such {kind} in {module_name}", attribute, f"name one that {module_name} defines"
+        ) from exc
 
 
 def load_venue(code: str, paths: dict[str, str] | None = None) -> Venue:
@@ -97,5 +105,9 @@ def load_venue(code: str, paths: dict[str, str] | None = None) -> Venue:
         raise UsageError("unknown venue", code, f"known venues: {', '.join(sorted(known))}")
     venue = load_object(known[code], "venue")
     if not isinstance(venue, Venue):
-        raise UsageError("this object is not a venue", known[code])
+        raise UsageError(
+            "this object is not a venue",
+            known[code],
+            "core/engine/venues.py says what a venue must have",
+        )
     return venue

@@ -82,7 +82,11 @@ def backup(directory: Path, destination: Path, progress: Progress | None = None)
         if (directory / ANCHORS).exists():
             shutil.copyfile(directory / ANCHORS, partial / ANCHORS)
     except (OSError, apsw.Error) as exc:
-        raise LedgerWriteError("a backup cannot be written", f"{partial}: {exc}") from exc
+        raise LedgerWriteError(
+            "a backup cannot be written",
+            f"{partial}: {exc}",
+            "name a folder that can be written, or free disk space",
+        ) from exc
     _drop_newest_file_anchors(partial, names[-1].path.name)
     report = verify(partial, progress=progress)
     _refuse(report, "the copy does not verify", partial)
@@ -126,7 +130,9 @@ def read_backup(source: Path) -> Backup:
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Backup)
     except msgspec.MsgspecError as exc:
-        raise LedgerCorrupt("the manifest of a backup cannot be read", f"{path}: {exc}") from exc
+        raise LedgerCorrupt(
+            "the manifest of a backup cannot be read", f"{path}: {exc}", "use another backup"
+        ) from exc
     for file in manifest.files:
         copy = source / file.name
         if not copy.is_file() or file_sha256(copy) != file.sha256:
@@ -180,7 +186,11 @@ def restore(
                     os.fsync(handle.fileno())
         fsync_directory(directory)
     except OSError as exc:
-        raise LedgerWriteError("the backup cannot be restored", f"{directory}: {exc}") from exc
+        raise LedgerWriteError(
+            "the backup cannot be restored",
+            f"{directory}: {exc}",
+            "name a folder that can be written, or free disk space",
+        ) from exc
     head = Head(report.head_seq, bytes.fromhex(report.head_hash))
     newest = segments(directory)[-1].path
     write_anchor(directory, head, newest.name, "restore", time.time_ns(), file_sha256(newest))

@@ -36,7 +36,9 @@ def encode_payload(payload: msgspec.Struct) -> bytes:
         data = _ENCODER.encode(payload)
     except (TypeError, ValueError, UnicodeError) as exc:
         raise LedgerError(
-            "a row payload cannot be encoded", f"{type(payload).__name__}: {exc}"
+            "a row payload cannot be encoded",
+            f"{type(payload).__name__}: {exc}",
+            "give Decimal, int, str, bool or tuples of them",
         ) from exc
     if len(data) > MAX_PAYLOAD_BYTES:
         raise LedgerError(

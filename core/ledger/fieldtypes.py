@@ -32,7 +32,11 @@ def refuse_float(hint: Any, where: str) -> None:
         Naming the field.
     """
     if hint in (float, complex, Any, object):
-        raise LedgerError("a row kind declares a field that could hold a float", f"{where}: {hint}")
+        raise LedgerError(
+            "a row kind declares a field that could hold a float",
+            f"{where}: {hint}",
+            "declare it Decimal, or an integer of the smallest unit",
+        )
     for inner in typing.get_args(hint):
         if isinstance(inner, type) or typing.get_origin(inner) is not None:
             refuse_float(inner, where)

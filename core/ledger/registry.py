@@ -72,7 +72,9 @@ class KindSpec:
             numbers = self._known[signature] = _numbers(signature)
         for number in numbers(values):
             if not number.is_finite():
-                raise LedgerError(f"row {self.name}: a number is not finite", str(number))
+                raise LedgerError(
+                    f"row {self.name}: a number is not finite", str(number), "give a finite number"
+                )
         for name in self._nested:
             if not fits(getattr(payload, name), self._hints[name]):
                 raise self._wrong(name, getattr(payload, name))
@@ -80,7 +82,9 @@ class KindSpec:
     def _wrong(self, name: str, value: object) -> LedgerError:
         """Return the error for a value of another type than declared."""
         return LedgerError(
-            f"row {self.name}: field {name} has a value of the wrong type", repr(value)
+            f"row {self.name}: field {name} has a value of the wrong type",
+            repr(value),
+            "give the type that the row kind declares",
         )
 
 
@@ -99,7 +103,7 @@ def kind[P: type[Payload]](name: str, version: int = 1) -> Callable[[P], P]:
 
     def register(cls: P) -> P:
         if name in _BY_NAME:
-            raise LedgerError("two row kinds share a name", name)
+            raise LedgerError("two row kinds share a name", name, "give one of them another name")
         cls.KIND, cls.VERSION = name, version
         hints = {k: v for k, v in typing.get_type_hints(cls).items() if k in cls.__struct_fields__}
         hints = {k: hints[k] for k in cls.__struct_fields__}
@@ -129,7 +133,11 @@ def spec_of(payload: Payload) -> KindSpec:
     try:
         return _BY_TYPE[type(payload)]
     except KeyError:
-        raise LedgerError("not a registered row kind", type(payload).__name__) from None
+        raise LedgerError(
+            "not a registered row kind",
+            type(payload).__name__,
+            "decorate its class with @kind(NAME)",
+        ) from None
 
 
 def kinds() -> tuple[KindSpec, ...]:
@@ -156,7 +164,11 @@ def decode(tag: str, data: bytes) -> Payload:
     version = int(version_text)
     missing = [v for v in range(version, spec.version) if v not in spec.upcasters]
     if missing:
-        raise LedgerTooNew(f"no upcaster from {name}@{missing[0]}", tag)
+        raise LedgerTooNew(
+            f"no upcaster from {name}@{missing[0]}",
+            tag,
+            f"register one: @upcaster({name!r}, {missing[0]})",
+        )
     try:
         if version == spec.version:
             return msgspec.json.decode(data, type=spec.payload_type)

@@ -96,9 +96,13 @@ class SequencingLedger(ABC):
         if self._run_id:
             raise UsageError("a run is already open in this ledger", self._run_id, "end it first")
         if not started.run_id:
-            raise UsageError("a run needs an id", "''")
+            raise UsageError("a run needs an id", "''", "give RunStarted a run_id")
         if started.run_id in self._known_runs:
-            raise UsageError("this ledger already holds a run of that id", started.run_id)
+            raise UsageError(
+                "this ledger already holds a run of that id",
+                started.run_id,
+                "name another ledger, or give the run a new id",
+            )
         self._known_runs.add(started.run_id)
         self._run_id = started.run_id
         return self.append(started, ts_event=ts_event, durable=True)
@@ -107,7 +111,9 @@ class SequencingLedger(ABC):
         """Write ``run.ended`` durably: the run is sealed."""
         if ended.run_id != self._run_id:
             raise UsageError(
-                "this run is not the open one", f"{ended.run_id} (open: {self._run_id})"
+                "this run is not the open one",
+                f"{ended.run_id} (open: {self._run_id})",
+                "end the open run first",
             )
         seq = self.append(ended, ts_event=ts_event, durable=True)
         self._run_id = ""
@@ -162,12 +168,20 @@ class SequencingLedger(ABC):
         spec = spec_of(payload)
         spec.check(payload)
         if type(ts_event) is not int or not -_INT64 <= ts_event < _INT64:
-            raise LedgerError("a row time must be integer nanoseconds", repr(ts_event))
+            raise LedgerError(
+                "a row time must be integer nanoseconds",
+                repr(ts_event),
+                "give nanoseconds since 1970 as int",
+            )
         return spec.tag, encode_payload(payload)
 
     def _links(self, parents: Sequence[int], seq: int) -> str:
         """Return parents as text after checking that each is an earlier row."""
         for parent in parents:
             if type(parent) is not int or not 0 < parent < seq:
-                raise LedgerError("a parent must be an earlier row", f"{parent!r} of row {seq}")
+                raise LedgerError(
+                    "a parent must be an earlier row",
+                    f"{parent!r} of row {seq}",
+                    "append the parent first and name its seq",
+                )
         return encode_parents(parents)

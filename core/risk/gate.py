@@ -246,7 +246,11 @@ class Gate(Intake):
         limit = intent.price if intent.price is not None else worst_price
         price, quantity = nanos_of(limit) if limit is not None else None, nanos_of(intent.quantity)
         if rules is None or price is None or quantity is None:
-            raise MarketError("an order cannot be taken over", intent.client_order_id)
+            raise MarketError(
+                "an order cannot be taken over",
+                intent.client_order_id,
+                "load its market, and give the order a price",
+            )
         buy = intent.side is Side.BUY
         until_ns = checks.life_of(intent)
         by_cash = checks.by_cash(rules, intent)

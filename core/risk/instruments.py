@@ -108,7 +108,9 @@ class Quotes:
 def _exact(value: object) -> int:
     number = nanos_of(value)  # type: ignore[arg-type]
     if number is None:
-        raise MarketError("the gate counts prices and sizes in billionths", value)
+        raise MarketError(
+            "the gate counts prices and sizes in billionths", value, "give at most nine decimals"
+        )
     return number
 
 

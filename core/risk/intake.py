@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from core.domain.errors import MarketError
 from core.domain.fees import FeeSchedule, Side
 from core.domain.market import Market, MarketStatus
+from core.risk import unusable
 from core.risk.breaker import CircuitBreaker
 from core.risk.budget import FamilyResult
 from core.risk.families import Families
@@ -328,15 +328,13 @@ class Intake(Inspection):
             return False
         size, at = nanos_of_text(str(quantity)), nanos_of_text(str(price))
         if size is None or at is None or size <= 0 or at < 0 or not fee.is_finite():
-            raise MarketError(
-                "a fill needs a positive quantity, a price and a fee", (quantity, price)
-            )
+            raise unusable.no_fill(quantity, price)
         paid = attos_up(fee)
         order = book.orders.get(client_order_id) or book.finished.get(client_order_id)
         if order is None:
             rules = self.rules.get(instrument_id)
             if rules is None or side is None:
-                raise MarketError("a fill of an unknown order and instrument", client_order_id)
+                raise unusable.unknown_fill(client_order_id)
             buy = side is Side.BUY
             self._anomaly("EXTERNAL_FILL", f"{client_order_id} {instrument_id}")
             self._strangers(rules, strategy_id)
@@ -412,7 +410,7 @@ class Intake(Inspection):
         """
         venue = self._venues.get(market.venue)
         if venue is None:
-            raise MarketError("a market of a venue the gate does not know", market.venue)
+            raise unusable.unknown_venue(market.venue)
         state = self._states.get(market.market_id)
         if state is None:
             state = self._states[market.market_id] = MarketState(market)
@@ -458,7 +456,7 @@ class Intake(Inspection):
         self._advance(ts_ns)
         rules, paid = self.rules.get(instrument_id), nanos_of(payout)
         if rules is None or paid is None or paid < 0:
-            raise MarketError("a settlement needs a known outcome and a payout", instrument_id)
+            raise unusable.no_settlement(instrument_id)
         rules.state.resolve()
         self.volatility.forget(rules, self.now_ns)
         purse = self.book.purse(rules.venue_code)
@@ -497,7 +495,7 @@ class Intake(Inspection):
     def _pair(self, market_id: str) -> tuple[InstrumentRules, InstrumentRules]:
         legs = [r for r in self.rules.values() if r.market_id == market_id]
         if len(legs) != 2:
-            raise MarketError("only a binary market can be merged or split", market_id)
+            raise unusable.not_binary(market_id)
         return legs[0], legs[1]
 
     def on_position(
@@ -506,7 +504,7 @@ class Intake(Inspection):
         """Take over a holding found at the start (reconciliation)."""
         rules, size, at = self.rules.get(instrument_id), nanos_of(quantity), nanos_of(average_price)
         if rules is None or size is None or at is None or size <= 0:
-            raise MarketError("a position needs a known outcome and a quantity", instrument_id)
+            raise unusable.no_position(instrument_id)
         self.book.marks.setdefault(instrument_id, at)
         self.book.open_position(strategy_id, rules, size, at * size)
 
@@ -518,13 +516,13 @@ class Intake(Inspection):
         do not feed account updates that repeat them.
         """
         if not cash.is_finite():
-            raise MarketError("a balance must be a number", cash)
+            raise unusable.no_amount("balance", cash)
         self.book.set_cash(venue, attos_down(cash))
 
     def on_transfer(self, venue: str, amount: Decimal) -> None:
         """Book a deposit (positive) or a withdrawal: it is neither profit nor loss."""
         if not amount.is_finite():
-            raise MarketError("a transfer must be a number", amount)
+            raise unusable.no_amount("transfer", amount)
         self.book.transfer(venue, attos_down(amount))
 
     def on_price(

@@ -379,5 +379,9 @@ def load_profile(name_or_path: str = DEFAULT_PROFILE) -> Limits:
     try:
         plain = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError("a risk profile is not valid TOML", f"{path.name}: {exc}") from exc
+        raise ConfigError(
+            "a risk profile is not valid TOML",
+            f"{path.name}: {exc}",
+            "correct the line it names",
+        ) from exc
     return build({"name": path.stem} | plain, f"edit {path.name}")

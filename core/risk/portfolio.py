@@ -464,7 +464,11 @@ class Portfolio:
             for leg in (yes, no)
         )
         if not 0 < quantity <= pairs:
-            raise MarketError("cannot merge more pairs than are held", quantity / NANO)
+            raise MarketError(
+                "cannot merge more pairs than are held",
+                quantity / NANO,
+                "merge at most what is held of the scarcer outcome",
+            )
         cost = 0
         for leg in (yes, no):
             part = self.cost_of(strategy_id, leg.instrument_id, quantity)

@@ -33,9 +33,13 @@ def kelly_binary(probability: Decimal, cost: Decimal) -> Decimal:
         If the probability is not in 0..1 or the cost is not positive and finite.
     """
     if not (probability.is_finite() and ZERO <= probability <= ONE):
-        raise MarketError("a probability lies between 0 and 1", probability)
+        raise MarketError(
+            "a probability lies between 0 and 1", probability, "give a probability from 0 to 1"
+        )
     if not (cost.is_finite() and cost > 0):
-        raise MarketError("a share costs more than nothing", cost)
+        raise MarketError(
+            "a share costs more than nothing", cost, "give the cost of one share, fee included"
+        )
     if cost >= ONE or probability <= cost:
         return ZERO
     return (probability - cost) / (ONE - cost)
@@ -97,7 +101,11 @@ def size(request: SizeRequest, limits: Limits) -> Size:
     """
     numbers = (request.equity, request.price, request.fee, request.size_step, request.factor)
     if not all(n.is_finite() for n in numbers) or request.price <= 0 or request.size_step <= 0:
-        raise MarketError("a size needs finite equity, price, fee and step", request)
+        raise MarketError(
+            "a size needs finite equity, price, fee and step",
+            request,
+            "give finite numbers and a step above 0",
+        )
     cost = request.price + max(ZERO, request.fee)
     if request.equity <= 0:
         return Size(ZERO, "equity")

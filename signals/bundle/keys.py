@@ -144,7 +144,11 @@ class TrustStore:
             raise BundleUnsigned("bundle is signed by a key that is not trusted", key, mend)
         public = load_pem_public_key(path.read_bytes())
         if not isinstance(public, Ed25519PublicKey) or key_id(public) != key:
-            raise BundleUnsigned("trusted key file does not hold the key of its name", path)
+            raise BundleUnsigned(
+                "trusted key file does not hold the key of its name",
+                path,
+                "beta bundle trust PUBLIC writes it again",
+            )
         try:
             public.verify(signature, message)
         except InvalidSignature as error:

@@ -94,7 +94,11 @@ class Predictor:
             raise BundleExpired("bundle has expired", self.model_id, "beta bundle install NEWER")
         x = np.asarray(window)
         if x.ndim != 2:
-            raise InputShape("a window is [lookback, channels]", x.shape)
+            raise InputShape(
+                "a window is [lookback, channels]",
+                x.shape,
+                "give one window, for example x[-lookback:]",
+            )
         raw = self.runtime.predict({"x": x})["y"]
         if self._probability:
             return self._from_log_odds(raw)

@@ -205,7 +205,11 @@ def _finish(assembly: Assembly, universe: Universe, seconds: float, records: int
             )
     left = [order_id for model in session.fee_models.values() for order_id in model.pending]
     if left:
-        raise StrategyError("fills were charged that the engine never reported", left[:3])
+        raise StrategyError(
+            "fills were charged that the engine never reported",
+            left[:3],
+            "please report this: no figure of this run can be trusted",
+        )
     return Finished(universe, session, seconds, records)
 
 

@@ -318,7 +318,11 @@ def _source(kinds: frozenset[Kind]) -> PriceSource:
 
 def _period(catalog: Catalog, spec: BacktestSpec, ids: list[str]) -> tuple[int, int]:
     if spec.start_ns is not None and spec.end_ns is not None and spec.start_ns >= spec.end_ns:
-        raise UsageError("the period ends before it begins", (spec.start_ns, spec.end_ns))
+        raise UsageError(
+            "the period ends before it begins",
+            (spec.start_ns, spec.end_ns),
+            "--period 2026-07-03:2026-07-10",
+        )
     spans = [_span(catalog, iid) for iid in ids]
     first, last = min(s[0] for s in spans), max(s[1] for s in spans)
     start = first if spec.start_ns is None else max(first, spec.start_ns)

@@ -101,10 +101,14 @@ class Columns:
             value = getattr(self, field.name)
             if isinstance(value, np.ndarray) and value.shape != (n,):
                 raise CorruptData(
-                    f"column {field.name} of {subject} has another length", value.shape
+                    f"column {field.name} of {subject} has another length",
+                    value.shape,
+                    "give every column a value for each row",
                 )
         if n == 0:
-            raise CorruptData(f"no rows for {subject}", 0)
+            raise CorruptData(
+                f"no rows for {subject}", 0, "leave the subject out, or give its rows"
+            )
         if self.ts_init is not None:
             first_bad(self.ts_init < self.ts_event, subject, "known before it happened")
         first_bad(self.ts[1:] < self.ts[:-1], subject, "time goes backwards", offset=1)
@@ -198,7 +202,11 @@ class TradeColumns(Columns):
         first_bad(self.price < 0, subject, "negative price")
         first_bad(self.aggressor > 2, subject, "unknown aggressor")
         if self.trade_id is not None and len(self.trade_id) != len(self):
-            raise CorruptData(f"trade ids of {subject} have another length", len(self.trade_id))
+            raise CorruptData(
+                f"trade ids of {subject} have another length",
+                len(self.trade_id),
+                "give every column a value for each row",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

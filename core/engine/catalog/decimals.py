@@ -27,10 +27,16 @@ def encode_ticks(ticks: npt.NDArray[np.int64], precision: int) -> pa.Array:
         If a tick is negative or `precision` is above 16.
     """
     if not 0 <= precision <= SCALE:
-        raise CorruptData("precision outside 0..16", precision)
+        raise CorruptData(
+            "precision outside 0..16", precision, "give the number of decimals, 0 to 16"
+        )
     n = len(ticks)
     if n and int(ticks.min()) < 0:
-        raise CorruptData("negative price or size", int(ticks.min()))
+        raise CorruptData(
+            "negative price or size",
+            int(ticks.min()),
+            "correct or leave out the row: prices and sizes are 0 or more",
+        )
     factor = 10 ** (SCALE - precision)
     words = np.zeros((n, 2), dtype="<u8")
     if n:
@@ -64,7 +70,11 @@ def decode_ticks(column: pa.ChunkedArray, precision: int) -> npt.NDArray[np.int6
     try:
         narrow = column.cast(pa.decimal128(38, precision)).combine_chunks()
     except pa.ArrowInvalid as exc:
-        raise CorruptData(f"a value has more than {precision} decimals", str(exc)) from exc
+        raise CorruptData(
+            f"a value has more than {precision} decimals",
+            str(exc),
+            "round the table, or give the instrument more decimals",
+        ) from exc
     if narrow.null_count:
         narrow = narrow.fill_null(0)
     words = np.frombuffer(narrow.buffers()[1], dtype="<i8")

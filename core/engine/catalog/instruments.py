@@ -95,14 +95,22 @@ def precision_of(market: Market) -> Precision:
     if is_spot(market):
         return Precision(price, size)
     if price > PRICE_PRECISION:
-        raise CorruptData(f"grid of {market.market_id} is finer than 0.0001", market.grid.finest)
+        raise CorruptData(
+            f"grid of {market.market_id} is finer than 0.0001",
+            market.grid.finest,
+            "leave this market out: the catalog keeps four decimals of a probability",
+        )
     return Precision(PRICE_PRECISION, max(SIZE_PRECISION, size))
 
 
 def _decimals(step: Decimal, market: Market) -> int:
     exponent = step.normalize().as_tuple().exponent
     if not isinstance(exponent, int):
-        raise CorruptData(f"a step of {market.market_id} is not a number", step)
+        raise CorruptData(
+            f"a step of {market.market_id} is not a number",
+            step,
+            "fetch or ingest the market again with a step above 0",
+        )
     return max(0, -exponent)
 
 
@@ -187,7 +195,11 @@ def _pair_table(market: Market, outcome: Outcome) -> pa.Table:
     try:
         base, quote = market.info["base"], market.info["quote"]
     except KeyError as exc:
-        raise CorruptData("a spot market needs info base and quote", market.market_id) from exc
+        raise CorruptData(
+            "a spot market needs info base and quote",
+            market.market_id,
+            "give its info base and quote, for example BTC and USD",
+        ) from exc
     row = {
         "id": outcome.instrument_id,
         "raw_symbol": outcome.instrument_id.rsplit(".", 1)[0],

@@ -71,7 +71,11 @@ def relative_path(kind: Kind, key: str, start_ns: int, end_ns: int) -> str:
     """
     pattern = _SAFE_BAR if kind is Kind.BARS else _SAFE_ID
     if not pattern.fullmatch(key):
-        raise CorruptData("not an instrument id of the form SYMBOL.VENUE", key)
+        raise CorruptData(
+            "not an instrument id of the form SYMBOL.VENUE",
+            key,
+            "beta data ls CATALOG lists the ids",
+        )
     return f"data/{FOLDERS[kind]}/{key}/{stamp(start_ns)}_{stamp(end_ns)}.parquet"
 
 
@@ -79,5 +83,9 @@ def instrument_of_bar_type(bar_type: str) -> str:
     """Return the instrument id inside ``BTCUSDT.BINANCE-1-HOUR-LAST-EXTERNAL``."""
     parts = bar_type.rsplit("-", 4)
     if len(parts) != 5:
-        raise CorruptData("not a bar type like BTCUSDT.BINANCE-1-HOUR-LAST-EXTERNAL", bar_type)
+        raise CorruptData(
+            "not a bar type like BTCUSDT.BINANCE-1-HOUR-LAST-EXTERNAL",
+            bar_type,
+            "beta data ls CATALOG lists the bar types",
+        )
     return parts[0]

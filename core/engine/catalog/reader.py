@@ -241,7 +241,9 @@ class Catalog:
                 int(meta[b"price_precision"]), int(meta.get(b"size_precision", b"0"))
             )
         except (KeyError, ValueError) as exc:
-            raise CorruptData("file without its precision", paths[0]) from exc
+            raise CorruptData(
+                "file without its precision", paths[0], "beta data verify, then ingest again"
+            ) from exc
         table = pa.concat_tables(parts)
         if start_ns > 0 or end_ns < _END:
             ts = table["ts_init"].cast(pa.int64()).to_numpy()

@@ -108,7 +108,9 @@ def close_table(instrument_id: str, ts_ns: int, payout: Decimal, precision: int)
     ticks = payout.scaleb(precision)
     if not 0 <= payout <= 1 or ticks != int(ticks):
         raise CorruptData(
-            f"payout of {instrument_id} must be 0..1 with at most {precision} decimals", payout
+            f"payout of {instrument_id} must be 0..1 with at most {precision} decimals",
+            payout,
+            "correct the payout in the table of markets, then ingest again",
         )
     times = np.array([ts_ns], dtype=np.int64)
     price = encode_ticks(np.array([int(ticks)], dtype=np.int64), precision)

@@ -29,7 +29,11 @@ def tops_of(cols: DeltaColumns, subject: str = "book") -> QuoteColumns:
         If the decimals are not those of a probability.
     """
     if cols.price_precision != PRICE_PRECISION:
-        raise CorruptData(f"{subject} is not a book of probabilities", cols.price_precision)
+        raise CorruptData(
+            f"{subject} is not a book of probabilities",
+            cols.price_precision,
+            f"write its prices with {PRICE_PRECISION} decimals",
+        )
     n = len(cols)
     bid, ask = np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.int64)
     bid_size, ask_size = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)

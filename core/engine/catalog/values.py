@@ -55,7 +55,11 @@ def market_from_json(text: str) -> Market:
             raw[name] = _decimal(raw[name])
         return Market(**raw)
     except (ValueError, KeyError, TypeError, ArithmeticError, BetaError) as exc:
-        raise CorruptData("a market of the catalog cannot be read", str(exc)) from exc
+        raise CorruptData(
+            "a market of the catalog cannot be read",
+            str(exc),
+            "beta data verify, then ingest again",
+        ) from exc
 
 
 def event_from_json(text: str) -> Event:
@@ -65,7 +69,11 @@ def event_from_json(text: str) -> Event:
         raw["market_ids"] = tuple(raw["market_ids"])
         return Event(**raw)
     except (ValueError, KeyError, TypeError) as exc:
-        raise CorruptData("an event of the catalog cannot be read", str(exc)) from exc
+        raise CorruptData(
+            "an event of the catalog cannot be read",
+            str(exc),
+            "beta data verify, then ingest again",
+        ) from exc
 
 
 _BAND = ("start", "end", "step")

@@ -282,7 +282,11 @@ class CatalogWriter:
             If the payout is outside 0..1 or has more decimals than the instrument.
         """
         if (Kind.CLOSES, instrument_id) in self._last:
-            raise OverlappingData("a settlement of this outcome is already there", instrument_id)
+            raise OverlappingData(
+                "a settlement of this outcome is already there",
+                instrument_id,
+                "settle an outcome once, or use --replace",
+            )
         precision = self._precisions.get(instrument_id, Precision(4, 2)).price
         table = tables.close_table(instrument_id, ts_ns, payout, precision)
         self._store(Kind.CLOSES, instrument_id, table, ts_ns, ts_ns)
@@ -293,9 +297,17 @@ class CatalogWriter:
         ``TRADING``, ``PAUSE``, ``CLOSE`` stop or allow orders in the engine.
         """
         if not rows:
-            raise CorruptData(f"no rows for statuses of {instrument_id}", 0)
+            raise CorruptData(
+                f"no rows for statuses of {instrument_id}",
+                0,
+                "leave the instrument out, or give its rows",
+            )
         if any(a[0] > b[0] for a, b in itertools.pairwise(rows)):
-            raise CorruptData(f"time goes backwards: statuses of {instrument_id}", rows[0])
+            raise CorruptData(
+                f"time goes backwards: statuses of {instrument_id}",
+                rows[0],
+                "sort the rows by time",
+            )
         table = tables.status_table(instrument_id, rows)
         self._claim(Kind.STATUSES, instrument_id, rows[0][0], rows[-1][0])
         self._store(Kind.STATUSES, instrument_id, table, rows[0][0], rows[-1][0])
@@ -307,7 +319,11 @@ class CatalogWriter:
         instrument = layout.instrument_of_bar_type(key) if kind is Kind.BARS else key
         used = Precision(cols.price_precision, cols.size_precision)
         if self._used.setdefault(instrument, used) != used:
-            raise CorruptData(f"{key} comes with two sets of decimals", used)
+            raise CorruptData(
+                f"{key} comes with two sets of decimals",
+                used,
+                "round both to the same decimals before they are written",
+            )
         ts = cols.ts
         self._claim(kind, key, int(ts[0]), int(ts[-1]))
         start = 0
@@ -410,6 +426,7 @@ class CatalogWriter:
                 raise CorruptData(
                     f"{instrument} is defined with other decimals than its data",
                     f"{defined} against {used}",
+                    "define the instrument with the decimals of its data",
                 )
 
 
@@ -438,4 +455,8 @@ def _table(kind: Kind, key: str, cols: Columns, first_row: int) -> pa.Table:
             return tables.trade_table(key, cols, first_row)
         case BarColumns():
             return tables.bar_table(key, layout.instrument_of_bar_type(key), cols)
-    raise UsageError(f"not columns of {kind}", type(cols).__name__)
+    raise UsageError(
+        f"not columns of {kind}",
+        type(cols).__name__,
+        "give the columns of this kind (core/engine/catalog/columns.py)",
+    )

@@ -304,7 +304,8 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         if found is None:
             found = self.closed.paid_out.gone.get(instrument_id)
         if found is None:
-            raise MarketError("an order of an instrument that is not loaded", instrument_id)
+            what = "an order of an instrument that is not loaded"
+            raise MarketError(what, instrument_id, "start the node with --market of it")
         return found
 
     def order_of(self, client_order_id: str) -> Any:

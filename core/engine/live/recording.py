@@ -166,7 +166,11 @@ def _windows(folder: Path) -> Iterator[dict[str, Any]]:
         try:
             held.append(pq.ParquetFile(path).read())
         except (OSError, pa.ArrowException) as exc:
-            raise CorruptData("a part of a recording cannot be read", f"{path}: {exc}") from exc
+            raise CorruptData(
+                "a part of a recording cannot be read",
+                f"{path}: {exc}",
+                "move this part aside: the others are whole",
+            ) from exc
         if sum(t.num_rows for t in held) >= SEAL_ROWS:
             yield _numpy(pa.concat_tables(held))
             held = []

@@ -244,7 +244,12 @@ class PaperPort:
     def _submit(self, intent: OrderIntent, price: Decimal, now: int) -> VenueOrder:
         """Match an order that arrives now."""
         if self._killed:
-            raise VenueRefused("kill_switch", "the paper venue takes no orders while halted", 400)
+            raise VenueRefused(
+                "kill_switch",
+                "the paper venue takes no orders while halted",
+                400,
+                "beta risk resume, once the cause is mended",
+            )
         market_id, outcome = self._where(intent.instrument_id)
         buys = intent.side is Side.BUY
         yes_price = price if outcome == "YES" else ONE - price
@@ -349,7 +354,9 @@ class PaperPort:
             market = self.markets.get(market_id)
             if market is None:
                 raise VenueUncertain(
-                    "the paper account holds a market that is not loaded", market_id
+                    "the paper account holds a market that is not loaded",
+                    market_id,
+                    "start the node with --market of it",
                 )
             outcome = market.outcomes[0 if name == "YES" else 1]
             out.append(
@@ -398,7 +405,12 @@ class PaperPort:
     def _where(self, instrument_id: str) -> tuple[str, str]:
         found = self._of.get(instrument_id)
         if found is None:
-            raise VenueRefused("not_found", "the paper venue does not know this market", 404)
+            raise VenueRefused(
+                "not_found",
+                "the paper venue does not know this market",
+                404,
+                "start the node with --market of it",
+            )
         return found
 
     def _heard(self, kind: str, value: object) -> None:

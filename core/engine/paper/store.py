@@ -47,7 +47,7 @@ class PaperStore:
             self.db.execute(SCHEMA)
         except apsw.BusyError as exc:
             raise LedgerLocked(
-                "another process runs this paper account", path, "stop it, or use another --account"
+                "another process runs this paper account", path, "stop it, or use --home"
             ) from exc
 
     # -- restore ----------------------------------------------------------------------------

@@ -80,7 +80,11 @@ def _ends(
         raise UsageError("the run began in a file that was set aside", run_id, mend)
     started = reader.row(summary.first_seq).decoded()
     if not isinstance(started, RunStarted):
-        raise LedgerCorrupt("a run does not begin with run.started", run_id)
+        raise LedgerCorrupt(
+            "a run does not begin with run.started",
+            run_id,
+            "beta ledger verify; beta ledger runs lists the others",
+        )
     manifest = None
     for row in reader.rows(Selection(run=run_id, kinds=("data.manifest",))):
         found = row.decoded()

@@ -77,6 +77,8 @@ def _charts() -> tuple[bytes, str]:
         if path.is_file():
             script = path.read_bytes()
             if b"</script" in script:
-                raise ConfigError("the charts library cannot be embedded", path)
+                raise ConfigError(
+                    "the charts library cannot be embedded", path, "scripts/setup.sh run"
+                )
             return script, _digest(script)
     raise ConfigError("the charts library is not installed", "plotly", "scripts/setup.sh run")

@@ -64,8 +64,11 @@ def test_each_missing_thing_is_named_with_its_mend(tmp_path, monkeypatch):
     assert all(c.mend for c in found.values() if c.status == "fail")
     with pytest.raises(GateClosed) as error:
         readiness.require(list(found.values()))
+    what, seen, mend = error.value.lines()
+    assert what == "not ready to trade, 5 thing(s) missing"
     for name in failed:
-        assert name in str(error.value)
+        assert f"{name}: {found[name].seen}" in seen
+        assert f"{name}: {found[name].mend}" in mend
 
 
 @pytest.mark.parametrize(
