@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -95,17 +96,18 @@ class IssueLog:
     Parameters
     ----------
     path : Path
-        JSONL file; created with the first issue.
+        JSONL file as it is called once `commit` has put it there.
+    draft : Path
+        Where it is written until then; created with the first issue.
     keep : int
         How many examples of each class the report shows.
     """
 
-    def __init__(self, path: Path, keep: int = 5) -> None:
-        self.path = path
+    def __init__(self, path: Path, draft: Path, keep: int = 5) -> None:
+        self.path, self.draft = path, draft
         self.keep = keep
         self.tallies: dict[Issue, Tally] = {}
         self._file: IO[str] | None = None
-        path.unlink(missing_ok=True)
 
     def add(
         self,
@@ -141,8 +143,8 @@ class IssueLog:
             "rows": rows,
         }
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w")
+            self.draft.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.draft.open("w")
         self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
         tally = self.tallies.setdefault(code, Tally())
         tally.count += rows
@@ -184,11 +186,32 @@ class IssueLog:
         """Return how many rows had this trouble."""
         return self.tallies[code].count if code in self.tallies else 0
 
-    def close(self) -> None:
-        """Finish the JSONL file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def commit(self, *, after: bool = False) -> None:
+        """Put the list in its place, instead of an earlier one or, when told so, `after` its lines."""
+        written = self._close()
+        if after and self.path.exists():
+            if written:
+                lines = self.path.read_bytes() + self.draft.read_bytes()
+                self.draft.write_bytes(lines)
+        elif not written:
+            self.path.unlink(missing_ok=True)
+        if written:
+            self.draft.replace(self.path)
+
+    def abandon(self, path: Path | None = None) -> None:
+        """Leave the list of an import that failed at `path`, or nowhere."""
+        if self._close() and path is not None:
+            with contextlib.suppress(FileNotFoundError):  # taken by a writer that came after us
+                self.draft.replace(path)
+        self.draft.unlink(missing_ok=True)
+
+    def _close(self) -> bool:
+        """Close the draft; return whether there is one."""
+        if self._file is None:
+            return False
+        self._file.close()
+        self._file = None
+        return True
 
     def to_dict(self) -> dict[str, Any]:
         """Return counts, fates and first examples by class."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -40,7 +41,8 @@ class IngestJob:
     writer : CatalogWriter
         Open inside the ``with`` block.
     issues : IssueLog
-        Full list beside the catalog: ``NAME.issues.jsonl``.
+        Full list beside the catalog: ``NAME.issues.jsonl``; of an import that failed, when the catalog
+        stays as it was, ``NAME.failed.issues.jsonl``.
     report : IngestReport
         Complete after the block; also ``NAME.report.json`` beside the catalog.
     """
@@ -69,8 +71,12 @@ class IngestJob:
             licence=licence,
             mode=mode,
         )
-        self.issues = IssueLog(target.with_name(f"{target.name}.issues.jsonl"))
+        self._extends = mode == "extend"
+        # A hidden draft until the catalog is in place: a killed import leaves the earlier list alone.
+        draft = self.target.with_name(f".{target.name}.tmp-{os.getpid()}.issues.jsonl")
+        self.issues = IssueLog(self._beside("issues.jsonl"), draft)
         self.report = IngestReport(set=name, source=str(source), catalog=str(target))
+        self.writer.on_commit = self._committed
         self._settled: set[str] = set()
         self._markets: dict[str, Market] = {}
         self._started = 0.0
@@ -91,21 +97,32 @@ class IngestJob:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Commit and report; after an error only the list of issues remains."""
+        """Commit and report; of a failed import only its list of issues remains, under its own name."""
+        if error is not None:
+            self._failed(error)
+            self.writer.__exit__(kind, error, trace)
+            return
         try:
-            if kind is None:
-                self._flag_unresolved()
-                for note in self.report.notes:
-                    self.writer.note(note)
+            self._flag_unresolved()
+            for note in self.report.notes:
+                self.writer.note(note)
+            self.writer.__exit__(None, None, None)
         except BaseException as failure:
+            self._failed(failure)
             self.writer.__exit__(type(failure), failure, failure.__traceback__)
             raise
-        else:
-            self.writer.__exit__(kind, error, trace)
-        finally:
-            self.issues.close()
-        if kind is None:
-            self._complete()
+        self._complete()
+
+    def _committed(self) -> None:
+        self.issues.commit(after=self._extends)
+        self._beside("failed.issues.jsonl").unlink(missing_ok=True)
+
+    def _beside(self, ending: str) -> Path:
+        return self.target.with_name(f"{self.target.name}.{ending}")
+
+    def _failed(self, error: BaseException) -> None:
+        broken = isinstance(error, Exception)  # not an interruption: the list tells why
+        self.issues.abandon(self._beside("failed.issues.jsonl") if broken else None)
 
     def read(self, file: str, rows: int) -> None:
         """Count `rows` read from `file`."""
@@ -147,4 +164,4 @@ class IngestJob:
         report.synthetic, report.content_sha = catalog.meta.synthetic, catalog.meta.content_sha
         report.issues = self.issues.to_dict()
         report.issues_file = str(self.issues.path) if report.issues else ""
-        report.write(self.target.with_name(f"{self.target.name}.report.json"))
+        report.write(self._beside("report.json"))

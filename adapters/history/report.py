@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,8 @@ class IngestReport:
         return {**asdict(self), "passed": self.passed}
 
     def write(self, path: Path) -> None:
-        """Write the report as JSON."""
+        """Write the report as JSON, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        draft = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+        draft.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        draft.replace(path)

@@ -83,9 +83,20 @@ def load(job: IngestJob) -> None:
         Event("KALSHI", m.event_id, m.question, (m.market_id,), category="crypto") for m in markets
     )
     ticker_check.conclude(job)
+    _conclude(job, total)
     spot.write_coinbase(job)
     job.note(FEE_NOTE)
     job.note("Kalshi L2: no public trades in this set; queue position rests on book changes alone.")
+
+
+def _conclude(job: IngestJob, changes: int) -> None:
+    """State what every change was held to; each break is in the list of issues."""
+    for name, code in (
+        ("sequence numbers follow each other without a gap", Issue.SEQUENCE_GAP),
+        ("no level becomes negative", Issue.NEGATIVE_LEVEL),
+        ("no book is crossed at the end of a batch", Issue.CROSSED),
+    ):
+        job.check(name, changes, job.issues.count(code), "book changes")
 
 
 def describe(job: IngestJob, row: dict[str, Any]) -> tuple[Market, Settlement | None]:

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from core.domain.errors import UsageError
@@ -62,8 +63,11 @@ class Staging:
         to.parent.mkdir(parents=True, exist_ok=True)
         _link(str(file), str(to))
 
-    def commit(self) -> None:
-        """Move the folder into place; an older one is removed after the swap."""
+    def commit(self, then: Callable[[], None] | None = None) -> None:
+        """Move the folder into place; an older one is removed after the swap.
+
+        `then` is called while the lock is still held: it moves what lies beside the folder.
+        """
         _sync(self.root)
         if not self.target.exists():
             self.root.rename(self.target)
@@ -72,6 +76,8 @@ class Staging:
             self.target.rename(old)
             self.root.rename(self.target)
             shutil.rmtree(old, ignore_errors=True)
+        if then is not None:
+            then()
         _sync(self.target.parent)
         self._release()
 
@@ -127,7 +133,10 @@ def recover(target: Path) -> list[Path]:
             shutil.rmtree(path, ignore_errors=True)
             removed.append(path)
     for path in sorted(target.parent.glob(f".{target.name}.tmp-*")):
-        shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:  # a list that was to lie beside the folder
+            path.unlink(missing_ok=True)
         removed.append(path)
     return removed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -67,6 +67,11 @@ class CatalogWriter:
     created_ns : int, optional
         Time written as `CatalogMeta.created`; None = now (the sample passes a fixed one).
 
+    Attributes
+    ----------
+    on_commit : callable, optional
+        Called once the folder is in place and before another writer may begin.
+
     Examples
     --------
     >>> with CatalogWriter(Path("catalogs/mine"), name="mine", synthetic=False) as w:  # doctest: +SKIP
@@ -103,6 +108,7 @@ class CatalogWriter:
         self._full_from_ns = self._minutes_from_ns = 0
         self._staging: Staging | None = None
         self._sink: FileSink | None = None
+        self.on_commit: Callable[[], None] | None = None
 
     # -- opening and closing ------------------------------------------------------------------
 
@@ -139,7 +145,7 @@ class CatalogWriter:
             if sink is not None:
                 sink.stop()
             if kind is None:
-                staging.commit()
+                staging.commit(self.on_commit)
             else:
                 staging.abandon()
         except BaseException:  # also Ctrl-C between two of these lines
@@ -376,7 +382,7 @@ class CatalogWriter:
             raise MissingData(
                 "nothing was written to this catalog: the source has no row that can be used",
                 self.path,
-                "look at its .issues.jsonl, or give other files with --from",
+                "look at its .failed.issues.jsonl, or give other files with --from",
             )
         self._check_definitions(data)
         market_rows = [

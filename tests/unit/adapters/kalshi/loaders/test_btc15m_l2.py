@@ -210,7 +210,7 @@ def test_the_ticker_channel_is_a_witness(tmp_path: Path) -> None:
 
     right, wrong = row(3, 0.45, 0.48, 10.0, 25.5), row(4, 0.45, 0.48, 10.0, 25.5)
     report, _ = run(tmp_path, GOOD, ticker=[right, wrong])
-    (check,) = report.checks
+    check = report.checks[0]
     assert (check.checked, check.failed, check.passed) == (2, 1, False)
     assert listed(report, "mismatch")[0]["row"] == 1
 
@@ -274,8 +274,12 @@ def test_the_real_recording_replays_to_the_recorded_ticker(
     report = ingest("kalshi_btc15m_l2", shared_data / "kalshi_btc15m_l2", tmp_path / "k")
     assert report.rows_in["deltas"] == 1_430_105
     assert report.rows_in["snapshots"] == 64
-    (check,) = report.checks
-    assert (check.checked, check.failed) == (14_825, 0)
+    assert [(c.checked, c.failed) for c in report.checks] == [
+        (14_825, 0),  # the recorded ticker
+        (1_430_105, 0),  # no gap
+        (1_430_105, 0),  # no negative level
+        (1_430_105, 0),  # no crossed book
+    ]
     assert set(report.issues) == {"unresolved"}
     assert (report.markets, report.settled) == (26, 25)
     # Two books per change, plus snapshots, one CLEAR before and one after each of 38 sessions.
