@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Annotated, Any
@@ -31,8 +33,12 @@ def kalshi(
     role: RoleName = "taker",
     side: SideName = "buy",
     series: Annotated[str, typer.Option(help="Series ticker with known terms.")] = "",
-    multiplier: Annotated[str, typer.Option(help="fee_multiplier of the series.")] = "1",
-    fee_type: Annotated[str, typer.Option(help="fee_type of the series.")] = "quadratic",
+    multiplier: Annotated[
+        str, typer.Option(help="fee_multiplier of the series; default 1.", show_default=False)
+    ] = "",
+    fee_type: Annotated[
+        str, typer.Option(help="fee_type of the series; default quadratic.", show_default=False)
+    ] = "",
     account: Annotated[str, typer.Option(help="direct ($0.0001) or cent ($0.01).")] = "direct",
     as_of: AsOf = "",
     as_json: AsJson = False,
@@ -40,17 +46,27 @@ def kalshi(
     """Fee of one Kalshi fill; the price is of the outcome traded."""
     from adapters.kalshi.fees import KalshiFeeBook
     from adapters.kalshi.terms import schedule_of_series
+    from core.domain.errors import UsageError
     from core.domain.fees import FeeSchedule
 
     direct = _choice(account, ("direct", "cent"), "--account") == "direct"
-    schedule = (
-        schedule_of_series(series)
-        if series
-        else FeeSchedule(
-            "KALSHI", kind=fee_type, multiplier=_number(multiplier, "--multiplier", "1")
+    if series and (multiplier or fee_type):
+        raise UsageError(
+            "a series has its own fee type and multiplier",
+            f"--series {series} --multiplier {multiplier or '-'} --fee-type {fee_type or '-'}",
+            f"beta fees kalshi --price {price} --size {size} --series {series}",
         )
-    )
-    _answer(KalshiFeeBook(direct), schedule, price, size, role, side, as_of, as_json)
+    with _questions():
+        schedule = (
+            schedule_of_series(series)
+            if series
+            else FeeSchedule(
+                "KALSHI",
+                kind=fee_type or "quadratic",
+                multiplier=_number(multiplier or "1", "--multiplier", "1"),
+            )
+        )
+        _answer(KalshiFeeBook(direct), schedule, price, size, role, side, as_of, as_json)
 
 
 @app.command()
@@ -61,7 +77,12 @@ def polymarket(
     side: SideName = "buy",
     category: Annotated[str, typer.Option(help="Category, for a market without terms.")] = "",
     rate: Annotated[str, typer.Option(help="rate of the market's own feeSchedule.")] = "",
-    exponent: Annotated[str, typer.Option(help="exponent of the market's own feeSchedule.")] = "1",
+    exponent: Annotated[
+        str,
+        typer.Option(
+            help="exponent of the market's own feeSchedule; default 1.", show_default=False
+        ),
+    ] = "",
     as_of: AsOf = "",
     as_json: AsJson = False,
 ) -> None:
@@ -77,13 +98,31 @@ def polymarket(
             f"category={category or '-'} rate={rate or '-'}",
             "beta fees polymarket --price 0.5 --size 100 --category politics",
         )
-    schedule = FeeSchedule(
-        "POLYMARKET",
-        rate=_number(rate, "--rate", "0.05") if rate else None,
-        exponent=_number(exponent, "--exponent", "1"),
-        category=category_of(category) if category else "",
-    )
-    _answer(PolymarketFeeBook(), schedule, price, size, role, side, as_of, as_json)
+    if category and exponent:
+        raise UsageError(
+            "an exponent belongs to the market's own rate",
+            f"--category {category} --exponent {exponent}",
+            f"beta fees polymarket --price {price} --size {size} --category {category}",
+        )
+    with _questions():
+        schedule = FeeSchedule(
+            "POLYMARKET",
+            rate=_number(rate, "--rate", "0.05") if rate else None,
+            exponent=_number(exponent or "1", "--exponent", "1"),
+            category=category_of(category) if category else "",
+        )
+        _answer(PolymarketFeeBook(), schedule, price, size, role, side, as_of, as_json)
+
+
+@contextmanager
+def _questions() -> Iterator[None]:
+    """Make terms that no rule covers a question that cannot be answered: exit code 2, not 1."""
+    from core.domain.errors import FeeError, UsageError
+
+    try:
+        yield
+    except FeeError as exc:
+        raise UsageError(exc.what, exc.seen, exc.mend) from exc
 
 
 def _number(text: str, option: str, example: str) -> Decimal:

@@ -89,12 +89,16 @@ def test_the_table_for_people_names_the_rule():
         ["polymarket", "--price", "0.5", "--size", "1", "--category", "tech", "--rate", "0.1"],
         ["polymarket", "--price", "0.5", "--size", "1", "--rate", "-0.1"],
         ["polymarket", "--price", "0.5", "--size", "1", "--rate", "x"],
+        ["kalshi", "--price", "0.5", "--size", "1", "--series", "KXMLBGAME", "--multiplier", "1"],
+        ["kalshi", "--price", "0.5", "--size", "1", "--series", "KXMLBGAME", "--fee-type", "none"],
+        ["polymarket", "--price", "0.5", "--size", "1", "--category", "tech", "--exponent", "2"],
     ],
 )
 def test_a_question_that_makes_no_sense_is_answered_in_at_most_three_lines(args):
     with pytest.raises(BetaError) as caught:
         CliRunner().invoke(app, args, catch_exceptions=False)
-    assert 2 <= len(caught.value.lines()) <= 3
+    assert len(caught.value.lines()) == 3
+    assert caught.value.exit_code == 2
 
 
 def test_numbers_are_printed_without_exponents():
