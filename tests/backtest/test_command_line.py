@@ -349,6 +349,11 @@ def test_a_folder_with_other_files_is_not_overwritten_and_no_time_is_lost(
     refused(out, 2, "other files")
 
 
+def test_a_report_that_cannot_be_written_is_told_before_the_run(inside, catalog, mine):
+    out = inside(mine, "--data", catalog, "--report", "/proc/nowhere/report")
+    refused(out, 2, "cannot be written")
+
+
 def test_progress_goes_to_stderr_and_json_stays_clean(inside, catalog, mine):
     out = inside(mine, "--data", catalog, "--json")
     json.loads(out.stdout)

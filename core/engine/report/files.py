@@ -35,12 +35,12 @@ class ReportPaths:
 
 
 def check_folder(folder: Path) -> Path:
-    """Return `folder` if a report may be written there: absent, empty, or an earlier report.
+    """Return `folder` if a report can be written there: absent, empty, or an earlier report.
 
     Raises
     ------
     UsageError
-        If it is a file, or holds files that no report wrote.
+        If it is a file, holds files that no report wrote, or its place takes no new folder.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError("the report folder is a file", folder, "name another folder: --report DIR")
@@ -51,6 +51,17 @@ def check_folder(folder: Path) -> Path:
             f"{folder}: {', '.join(sorted(strangers)[:3])}",
             "name a new folder: --report DIR",
         )
+    place = next(p for p in folder.absolute().parents if p.exists())
+    probe = place / f".{folder.name}.tmp-{os.getpid()}"
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as exc:
+        raise UsageError(
+            "the report folder cannot be written",
+            f"{place}: {exc.strerror}",
+            "name another folder: --report DIR",
+        ) from exc
     return folder
 
 
