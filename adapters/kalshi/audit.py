@@ -15,19 +15,18 @@ equal, `FORGET_LOOKS`      what was before is forgotten
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from decimal import Decimal
 
 from adapters.certainty import NONSENSE
 from adapters.kalshi.books import BookState, KalshiBook, Place, rest_levels
 from adapters.kalshi.rest import KalshiRest
+from adapters.strikes import Strikes
 from core.domain.errors import VenueRefused, VenueUncertain
 from core.domain.money import ZERO
 
 #: Seconds before a question and after its answer in which news may be on its way; between two markets.
 NEWS_S, AUDIT_PAUSE_S = 1.0, 1.0
-FORGET_LOOKS = 100
 Differing = dict[Place, tuple[Decimal, Decimal]]
 
 
@@ -58,8 +57,7 @@ class BookAudit:
     ) -> None:
         self._settled = settled
         self._rest, self._books, self._doubt, self._bar = rest, books, doubt, bar
-        self._strikes: Counter[str] = Counter()
-        self._equal: Counter[str] = Counter()
+        self._strikes = Strikes()
         self.looks = 0
 
     async def run(self) -> None:
@@ -77,7 +75,8 @@ class BookAudit:
         book = self._books[ticker]
         first = await self._look(book)
         if not first:
-            self._forget(ticker, first)
+            if first is not None:
+                self._strikes.equal(ticker)
             return False
         again = await self._look(book) or {}
         lasting = [place for place in first if again.get(place) == first[place]]
@@ -112,24 +111,15 @@ class BookAudit:
                     out[side, price] = sizes
         return out
 
-    def _forget(self, ticker: str, found: Differing | None) -> None:
-        if found is None or not self._strikes[ticker]:
-            return
-        self._equal[ticker] += 1
-        if self._equal[ticker] >= FORGET_LOOKS:
-            del self._strikes[ticker], self._equal[ticker]
-
     def _differs(self, book: KalshiBook, lasting: list[Place], sizes: Differing) -> None:
         """Read the book again; bar the market when it is not the first time."""
-        self._equal[book.ticker] = 0
-        self._strikes[book.ticker] += 1
         side, price = min(lasting)
         here, there = sizes[side, price]
         words = (
             f"{book.ticker}: {len(lasting)} levels of the book are not the venue's, "
             f"{side} {price.normalize():f}: {here.normalize():f} here, {there.normalize():f} there"
         )
-        barred = self._strikes[book.ticker] > 1
+        barred = self._strikes.differs(book.ticker)
         if barred:
             self._bar(book.ticker, f"{words}, again")
         self._rest.answers.mended(f"{words}; {'barred' if barred else 'read again'}")

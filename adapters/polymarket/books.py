@@ -12,6 +12,9 @@ from core.domain.errors import CorruptData
 from core.domain.money import ONE, ZERO
 
 Level = tuple[Decimal, Decimal]
+#: Whether it is a bid, and its price; the sizes here and at the venue of places that differ.
+Place = tuple[str, Decimal]
+Differing = dict[Place, Level]
 MAX_HELD = 5_000
 #: A change that was overtaken by its snapshot is younger than this; an older one has a time that cannot be.
 MAX_LATE_MS = 60_000
@@ -62,6 +65,8 @@ class PolyBook:
         GOOD only between a snapshot and the first thing that does not add up.
     ts_ms : int
         Venue time of the last snapshot or change.
+    touched : set, optional
+        Places that frames tell of are added while it is set; a snapshot or a doubt ends it.
     """
 
     def __init__(self, token: str) -> None:
@@ -71,6 +76,7 @@ class PolyBook:
         self.state = BookState.EMPTY
         self.ts_ms = 0
         self.reason = ""
+        self.touched: set[Place] | None = None
         self._held: list[tuple[int, Sequence[schemas.Change]]] = []
         self._loaded_ms = 0
         self._changed_ms: dict[tuple[bool, Decimal], int] = {}
@@ -106,6 +112,7 @@ class PolyBook:
             self.asks = levels_of(schemas.side_of_book(msg.asks, msg.sells))
             self.ts_ms = self._loaded_ms = int(schemas.number(msg.timestamp, "timestamp"))
             self._changed_ms.clear()
+            self.touched = None
             self._check_crossed()
         except CorruptData as exc:
             self.doubt(str(exc))
@@ -143,6 +150,8 @@ class PolyBook:
                     )
                 price, size = level_of(change.price, change.size)
                 bid = change.side == "BUY"
+                if self.touched is not None:
+                    self.touched.add(("bid" if bid else "ask", price))
                 if ts_ms < self._changed_ms.get((bid, price), self._loaded_ms):
                     continue  # overtaken by a newer word on this level
                 self._changed_ms[bid, price] = ts_ms
@@ -165,17 +174,21 @@ class PolyBook:
         """Return whether a snapshot is older than what is known, also while that is doubted."""
         return int(schemas.number(msg.timestamp, "timestamp")) < self.ts_ms
 
-    def differs(self, msg: schemas.BookMsg) -> bool:
-        """Return whether a snapshot that is not older than the book shows other levels."""
-        if self.newer_than(msg):
-            return False
+    def differing(self, msg: schemas.BookMsg) -> Differing:
+        """Return the places where a snapshot shows another size: here, and in the snapshot."""
         bids = levels_of(schemas.side_of_book(msg.bids, msg.buys))
         asks = levels_of(schemas.side_of_book(msg.asks, msg.sells))
-        return (bids, asks) != (self.bids, self.asks)
+        out: Differing = {}
+        for side, here, there in (("bid", self.bids, bids), ("ask", self.asks, asks)):
+            for price in here.keys() | there.keys():
+                sizes = here.get(price, ZERO), there.get(price, ZERO)
+                if sizes[0] != sizes[1]:
+                    out[side, price] = sizes
+        return out
 
     def doubt(self, reason: str) -> None:
         """Stop trusting the levels."""
-        self.state, self.reason = BookState.SUSPECT, reason
+        self.state, self.reason, self.touched = BookState.SUSPECT, reason, None
 
     def _check_crossed(self) -> None:
         bid, ask = max(self.bids, default=None), min(self.asks, default=None)

@@ -17,6 +17,7 @@ from adapters.connection import SocketState
 from adapters.mends import NEWS_MEND
 from adapters.outcomes import OutcomeData
 from adapters.polymarket import schemas
+from adapters.polymarket.audit import BookAudit
 from adapters.polymarket.books import BookState, PolyBook
 from adapters.polymarket.catalogue import Catalogue
 from adapters.polymarket.grid import tick_of
@@ -31,7 +32,6 @@ from core.domain.money import ONE, ZERO
 OnShard = Callable[[SocketState, Sequence[str]], None]
 SocketsFactory = Callable[[OnEvent, OnShard], MarketSockets]
 POLL_RESULT_S = 30.0
-AUDIT_S, AUDIT_PAUSE_S = 20.0, 0.02
 SNAPSHOT_WAIT_S = 5.0
 RESYNC_PAUSE_S = 1.0
 LOT = Decimal("0.01")
@@ -94,7 +94,7 @@ class PolymarketData(OutcomeData):
         self.resyncs = 0
         self._resyncing: set[str] = set()
         self._asked: dict[str, float] = {}
-        self._compare = False
+        self.audit = BookAudit(self)
 
     @property
     def connections(self) -> dict[str, Socket | Answers]:
@@ -116,7 +116,7 @@ class PolymarketData(OutcomeData):
         for market in self.registry.markets.values():
             self._status(market.market_id, market.status)
         self.create_task(self._keep_results(), "polymarket-results")
-        self.create_task(self._audit(), "polymarket-audit")
+        self.create_task(self.audit.run(), "polymarket-audit")
 
     async def _disconnect(self) -> None:
         await self.sockets.close()
@@ -145,7 +145,7 @@ class PolymarketData(OutcomeData):
                 continue
             if state is SocketState.DOWN and book.state is BookState.GOOD:
                 book.doubt("connection lost")
-                self._empty([self._instrument(token)])
+                self._empty([self.instrument_of(token)])
             elif state is SocketState.UP and book.state is not BookState.GOOD:
                 self.create_task(self._await_snapshot(token), f"snapshot-{token[-8:]}")
 
@@ -154,9 +154,10 @@ class PolymarketData(OutcomeData):
         for token in tokens:
             book = self.books.get(token)
             if book is not None and book.state is BookState.GOOD:
-                self._distrust(book, "unreadable frame")
+                self.distrust(book, "unreadable frame")
 
-    def _instrument(self, token: str) -> str:
+    def instrument_of(self, token: str) -> str:
+        """Return the instrument id of a token, or an empty string."""
         known = self.registry.by_token.get(token)
         return known[1].instrument_id if known is not None else ""
 
@@ -176,7 +177,7 @@ class PolymarketData(OutcomeData):
         if book.state is BookState.EMPTY:
             book.doubt("no snapshot")
         try:
-            while book.state is not BookState.GOOD and not self._token_settled(token):
+            while book.state is not BookState.GOOD and not self.token_settled(token):
                 # a venue that sends nothing but nonsense is asked once a second, not at each piece of it
                 due = self._asked.get(token, -RESYNC_PAUSE_S) + RESYNC_PAUSE_S - loop.time()
                 await asyncio.sleep(max(due, 0.0))
@@ -186,7 +187,7 @@ class PolymarketData(OutcomeData):
                     msg = await self.rest.book(token)
                     if self.books[token].state is BookState.GOOD:
                         return  # the socket was faster
-                    self._take_book(book, msg)
+                    self.take_book(book, msg)
                     return
                 except VenueRefused as exc:
                     if exc.status == 404:
@@ -199,34 +200,8 @@ class PolymarketData(OutcomeData):
         finally:
             self._resyncing.discard(token)
 
-    async def _audit(self) -> None:
-        """Compare every book with the venue's now and then: changes carry no numbers, so a lost one is silent."""
-        while True:
-            due = asyncio.get_running_loop().time() + AUDIT_S
-            await asyncio.sleep(RESYNC_PAUSE_S)
-            while not self._compare and asyncio.get_running_loop().time() < due:
-                await asyncio.sleep(RESYNC_PAUSE_S)
-            self._compare = False
-            for token, book in list(self.books.items()):
-                if book.state is not BookState.GOOD or self._token_settled(token):
-                    continue
-                try:
-                    msg = await self.rest.book(token)
-                    self._stamp(msg.timestamp)
-                    if book.state is BookState.GOOD and book.differs(msg):
-                        self._take_book(book, msg)
-                        self.rest.answers.mended(
-                            f"{self._instrument(token)} was not the venue's; read again"
-                        )
-                except (VenueRefused, VenueUncertain):
-                    continue  # compared again next time
-                except Exception as exc:
-                    # One answer that cannot be must not end the comparing of all the others.
-                    self._distrust(book, str(exc))
-                    self.rest.answers.bad(f"the book of {token[-8:]}", exc)
-                await asyncio.sleep(AUDIT_PAUSE_S)
-
-    def _token_settled(self, token: str) -> bool:
+    def token_settled(self, token: str) -> bool:
+        """Return whether a token can no longer be traded."""
         known = self.registry.by_token.get(token)
         return known is None or known[0] in self._settled
 
@@ -251,9 +226,7 @@ class PolymarketData(OutcomeData):
             self.new_markets.append(msgspec.json.decode(event, type=schemas.NewMarketMsg))
             del self.new_markets[:-1000]
         elif kind not in IGNORED:
-            self._compare = (
-                True  # it may have been a change under a new name: the books are compared at once
-            )
+            self.audit.soon = True  # it may have been a change under a new name
             raise CorruptData(
                 "Polymarket sent an event of a kind that is not known", kind[:40], NEWS_MEND
             )
@@ -262,13 +235,13 @@ class PolymarketData(OutcomeData):
         """Decode an event about books; one that cannot be read has changed a book that we cannot name."""
         try:
             msg = msgspec.json.decode(event, type=kind)
-            self._stamp(msg.timestamp)
+            self.stamp(msg.timestamp)
         except Exception as exc:
             self._distrust_all(str(exc))
             raise
         return msg
 
-    def _stamp(self, timestamp: schemas.Number) -> int:
+    def stamp(self, timestamp: schemas.Number) -> int:
         """Return a venue time in milliseconds.
 
         Raises
@@ -291,13 +264,14 @@ class PolymarketData(OutcomeData):
         try:
             if book.newer_than(msg):
                 return  # changes overtook it; REST brings what is missing
-            self._take_book(book, msg)
+            self.take_book(book, msg)
         except Exception as exc:  # crossed, impossible, or more than the engine can hold
-            self._distrust(book, str(exc))
+            self.distrust(book, str(exc))
             raise
 
-    def _take_book(self, book: PolyBook, msg: schemas.BookMsg) -> None:
-        self._stamp(msg.timestamp)
+    def take_book(self, book: PolyBook, msg: schemas.BookMsg) -> None:
+        """Make a snapshot the book, and show it."""
+        self.stamp(msg.timestamp)
         if msg.asset_id != book.token:
             raise CorruptData(
                 "Polymarket sent the book of another token", msg.asset_id[:80], NEWS_MEND
@@ -308,27 +282,28 @@ class PolymarketData(OutcomeData):
     def _stranger(self, token: str, condition: str) -> None:
         """Compare the books when one of our markets is told to have a token that it has not."""
         if condition in self.registry.markets and token not in self.registry.by_token:
-            self._compare = True
+            self.audit.soon = True
             raise CorruptData(
                 "Polymarket sent a token that its market does not have", token[:80], NEWS_MEND
             )
 
-    def _distrust(self, book: PolyBook, reason: str) -> None:
+    def distrust(self, book: PolyBook, reason: str) -> None:
+        """Empty a book and have it read again."""
         book.doubt(reason[:200])
-        self._empty([self._instrument(book.token)])
+        self._empty([self.instrument_of(book.token)])
         self.create_task(self._resync(book.token), f"resync-{book.token[-8:]}")
 
     def _distrust_all(self, reason: str) -> None:
         for book in self.books.values():
             if book.state is BookState.GOOD:
-                self._distrust(book, reason)
+                self.distrust(book, reason)
 
     def _on_changes(self, msg: schemas.PriceChangeMsg) -> None:
         by_token: dict[str, list[schemas.Change]] = {}
         for change in msg.rows():
             by_token.setdefault(change.asset_id, []).append(change)
         if not by_token:
-            self._compare = True
+            self.audit.soon = True
             raise CorruptData(
                 "Polymarket sent a book change without a change", msg.market[:80], NEWS_MEND
             )
@@ -343,7 +318,7 @@ class PolymarketData(OutcomeData):
                 self._show_changes(book, book.apply(changes, ts_ms), ts_ms)
             except Exception as exc:
                 if book is not None:
-                    self._distrust(book, str(exc))
+                    self.distrust(book, str(exc))
                 failed = exc  # the other token's changes still count
         if failed is not None:
             raise failed
@@ -355,7 +330,7 @@ class PolymarketData(OutcomeData):
             return
         now = self.stamps.next()
         self.last_news_ns[book.token] = now
-        iid = self._instrument(book.token)
+        iid = self.instrument_of(book.token)
         event = ts_ms * 1_000_000 or now
         if iid in self._deltas:
             shown = [(bid, price, size // LOT * LOT) for bid, price, size in done]
@@ -363,7 +338,7 @@ class PolymarketData(OutcomeData):
         self._show_quote(book, iid, event, now)
 
     def _show_snapshot(self, book: PolyBook) -> None:
-        iid = self._instrument(book.token)
+        iid = self.instrument_of(book.token)
         self.last_news_ns[book.token] = now = self.stamps.next()
         if iid in self._deltas:
             sides = ([(p, s // LOT * LOT) for p, s in x.items()] for x in (book.bids, book.asks))
@@ -381,7 +356,7 @@ class PolymarketData(OutcomeData):
         self._tell(self._writers[iid].quote(*top, event, now))
 
     def _on_trade(self, msg: schemas.LastTradeMsg) -> None:
-        iid = self._instrument(msg.asset_id)
+        iid = self.instrument_of(msg.asset_id)
         if iid not in self._trades:
             return
         now = self.stamps.next()

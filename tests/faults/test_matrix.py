@@ -227,14 +227,12 @@ class TestPlantedBugsOfAHalt:
 
 class TestPlantedBugsOfAFeed:
     def test_changes_that_overtake_each_other(self, monkeypatch):
-        from adapters.polymarket.books import PolyBook
-        from adapters.polymarket.data import PolymarketData
+        from adapters.polymarket.audit import BookAudit
 
         async def never(self):
             return None
 
-        monkeypatch.setattr(PolymarketData, "_audit", never)
-        monkeypatch.setattr(PolyBook, "differs", lambda self, msg: False)
+        monkeypatch.setattr(BookAudit, "run", never)
         assert caught(["F2", "F3"])
 
 

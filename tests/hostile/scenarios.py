@@ -155,7 +155,12 @@ async def lie(code: str, home: Path) -> dict[str, Any]:
 
     def lying(text: str) -> list[str]:
         frame = json.loads(text)
-        if frame.get("type") == "orderbook_delta" and frame["msg"]["market_ticker"] == victim:
+        if code == "POLYMARKET":
+            for row in frame.get("price_changes", ()) if isinstance(frame, dict) else ():
+                if row["asset_id"] == "1001":
+                    row["size"] = str(D(row["size"]) - 7)
+                    told.append(text)
+        elif frame.get("type") == "orderbook_delta" and frame["msg"]["market_ticker"] == victim:
             frame["msg"]["delta_fp"] = "-12.00"  # the venue took away five
             told.append(text)
         return [json.dumps(frame)]

@@ -57,10 +57,11 @@ def test_a_clock_off_by_forty_seconds_stops_buying_not_cancels_or_sales_until_it
     assert found["states"] == ["clock_off", "up"]
 
 
+@each_venue
 def test_a_book_that_right_frames_lie_about_is_read_again_and_the_second_time_its_market_is_barred(
-    tmp_path: Path,
+    tmp_path: Path, venue: str
 ) -> None:
-    found = played("lie", "KALSHI", tmp_path)
+    found = played("lie", venue, tmp_path)
     assert found["seen"] == [[True, True], [True, True]], "the lie was shown, then the truth"
     assert found["barred"] == [[], ["MARKET_BARRED"]]
     first, second = found["details"]

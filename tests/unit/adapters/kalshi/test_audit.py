@@ -14,6 +14,7 @@ from adapters.kalshi import audit as audits
 from adapters.kalshi.audit import BookAudit
 from adapters.kalshi.books import BookState, KalshiBook
 from adapters.kalshi.schemas import BookMsg, DeltaMsg, SnapshotMsg
+from adapters.strikes import FORGET_LOOKS
 from core.domain.errors import CorruptData, VenueUncertain
 
 TRUE = SnapshotMsg(
@@ -114,7 +115,7 @@ def test_no_answer_and_nonsense_conclude_nothing() -> None:
 
 def test_a_first_difference_is_forgotten_after_many_equal_looks() -> None:
     lie = [OTHER, OTHER]
-    desk = Desk(*lie, *[SAID] * audits.FORGET_LOOKS, *lie, SAID)
-    assert desk.look(audits.FORGET_LOOKS + 2) == [True, *[False] * audits.FORGET_LOOKS, True]
+    desk = Desk(*lie, *[SAID] * FORGET_LOOKS, *lie, SAID)
+    assert desk.look(FORGET_LOOKS + 2) == [True, *[False] * FORGET_LOOKS, True]
     assert desk.barred == []
     assert Decimal(desk.doubted) == 2
