@@ -13,6 +13,7 @@ from nautilus_trader.trading import Strategy
 from core.domain.errors import StrategyError
 from core.domain.market import Event, Market
 from core.engine.delivery import Delivery
+from core.engine.holdings import EngineCache, not_here
 from core.engine.references import InstrumentRef, PriceSource
 from core.engine.session import Session
 
@@ -38,6 +39,12 @@ SEALED = frozenset(
         "on_order_modify_rejected",
         "on_order_rejected",
         "on_order_updated",
+        "on_position_changed",
+        "on_position_closed",
+        "on_position_event",
+        "on_position_opened",
+        "cache",
+        "portfolio",
         "bind",
         "fail",
     }
@@ -97,7 +104,7 @@ class BoundStrategy(Strategy):
 
     def start_bound(self) -> None:
         """Take the engine's clock and cache, before the author's ``on_start``."""
-        self._bt_cache, self._bt_clock = self.cache, self.session.clock_of(self.clock)
+        self._bt_cache, self._bt_clock = super().cache, self.session.clock_of(self.clock)
         self._bt_sid = self.strategy_id.value
         self.session.strategies.append(self)
         self.session.gate.on_strategy(self._bt_sid, self.family)
@@ -111,6 +118,16 @@ class BoundStrategy(Strategy):
                 threading.current_thread().name,
                 "hand results over with a time alert, never act from another thread",
             )
+
+    @property
+    def cache(self) -> Any:
+        """The engine's instruments, books, quotes and orders; what is held says `position`."""
+        return EngineCache(super().cache, self)
+
+    @property
+    def portfolio(self) -> Any:
+        """Nothing: the engine's portfolio does not know what the account holds; use `position`, `cash`, `equity`."""
+        raise not_here(self, "self.portfolio")
 
     @property
     def now_ns(self) -> int:

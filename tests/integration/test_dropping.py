@@ -16,6 +16,11 @@ def test_orders_that_are_over_leave_a_node_and_news_of_them_is_booked(tmp_path, 
     assert found["told"] and found["held"] == "7", "the strategy hears the late fill, once"
     assert found["after"] == "5" and Decimal(found["filled"]) == 5
     assert found["halted"] == ""
+    assert found["sold_of"] == "25", "the gate's number, not the engine's 5"
+    if venue == "KALSHI":
+        assert found["sale"] == "FILLED"
+    else:  # the fill was made up: the venue does not hold its tokens, and its word decides
+        assert "Polymarket refused" in found["said"]
 
 
 @pytest.mark.slow

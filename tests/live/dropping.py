@@ -22,6 +22,19 @@ def external(r: Rig) -> list[str]:
     return [o.client_order_id.value for o in r.cache.orders() if o.strategy_id.value == "EXTERNAL"]
 
 
+async def sold_beyond(r: Rig, iid: str, late: Any) -> dict[str, Any]:
+    """Sell what only a late fill has brought: the engine counts fewer shares than the account holds."""
+    r.client.on_fill(replace(late, trade_id="late-2", quantity=D(20), provisional=False))
+    held = r.hands.position(iid)
+    bid = r.hands.best_bid(iid)
+    assert bid is not None
+    sold = r.hands.sell(iid, D(20), bid.price, reason="all of the late ones")
+    assert sold is not None, r.hands.heard
+    await eventually(lambda: r.status(sold) in ("FILLED", "REJECTED", "DENIED", "CANCELED"))
+    told = getattr(r.order(sold).last_event, "reason", "")
+    return {"sold_of": str(held), "sale": r.status(sold), "said": told}
+
+
 async def dropped(code: str, home: Path) -> dict[str, Any]:
     """Orders fill and are cancelled; the engine drops them; then a fill of one is told late and taken back."""
     async with rig(code, home) as r:
@@ -54,6 +67,7 @@ async def dropped(code: str, home: Path) -> dict[str, Any]:
         await asyncio.sleep(6.0)
         facts |= {"external_later": external(r), "halted": r.node.halted()}
         facts["filled"] = str(kept[bought].filled)
+        facts |= await sold_beyond(r, iid, late)
         facts["rows"] = len(r.rows("order.filled"))
     return facts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import threading
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from tests.unit.core.engine.contract import bare
 from tests.unit.core.engine.rig import BID, D, Tape, level, market, ns, run, snapshot, write
 
 YES = "M-YES.PM"
+ENGINE_POSITIONS = {
+    *("positions_open", "positions_closed", "position_for_order", "portfolio"),
+    *("net_position", "net_exposure", "net_exposures", "is_flat", "is_net_long", "is_net_short"),
+    *("is_completely_flat", "unrealized_pnl", "unrealized_pnls", "mark_values"),
+}
 NATIVE = InstrumentId.from_str(YES)
 
 
@@ -69,7 +75,7 @@ PATHS = {
     "submit_order": lambda s: s.submit_order(raw_limit(s)),
     "submit_order_list": lambda s: s.submit_order_list([raw_limit(s), raw_limit(s, price="0.39")]),
     "close_position": lambda s: s.close_position(
-        s.cache.positions_open(None, NATIVE, s.strategy_id)[0]
+        s._bt_cache.positions_open(None, NATIVE, s.strategy_id)[0]
     ),
     "close_all_positions": lambda s: s.close_all_positions(NATIVE),
     "market_exit": lambda s: s.market_exit(),
@@ -111,6 +117,43 @@ def test_every_way_to_send_an_order_is_reviewed(
     assert reviewed, name
     sent = [o for o in result.orders if o.status != "REFUSED"]
     assert len(sent) >= 2
+
+
+HOLDINGS = {
+    "portfolio": lambda s: s.portfolio.net_position(NATIVE),
+    "cache.positions_open": lambda s: s.cache.positions_open(),
+    "cache.position": lambda s: s.cache.position(None),
+    "cache.position_for_order": lambda s: s.cache.position_for_order(None),
+}
+
+
+@pytest.mark.parametrize("name", HOLDINGS)
+def test_no_strategy_decides_on_the_engines_positions(tmp_path: Path, name: str) -> None:
+    def read(s) -> None:
+        assert s.cache.order_book(NATIVE) is not None and s.cache.orders()
+        HOLDINGS[name](s)
+
+    with pytest.raises(StrategyError, match="not what the account holds") as caught:
+        play(tmp_path, {1: buy_100, 3: read})
+    assert f"Scripted reads self.{name}" in str(caught.value.seen)
+    assert "self.position(iid)" in caught.value.mend
+
+
+@pytest.mark.parametrize("name", ["opened", "changed", "closed", "event"])
+def test_no_strategy_hears_of_the_engines_positions(name: str) -> None:
+    with pytest.raises(StrategyError, match="replaces methods"):
+        type("Hears", (BetaStrategy,), {f"on_position_{name}": lambda self, event: None})
+
+
+def test_nothing_of_the_platform_reads_the_engines_positions() -> None:
+    """The one place that names them frees those that are flat."""
+    root, reads = Path(__file__).resolve().parents[5], []
+    for folder in ("core", "adapters", "strategies", "signals", "routing", "intel", "console"):
+        for path in sorted((root / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute) and node.attr in ENGINE_POSITIONS:
+                    reads.append((path.relative_to(root).as_posix(), node.attr))
+    assert set(reads) == {("core/engine/live/closed.py", "positions_closed")}
 
 
 def test_the_engine_lets_close_position_go_around_submit_order() -> None:
