@@ -60,6 +60,13 @@ class PolymarketArbConfig(StrategyConfig):
         A lone leg is closed at once when its bid has fallen this far below what was paid.
     """
 
+    market_time: ClassVar[tuple[str, ...]] = (
+        "cooldown_s",
+        "pair_timeout_s",
+        "pair_cooldown_s",
+        "pair_entry_cutoff_s",
+    )
+
     baskets: bool = True
     pairs: bool = True
     min_edge: Decimal = Field(default=Decimal("0.004"), ge=0, lt=1)

@@ -75,6 +75,24 @@ def test_a_killed_node_is_started_again_and_sees_its_markets_settled(workplace):
     assert len(runs) == 2
 
 
+SHOWN = re.findall(r"^beta (paper .*)$", (ROOT / "docs" / "paper.md").read_text(), re.M)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", SHOWN)
+def test_each_paper_line_of_the_docs_trades(workplace, line):
+    told, _ = outcome(beta([*shlex.split(line.removesuffix(" --json")), "--json"], workplace))
+    assert told["fills"] > 0 and told["unknown"] == 0
+
+
+def test_the_docs_show_paper_lines_of_three_strategies():
+    assert {shlex.split(line)[1] for line in SHOWN} == {
+        "polymarket_arb",
+        "base_predictor",
+        "kalshi_event",
+    }
+
+
 @pytest.mark.slow
 def test_the_other_venue_of_the_readme_fills_orders(workplace):
     told, _ = outcome(beta([*promised()[2], "--json"], workplace))

@@ -21,8 +21,16 @@ from tests.unit.core.engine.rig import BID, D, Tape, level, market, ns, run, sna
 
 YES = "M-YES.PM"
 ENGINE_POSITIONS = {
-    *("positions_open", "positions_closed", "position_for_order", "portfolio"),
-    *("net_position", "net_exposure", "net_exposures", "is_flat", "is_net_long", "is_net_short"),
+    *("positions_open", "positions_closed", "positions_total_count", "position_for_order"),
+    *(
+        "portfolio",
+        "net_position",
+        "net_exposure",
+        "net_exposures",
+        "is_flat",
+        "is_net_long",
+        "is_net_short",
+    ),
     *("is_completely_flat", "unrealized_pnl", "unrealized_pnls", "mark_values"),
 }
 NATIVE = InstrumentId.from_str(YES)
@@ -146,14 +154,17 @@ def test_no_strategy_hears_of_the_engines_positions(name: str) -> None:
 
 
 def test_nothing_of_the_platform_reads_the_engines_positions() -> None:
-    """The one place that names them frees those that are flat."""
+    """Those who name them free orders and markets that are over."""
     root, reads = Path(__file__).resolve().parents[5], []
     for folder in ("core", "adapters", "strategies", "signals", "routing", "intel", "console"):
         for path in sorted((root / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Attribute) and node.attr in ENGINE_POSITIONS:
                     reads.append((path.relative_to(root).as_posix(), node.attr))
-    assert set(reads) == {("core/engine/live/closed.py", "positions_closed")}
+    assert set(reads) == {
+        ("core/engine/live/closed.py", "positions_closed"),
+        ("core/engine/live/paid_out.py", "positions_total_count"),
+    }
 
 
 def test_the_engine_lets_close_position_go_around_submit_order() -> None:
