@@ -32,7 +32,6 @@ class KillSwitch:
     def __init__(self, rest: KalshiRest, contracts: int) -> None:
         self._rest, self.contracts = rest, contracts
         self._groups: dict[int, str] = {}
-        self.engaged = False
         self.errors: list[str] = []
 
     def of(self, shard: int) -> str | None:
@@ -49,7 +48,6 @@ class KillSwitch:
 
     async def engage(self) -> None:
         """Trigger every group; what fails is noted, the caller cancels order by order as well."""
-        self.engaged = True
         for shard, group in self._groups.items():
             try:
                 await self._rest.trigger_group(group, shard)
@@ -66,7 +64,6 @@ class KillSwitch:
         """
         for shard, group in self._groups.items():
             await self._rest.reset_group(group, shard)
-        self.engaged = False
 
     async def disarm(self) -> None:
         """Delete the groups that hold no order; deleting one would cancel what is meant to stay."""

@@ -394,16 +394,6 @@ class TradeMsg(msgspec.Struct, frozen=True, kw_only=True):
     ts_ms: int = 0
 
 
-class TickerMsg(msgspec.Struct, frozen=True, kw_only=True):
-    """Top of book and last price."""
-
-    market_ticker: str
-    yes_bid_dollars: str = ""
-    yes_ask_dollars: str = ""
-    price_dollars: str = ""
-    ts_ms: int = 0
-
-
 class LifecycleMsg(msgspec.Struct, frozen=True, kw_only=True):
     """Life of a market; which fields are set depends on `event_type`."""
 

@@ -13,13 +13,13 @@ class Heartbeat:
 
     Attributes
     ----------
-    beats, missed : int
-        Counters; two missed in a row mean that the venue may have cancelled everything.
+    missed : int
+        Beats not answered; two missed in a row mean that the venue may have cancelled everything.
     """
 
     def __init__(self, rest: ClobRest, every_s: float = 4.0) -> None:
         self.rest, self.every_s = rest, every_s
-        self.beats = self.missed = 0
+        self.missed = 0
         self._id = ""
         self._task: asyncio.Task[None] | None = None
 
@@ -38,7 +38,6 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         self._id = await self.rest.heartbeat(self._id)
-        self.beats += 1
 
     async def _run(self) -> None:
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from core.ledger.batch import BatchLedger
-from core.ledger.protocol import Ledger, NullLedger
+from core.ledger.protocol import Ledger
 from core.ledger.registry import Payload
 from core.ledger.rows import Head, Row
 from core.ledger.segment import StoreOptions
@@ -18,7 +18,6 @@ __all__ = [
     "DurableLedger",
     "Head",
     "Ledger",
-    "NullLedger",
     "Payload",
     "Row",
     "StoreOptions",

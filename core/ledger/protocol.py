@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from core.ledger.kinds import RunEnded, RunStarted
 from core.ledger.registry import Payload
@@ -79,68 +78,3 @@ class Ledger(Protocol):
     def close(self) -> Head:
         """Commit everything, anchor the head and release the files."""
         ...
-
-
-class NullLedger:
-    """Counts rows and keeps none (``--ledger off``)."""
-
-    def __init__(self) -> None:
-        self._seq = 0
-        self._run_id = ""
-
-    @property
-    def run_id(self) -> str:
-        """Run that rows would belong to."""
-        return self._run_id
-
-    @property
-    def head(self) -> Head:
-        """Number of the last row, with no hash behind it."""
-        return Head(self._seq)
-
-    def begin_run(self, started: RunStarted, *, ts_event: int) -> int:
-        """Remember the run id."""
-        self._run_id = started.run_id
-        return self.append(started, ts_event=ts_event)
-
-    def end_run(self, ended: RunEnded, *, ts_event: int) -> int:
-        """Forget the run id."""
-        seq = self.append(ended, ts_event=ts_event)
-        self._run_id = ""
-        return seq
-
-    def append(
-        self, payload: Payload, *, ts_event: int, parents: Sequence[int] = (), durable: bool = False
-    ) -> int:
-        """Count a row."""
-        self._seq += 1
-        return self._seq
-
-    def append_made(
-        self, make: Callable[..., Payload], *parts: Any, ts_event: int, parents: Sequence[int] = ()
-    ) -> int:
-        """Count a row, and make none."""
-        self._seq += 1
-        return self._seq
-
-    async def append_durable_async(
-        self, payload: Payload, *, ts_event: int, parents: Sequence[int] = ()
-    ) -> int:
-        """Count a row."""
-        return self.append(payload, ts_event=ts_event, parents=parents)
-
-    def flush(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> Head:
-        """Do nothing."""
-        return self.head
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        """Do nothing."""

@@ -67,11 +67,6 @@ class CircuitBreaker:
         self.total_share = nanos_of(limits.breaker.total) or 0
         self.loss_share = nanos_of(limits.breaker.daily_loss) or 0
 
-    @property
-    def probing(self) -> bool:
-        """Whether the next orders are probes."""
-        return self.state is BreakerState.PROBING
-
     def refuses(self, market_id: str, now_ns: int) -> str:
         """Return why nothing may be bought in this market at `now_ns`, or an empty text."""
         self.tick(now_ns)

@@ -11,17 +11,15 @@ from signals.probability.calibration import (
     fit_platt,
 )
 from signals.probability.compare import DieboldMariano, Skill, diebold_mariano, skill_against
-from signals.probability.conformal import AdaptiveConformal, ConformalBand, conformalize
+from signals.probability.conformal import ConformalBand, conformalize
 from signals.probability.scores import (
     brier_score,
     expected_calibration_error,
     log_loss,
     murphy,
-    reliability_curve,
 )
 
 __all__ = [
-    "AdaptiveConformal",
     "Calibrator",
     "ConformalBand",
     "DieboldMariano",
@@ -41,6 +39,5 @@ __all__ = [
     "log_loss",
     "mean_interval",
     "murphy",
-    "reliability_curve",
     "skill_against",
 ]

@@ -55,25 +55,3 @@ def conformalize(
         )
     scores = np.sort(np.maximum(low - y, y - high), axis=0)
     return ConformalBand(tuple(float(v) for v in scores[rank - 1]), alpha)
-
-
-@dataclass
-class AdaptiveConformal:
-    """
-    Adaptive conformal inference (Gibbs and Candes 2021): alpha follows the realised misses.
-
-    Under drift the nominal alpha loses its meaning; each miss lowers it and each hit raises it,
-    so that long-run coverage tends to 1 - target without any assumption on the data.
-    """
-
-    target: float
-    rate: float = 0.01
-
-    def __post_init__(self) -> None:
-        self.alpha = self.target
-
-    def update(self, missed: bool) -> float:
-        """Take one outcome and return the alpha to use for the next interval, in [0, 1]."""
-        self.alpha += self.rate * (self.target - float(missed))
-        self.alpha = min(max(self.alpha, 0.0), 1.0)
-        return self.alpha

@@ -84,15 +84,6 @@ class MurphyDecomposition:
         return self.reliability - self.resolution + self.uncertainty + self.within_bin
 
 
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """One point of the reliability curve: mean forecast, observed rate and count of a bin."""
-
-    forecast: float
-    observed: float
-    count: int
-
-
 def equal_mass_bins(p: Floats, bins: int) -> list[NDArray[np.intp]]:
     """Row indices of `bins` groups of nearly equal size, by rising probability; ties stay in."""
     order = np.argsort(p, kind="stable")
@@ -122,17 +113,6 @@ def murphy(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = 15) -> Mur
         spread = p[rows] - mean_p
         within += weight * float(np.mean(spread**2) - 2.0 * np.mean(spread * (y[rows] - mean_y)))
     return MurphyDecomposition(reliability, resolution, base * (1.0 - base), within)
-
-
-def reliability_curve(
-    probabilities: ArrayLike, outcomes: ArrayLike, bins: int = 15
-) -> list[ReliabilityBin]:
-    """Observed rate against mean forecast for every equal-mass bin."""
-    p, y = checked(probabilities, outcomes)
-    return [
-        ReliabilityBin(float(p[r].mean()), float(y[r].mean()), int(r.size))
-        for r in equal_mass_bins(p, bins)
-    ]
 
 
 def expected_calibration_error(

@@ -76,7 +76,6 @@ def test_every_hand_written_frame_decodes_by_its_type(shared_fixtures):
         "orderbook_snapshot": schemas.SnapshotMsg,
         "orderbook_delta": schemas.DeltaMsg,
         "trade": schemas.TradeMsg,
-        "ticker": schemas.TickerMsg,
         "fill": schemas.FillMsg,
         "user_order": schemas.UserOrderMsg,
         "market_lifecycle_v2": schemas.LifecycleMsg,

@@ -14,7 +14,7 @@ import pytest
 
 from core.domain import faultpoints
 from core.domain.errors import LedgerError, LedgerLocked, LedgerWriteError, UsageError
-from core.ledger import BatchLedger, DurableLedger, Ledger, NullLedger
+from core.ledger import BatchLedger, DurableLedger
 from core.ledger.canonical import GENESIS_HASH
 from core.ledger.kinds import DataSnapshot, RunEnded
 from core.ledger.reader import LedgerReader
@@ -210,16 +210,6 @@ def test_rows_of_many_threads_make_one_chain_without_gaps(tmp_path: Path) -> Non
         assert ledger.head.seq == 801
     assert sorted(seen) == list(range(2, 802))
     assert all(r.expected_hash() == r.hash for r in rows_of(tmp_path))
-
-
-def test_a_null_ledger_counts_and_keeps_nothing() -> None:
-    ledger: Ledger = NullLedger()
-    assert ledger.begin_run(make.started("x"), ts_event=0) == 1
-    assert ledger.run_id == "x"
-    assert ledger.append(make.snapshot(), ts_event=0) == 2
-    assert asyncio.run(ledger.append_durable_async(make.snapshot(), ts_event=0)) == 3
-    ledger.end_run(make.ended("x"), ts_event=0)
-    assert ledger.close().seq == 4
 
 
 def test_payloads_are_encoded_in_one_canonical_way() -> None:

@@ -5,7 +5,6 @@ import pytest
 
 from signals.errors import ForecastInputError
 from signals.probability import (
-    AdaptiveConformal,
     bootstrap_interval,
     conformalize,
     diebold_mariano,
@@ -86,16 +85,3 @@ def test_conformal_intervals_reach_their_coverage_on_new_rows():
 def test_conformal_refuses_a_promise_it_cannot_keep():
     with pytest.raises(ForecastInputError):
         conformalize(np.zeros((18, 1)), np.zeros((18, 1)), np.zeros((18, 1)), 0.05)
-
-
-def test_adaptive_conformal_holds_coverage_through_a_change_of_variance():
-    random = np.random.default_rng(6)
-    adaptive = AdaptiveConformal(0.1, rate=0.02)
-    misses, seen = [], [0.0]
-    for t in range(4500):
-        x = abs(random.normal(0, 1 if t < 2250 else 3))
-        missed = bool(x > np.quantile(seen[-500:], 1 - adaptive.alpha))
-        adaptive.update(missed)
-        misses.append(missed)
-        seen.append(x)
-    assert 0.08 < np.mean(misses[2250:]) < 0.12
