@@ -143,9 +143,10 @@ def build(
         condition = _bytes_word(market.market_id, 31)
         words = [condition, word(micro)]
         if action is Action.REDEEM:
+            if outcome not in (0, 1):
+                raise UsageError("no such outcome", outcome, "--outcome 0 or 1")
             words = [condition, word(outcome), word(micro)]
-        call = _encoded(signature, words)
-        return Call(action, ROUTER, call, amount, proven=action is not Action.REDEEM)
+        return Call(action, ROUTER, _encoded(signature, words), amount)
     adapter = NEG_RISK_CTF_ADAPTER if market.info.get("neg_risk") else CTF_ADAPTER
     head = [address_word(PUSD), bytes(32), _bytes_word(market.market_id, 32)]
     array = [word(len(PARTITION)), *(word(p) for p in PARTITION)]
