@@ -1,19 +1,16 @@
-"""Split, merge, redeem and convert of Polymarket tokens: calls built and capped here, sent only through a port.
-
-Nothing leaves by default: `Positions` is a dry run unless it is given a sender and ``dry_run=False``. A sender is a
-relayer or a node of the chain; none is part of this module, so that no code path can spend by accident.
+"""Split, merge, redeem and convert of Polymarket tokens: calls built and held to caps here, sent by `relayer`.
 
 ======== ===================================== ===========================================================
 call     version 1 (collateral adapters)       version 2 (router)
 ======== ===================================== ===========================================================
 split    splitPosition, partition [1, 2]       split(bytes31,uint256)
 merge    mergePositions, partition [1, 2]      merge(bytes31,uint256)
-redeem   redeemPositions, index sets [1, 2]    redeem(bytes31,uint256,uint256)
+redeem   redeemPositions, index sets [1, 2]    redeem(bytes31,uint256 outcome,uint256 amount)
 convert  convertPositions (neg-risk adapter)   convert(bytes29,uint16,uint256)
 ======== ===================================== ===========================================================
 
-Of the router the selectors are known, not the meaning of the last argument of ``redeem``; a version 2 redeem is
-therefore built for a dry run but refused for sending until it has been proven on chain (ADR 0056).
+Split, merge and redeem equal the official client's. What a convert pays is not documented anywhere: it is built for a
+dry run and refused for sending until it has been proven on chain (ADR 0056).
 """
 
 from __future__ import annotations
@@ -22,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
 
 from adapters.polymarket.amounts import MICRO, whole
 from adapters.polymarket.eip712 import address_word, keccak256, word
@@ -76,14 +72,6 @@ class Call:
     data: str
     amount: Decimal
     proven: bool = True
-
-
-class Sender(Protocol):
-    """Where calls go when they are really sent."""
-
-    async def send(self, to: str, data: str) -> str:
-        """Send one call; return its transaction id."""
-        ...
 
 
 def selector(signature: str) -> bytes:
@@ -183,60 +171,24 @@ def _convert(
     return Call(Action.CONVERT, NEG_RISK_ADAPTER, _encoded(signature, words), amount, proven=False)
 
 
-class Positions:
-    """Sends calls within caps, or says what it would send.
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Most dollars or shares of one call, and of all calls of 24 hours."""
 
-    Parameters
-    ----------
-    sender : Sender, optional
-        None makes every call a dry run.
-    cap : Decimal
-        Most dollars or shares of one call.
-    total_cap : Decimal
-        Most of all calls of this process.
-    halted : bool
-        The kill switch: nothing is sent while it is set.
-    """
+    call: Decimal = Decimal(50)
+    day: Decimal = Decimal(200)
 
-    def __init__(
-        self,
-        sender: Sender | None = None,
-        *,
-        dry_run: bool = True,
-        cap: Decimal = Decimal(50),
-        total_cap: Decimal = Decimal(200),
-    ) -> None:
-        self.sender, self.dry_run, self.cap, self.total_cap = sender, dry_run, cap, total_cap
-        self.halted = False
-        self.spent = Decimal(0)
-        self.done: list[tuple[Call, str]] = []
-
-    async def run(self, call: Call) -> str:
-        """Send a call; return its transaction id, or ``"dry-run"``.
+    def hold(self, amount: Decimal, spent: Decimal = Decimal(0)) -> None:
+        """Refuse an amount above a cap.
 
         Raises
         ------
         GateClosed
-            If the call is halted, above a cap, or not proven.
+            Naming the cap.
         """
-        if call.amount > self.cap:
-            raise GateClosed("above the cap of one call", call.amount, f"the cap is {self.cap}")
-        if self.spent + call.amount > self.total_cap:
+        if amount > self.call:
+            raise GateClosed("above the cap of one call", amount, f"the cap is {self.call}: --cap")
+        if spent + amount > self.day:
             raise GateClosed(
-                "above the cap of all calls",
-                self.spent + call.amount,
-                f"the cap is {self.total_cap}",
+                "above the cap of 24 hours", spent + amount, f"the cap is {self.day}: --day-cap"
             )
-        if self.dry_run or self.sender is None:
-            self.done.append((call, "dry-run"))
-            return "dry-run"
-        if self.halted:
-            raise GateClosed("position calls are halted", call.action, "beta risk resume")
-        if not call.proven:
-            raise GateClosed(
-                "this call has not been proven on chain", call.action, "use a dry run; see ADR 0056"
-            )
-        self.spent += call.amount  # counted before it leaves: a lost answer may still have spent
-        sent = await self.sender.send(call.to, call.data)
-        self.done.append((call, sent))
-        return sent

@@ -25,22 +25,8 @@ async def check(
     VenueUncertain, VenueRefused
         If the venue could not be asked: not knowing is no permission.
     """
-    place = await catalogue.location()
-    if place.blocked:
-        raise GateClosed(
-            "Polymarket does not allow trading from this place",
-            f"{place.country} {place.region}".strip(),
-            "run where Polymarket permits it; do not route around the block",
-        )
-    before = clock()
-    theirs = await rest.time_s()
-    skew = theirs - (before + clock()) / 2
-    if abs(skew) > MAX_SKEW_S:
-        raise GateClosed(
-            "this clock and Polymarket's differ too much",
-            f"{skew:+.1f} s",
-            "synchronise the clock: sudo systemctl restart systemd-timesyncd",
-        )
+    await check_place(catalogue)
+    await check_clock(rest, clock)
     version = await rest.version()
     if version and version not in VERSIONS:
         raise GateClosed(
@@ -53,4 +39,40 @@ async def check(
             "this Polymarket account may only close positions",
             "closed_only",
             "close them on polymarket.com; the account cannot open new ones",
+        )
+
+
+async def check_place(catalogue: Catalogue) -> None:
+    """Refuse to trade from a blocked place.
+
+    Raises
+    ------
+    GateClosed
+        With the place.
+    """
+    place = await catalogue.location()
+    if place.blocked:
+        raise GateClosed(
+            "Polymarket does not allow trading from this place",
+            f"{place.country} {place.region}".strip(),
+            "run where Polymarket permits it; do not route around the block",
+        )
+
+
+async def check_clock(rest: ClobRest, clock: Callable[[], float] = time.time) -> None:
+    """Refuse to sign by a clock that differs from the venue's.
+
+    Raises
+    ------
+    GateClosed
+        With the difference.
+    """
+    before = clock()
+    theirs = await rest.time_s()
+    skew = theirs - (before + clock()) / 2
+    if abs(skew) > MAX_SKEW_S:
+        raise GateClosed(
+            "this clock and Polymarket's differ too much",
+            f"{skew:+.1f} s",
+            "synchronise the clock: sudo systemctl restart systemd-timesyncd",
         )

@@ -75,7 +75,7 @@ async def serve(args: argparse.Namespace) -> None:
     site = web.TCPSite(runner, "127.0.0.1", args.port)
     await site.start()
     root = f"127.0.0.1:{runner.addresses[0][1]}"
-    urls = dict.fromkeys(("clob_url", "gamma_url", "data_url"), f"http://{root}")
+    urls = dict.fromkeys(("clob_url", "gamma_url", "data_url", "relayer_url"), f"http://{root}")
     print(
         json.dumps(
             urls

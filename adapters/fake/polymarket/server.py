@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from adapters.fake.faults import HTTP_FAULTS, Fault, FaultKind, FaultSchedule, Tamper, shape
 from adapters.fake.polymarket import wire
 from adapters.fake.polymarket.orders import FAK_WORDS, FOK_WORDS, Posted, read
+from adapters.fake.polymarket.relayer import FakeRelayer
 from adapters.fake.polymarket.settlement import Settlement
 from adapters.fake.polymarket.stream import Streams
 from adapters.fake.polymarket.wire import FakeInfo
@@ -86,6 +87,7 @@ class FakePolymarket:
             fail=fail,
             seed=seed,
         )
+        self.relayer = FakeRelayer(exchange, infos, clock)
         self.streams = Streams(self)
         self.blocked, self.closed_only, self.version = False, False, "2"
         self.allowances = {"exchange": str(1 << 64), "neg-risk exchange": str(1 << 64)}
@@ -128,6 +130,7 @@ class FakePolymarket:
                 web.post("/v1/heartbeats", self.post_heartbeat),
                 web.get("/ws/market", self.streams.market),
                 web.get("/ws/user", self.streams.user),
+                *self.relayer.routes(),
             ]
         )
         app.on_startup.append(self._start)
@@ -153,6 +156,7 @@ class FakePolymarket:
         for trade in self.settlement.step(now):
             self.streams.trade_told(self.settlement.body(trade, now))
         self.exchange.expire(now)
+        self.relayer.step(now)
         if self.heartbeat_id and time.monotonic() - self.beat_at > self.heartbeat_window_s:
             self.heartbeat_id = ""
             for order in self.exchange.working():
@@ -405,6 +409,7 @@ class FakePolymarket:
                     outcome = wire.YES if token == info.tokens[0] else wire.NO
                     amount = self.settlement.chain_shares(info.condition, outcome)
                     amount *= wire.MICRO_PER_LOT
+                    amount += self.relayer.dust.get((info.condition, outcome), 0)
         return web.json_response({"balance": str(amount), "allowances": self.allowances})
 
     async def get_orders(self, request: web.Request) -> web.Response:

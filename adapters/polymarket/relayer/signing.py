@@ -32,7 +32,9 @@ PROXY_GAS = 200_000
 #: Added to the recovery byte of a signature over a prefixed hash (Safe contracts, signature type eth_sign).
 ETH_SIGN = 4
 
-DEPOSIT_DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+DEPOSIT_DOMAIN = (
+    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+)
 SAFE_DOMAIN = "EIP712Domain(uint256 chainId,address verifyingContract)"
 CALL_TYPE = "Call(address target,uint256 value,bytes data)"
 BATCH_TYPE = "Batch(address wallet,uint256 nonce,uint256 deadline,Call[] calls)" + CALL_TYPE

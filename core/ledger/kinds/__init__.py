@@ -61,11 +61,19 @@ from core.ledger.kinds.runs import (
     RunStarted,
     StrategyVersion,
 )
+from core.ledger.kinds.tokens import (
+    CallOutcome,
+    TokenCallEnded,
+    TokenCallIntended,
+    TokenCallSubmitted,
+    TokenCallUnknown,
+)
 
 __all__ = [
     "PROCESS_SCOPE",
     "AccountDiffers",
     "AccountState",
+    "CallOutcome",
     "Check",
     "ClockRead",
     "DataManifest",
@@ -111,6 +119,10 @@ __all__ = [
     "Settled",
     "StateChanged",
     "StrategyVersion",
+    "TokenCallEnded",
+    "TokenCallIntended",
+    "TokenCallSubmitted",
+    "TokenCallUnknown",
     "Transferred",
     "VerdictGiven",
 ]

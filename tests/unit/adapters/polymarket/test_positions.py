@@ -1,4 +1,4 @@
-"""Calls on tokens: right bytes, capped, and never sent by default."""
+"""Calls on tokens: right bytes, within their caps."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -12,7 +12,7 @@ from adapters.polymarket.positions import (
     ROUTER,
     SIGNATURES,
     Action,
-    Positions,
+    Caps,
     build,
     selector,
 )
@@ -37,15 +37,6 @@ def market(version="v1", neg_risk=False):
     found = Registry().take(payload)
     assert found is not None
     return found
-
-
-class Chain:
-    def __init__(self):
-        self.sent = []
-
-    async def send(self, to, data):
-        self.sent.append((to, data))
-        return "0x1"
 
 
 def test_selectors_are_the_known_ones():
@@ -82,7 +73,12 @@ def test_version_2_goes_through_the_router():
     assert bytes.fromhex(call.data[10:]) == abi.encode(
         ["bytes31", "uint256"], [bytes.fromhex("02" * 31), 3_000_000]
     )
-    assert not build(Action.REDEEM, market("v2"), D(3), outcome=1).proven
+    redeem = build(Action.REDEEM, market("v2"), D(3), outcome=1)
+    assert bytes.fromhex(redeem.data[10:]) == abi.encode(
+        ["bytes31", "uint256", "uint256"], [bytes.fromhex("02" * 31), 1, 3_000_000]
+    )
+    with pytest.raises(UsageError, match="outcome"):
+        build(Action.REDEEM, market("v2"), D(3), outcome=2)
 
 
 def test_conversion_names_its_outcomes_and_is_not_proven():
@@ -97,30 +93,14 @@ def test_conversion_names_its_outcomes_and_is_not_proven():
             build(Action.CONVERT, wrong, D(2), **kwargs)
 
 
-async def test_nothing_is_sent_unless_it_was_asked_for_in_so_many_words():
-    chain = Chain()
-    call = build(Action.MERGE, market(), D(5))
-    assert await Positions(chain).run(call) == "dry-run"
-    assert await Positions(dry_run=False).run(call) == "dry-run"
-    assert chain.sent == []
-    assert await Positions(chain, dry_run=False).run(call) == "0x1"
-    assert chain.sent == [(call.to, call.data)]
-
-
-async def test_caps_the_kill_switch_and_proof_hold_before_anything_leaves():
-    chain = Chain()
-    service = Positions(chain, dry_run=False, cap=D(10), total_cap=D(15))
+def test_caps_hold_one_call_and_all_of_a_day():
+    caps = Caps(D(10), D(15))
+    caps.hold(D(10))
+    caps.hold(D(5), spent=D(10))
     with pytest.raises(GateClosed, match="one call"):
-        await service.run(build(Action.SPLIT, market(), D(11)))
-    await service.run(build(Action.SPLIT, market(), D(10)))
-    with pytest.raises(GateClosed, match="all calls"):
-        await service.run(build(Action.SPLIT, market(), D(6)))
-    with pytest.raises(GateClosed, match="proven"):
-        await service.run(build(Action.REDEEM, market("v2"), D(1)))
-    service.halted = True
-    with pytest.raises(GateClosed, match="halted"):
-        await service.run(build(Action.MERGE, market(), D(1)))
-    assert len(chain.sent) == 1
+        caps.hold(D("10.000001"))
+    with pytest.raises(GateClosed, match="24 hours"):
+        caps.hold(D("5.000001"), spent=D(10))
 
 
 @pytest.mark.parametrize("amount", ["0", "-1", "0.0000001", "NaN"])

@@ -51,8 +51,9 @@ def test_every_signature_is_the_official_clients(row):
 @pytest.mark.parametrize("row", VECTORS["bodies"], ids=lambda r: r["body"]["type"])
 def test_every_body_is_the_official_clients(row):
     kind = row["body"]["type"]
-    assert signed_body(wallet(kind), recorded(row["call"]), turn(kind, row["nonce"]), "m-1") == (
-        row["body"]
+    assert (
+        signed_body(wallet(kind), recorded(row["call"]), turn(kind, row["nonce"]), "m-1")
+        == (row["body"])
     )
 
 
