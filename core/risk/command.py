@@ -52,7 +52,7 @@ def restore(gate: Gate, state: RiskState, now_ns: int) -> str:
 
 def persist(gate: Gate, file: RiskFile, now_ns: int) -> None:
     """Write the gate's own holds to the file, so that a restart finds them."""
-    on_file = file.read().holds
+    on_file = file.latest().holds
     for source, hold in gate.holds.sources.items():
         if source not in on_file or on_file[source].state is not hold.state:
             file.hold(source, hold.state, hold.reason, hold.since_ns)

@@ -103,6 +103,7 @@ class RiskFile:
         self.directory = directory
         self.path = directory / "risk.json"
         self._seen: tuple[int, int, int] | None = None
+        self._kept: tuple[tuple[int, int, int], RiskState] | None = None
 
     def read(self) -> RiskState:
         """Return the state on disk; a missing file is the default, an unreadable one HALTED."""
@@ -117,19 +118,30 @@ class RiskFile:
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             return _untrusted(f"is corrupt: {exc}")
 
+    def latest(self) -> RiskState:
+        """Return what `read` returns, read again only when the file has changed: one `stat` a call."""
+        stamp = self._stamp()
+        if self._kept is None or self._kept[0] != stamp:
+            self._kept = (stamp, self.read())
+        return self._kept[1]
+
     def poll(self) -> RiskState | None:
         """Return the state if the file has changed since the last `poll`, else None. One `stat` a call."""
-        try:
-            found = self.path.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-        except FileNotFoundError:
-            stamp = (0, 0, 0)
-        except OSError:
-            stamp = (-1, 0, 0)
+        stamp = self._stamp()
         if stamp == self._seen:
             return None
         self._seen = stamp
-        return self.read()
+        return self.latest()
+
+    def _stamp(self) -> tuple[int, int, int]:
+        """Return what tells one state of the file from the next."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return (0, 0, 0)
+        except OSError:
+            return (-1, 0, 0)
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
 
     def write(self, state: RiskState) -> None:
         """Replace the file atomically and durably.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import gc
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,21 +47,6 @@ class Health:
         except OSError:
             pass  # no /proc on this system
         return cls(round(rss / 1024, 2), len(asyncio.all_tasks()), threads, files)
-
-
-#: A thread that computes gives the interpreter back this often; the default of 5 ms would be seen in an order's way.
-SWITCH_S = 0.0005
-
-
-def keep_pauses_short() -> None:
-    """Leave what was made before trading out of every later collection, so that each of them is short.
-
-    They stay frequent: what waits for a seldom collection is memory of the node (50 MB in 25 minutes).
-    """
-    sys.setswitchinterval(SWITCH_S)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(2_000, 10, 10)
 
 
 #: glibc's mallopt parameters (malloc.h).

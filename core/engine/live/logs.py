@@ -43,6 +43,12 @@ MAX_BYTES = 64 << 20
 #: Shorter texts would blank out ordinary words.
 MIN_SECRET = 6
 HIDDEN = "[redacted]"
+#: Between two lines from the ledger the log's thread leaves the interpreter to the loop, which may have an order to send.
+GIVE_WAY_S = 0.0002
+#: Keys whose judgement is remembered.
+MAX_NAMES = 1_000
+_PLAIN = (bool, int, float, type(None))
+_ITEMS = (list, tuple, set, frozenset)
 _NAMES = re.compile(
     r"secret|password|passphrase|private|signature|authorization|api_?key|key_id|token$|mnemonic|cookie",
     re.IGNORECASE,
@@ -66,6 +72,7 @@ class Redaction:
         lines = {part.strip() for text in texts for part in text.splitlines()}
         words = sorted((t for t in texts | lines if len(t) >= MIN_SECRET), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, words))) if words else None
+        self._names: dict[str, tuple[str, bool]] = {}
 
     def __repr__(self) -> str:
         return "Redaction()"
@@ -74,23 +81,38 @@ class Redaction:
         self, logger: Any, method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Redact an event (a structlog processor)."""
-        return {k: HIDDEN if _NAMES.search(k) else self.clean(v) for k, v in event.items()}
+        return {k: HIDDEN if self._name(k)[1] else self.clean(v) for k, v in event.items()}
 
     def clean(self, value: Any) -> Any:
         """Return `value` without secrets."""
-        if value is None or isinstance(value, bool | int | float):
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, _PLAIN):
             return value
         if isinstance(value, SecretStr):
             return HIDDEN
         if isinstance(value, Mapping):
-            return {
-                self.clean(str(k)): HIDDEN if _NAMES.search(str(k)) else self.clean(v)
-                for k, v in value.items()
-            }
-        if isinstance(value, list | tuple | set | frozenset):
+            out = {}
+            for key, inner in value.items():
+                name, secret = self._name(str(key))
+                out[name] = HIDDEN if secret else self.clean(inner)
+            return out
+        if isinstance(value, _ITEMS):
             return [self.clean(v) for v in value]
-        text = _PEM.sub(HIDDEN, str(value))
+        return self._text(str(value))
+
+    def _text(self, value: str) -> str:
+        text = _PEM.sub(HIDDEN, value) if "-----BEGIN" in value else value
         return self._known.sub(HIDDEN, text) if self._known is not None else text
+
+    def _name(self, key: str) -> tuple[str, bool]:
+        """Return a key without secrets, and whether what stands under it is one; names come again with every line."""
+        found = self._names.get(key)
+        if found is None:
+            found = self._text(key), _NAMES.search(key) is not None
+            if len(self._names) < MAX_NAMES:
+                self._names[key] = found
+        return found
 
 
 def secrets_of(settings: Any) -> list[SecretStr]:
@@ -153,8 +175,8 @@ class NodeLog:
         """Leave out the rows of earlier runs."""
         self._seq = seq
 
-    def follow(self) -> int:
-        """Write the ledger's new rows since the last call; return how many."""
+    def follow(self, pause_s: float = 0.0) -> int:
+        """Write the ledger's new rows since the last call, with a pause after each; return how many."""
         lines = 0
         try:
             for row in LedgerReader(self._ledger).rows(
@@ -166,6 +188,8 @@ class NodeLog:
                 body.pop("config", None)
                 self.say(str(row.kind), row.ts_event, seq=row.seq, row=body)
                 lines += 1
+                if pause_s:
+                    time.sleep(pause_s)
         except MissingData:
             return lines
         except (LedgerError, apsw.Error) as exc:

@@ -41,9 +41,10 @@ from core.engine.live.feed import LiveFeed
 from core.engine.live.feed_watch import FeedWatch, connections_of
 from core.engine.live.grids import GridWatch
 from core.engine.live.header import begin_run
-from core.engine.live.health import Health, keep_heap_small, keep_pauses_short
-from core.engine.live.logs import STATUS_EVERY_S, NodeLog
+from core.engine.live.health import Health, keep_heap_small
+from core.engine.live.logs import GIVE_WAY_S, STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
+from core.engine.live.pauses import Collections, keep_pauses_short
 from core.engine.live.port import VenuePort
 from core.engine.live.recorder import Recording
 from core.engine.live.recording import About, parts_path, recording_path
@@ -248,11 +249,13 @@ class Node:
         watch = self._watch(port)
         status = asyncio.create_task(self._report(port))
         watching = asyncio.create_task(watch.run())
+        collecting = asyncio.create_task(Collections(self._in_flight).run())
         assert self.client is not None
         auditing = asyncio.create_task(Audit(self.client, self.spec.audit_every_s).run())
         reason = await self._until_stopped(run)
         watching.cancel()
         auditing.cancel()
+        collecting.cancel()
         self._stopping = "the node is stopping"
         if not self.spec.keep_orders and not await self._withdraw(port):
             reason += "; working orders could not be cancelled"
@@ -293,11 +296,11 @@ class Node:
     def _say(self, event: str, **values: Any) -> None:
         self.log.say(event, time.time_ns(), **values)
 
-    def _sweep(self, port: VenuePort) -> Sweep:
-        def in_flight() -> bool:
-            return self.client is not None and self.client.in_flight
+    def _in_flight(self) -> bool:
+        return self.client is not None and self.client.in_flight
 
-        return Sweep(port, in_flight, self._say)
+    def _sweep(self, port: VenuePort) -> Sweep:
+        return Sweep(port, self._in_flight, self._say)
 
     async def _withdraw(self, port: VenuePort) -> bool:
         """Cancel what works before the node goes; return whether nothing is left."""
@@ -558,7 +561,7 @@ class Node:
 
     async def _log(self, port: VenuePort) -> None:
         """Let the log catch up with the ledger, and say how the node is when that is due."""
-        await asyncio.to_thread(self.log.follow)
+        await asyncio.to_thread(self.log.follow, GIVE_WAY_S)
         now = time.monotonic()
         if self.log.wants_status(now, self.halted()):
             writer = self.recording.writer if self.recording is not None else None

@@ -127,6 +127,18 @@ def test_a_disk_that_refuses_leaves_the_old_file(file: RiskFile, monkeypatch: py
     assert not list(file.directory.glob("*.new"))
 
 
+def test_the_latest_state_is_read_again_only_when_the_file_changes(file: RiskFile):
+    assert file.latest() == RiskState()
+    halt(RiskFile(file.directory))
+    first = file.latest()
+    assert first.trading is TradingState.HALTED
+    assert file.latest() is first
+    changed = file.poll()  # what somebody has looked at is still told as a change
+    assert changed is first
+    resume(RiskFile(file.directory))
+    assert file.latest().trading is TradingState.RUNNING
+
+
 def test_poll_tells_each_change_once(file: RiskFile):
     assert file.poll() == RiskState()
     assert file.poll() is None
