@@ -6,7 +6,7 @@ came from: snapshot and proposal -> verdict -> intent -> order events -> fills -
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableSequence
 from copy import replace
 from decimal import Decimal
 from functools import partial
@@ -146,17 +146,17 @@ class Journal:
         self.ledger = ledger
         self.hash = DecisionHash()
         self.orders: dict[str, OrderRecord] = {}
-        self.arrivals: list[OrderRecord | OrderRow] = []
+        self.arrivals: MutableSequence[OrderRecord | OrderRow] = []
         self._refused = 0
         self.refusals: dict[str, int] = {}
-        self.fills: list[FillRow] = []
-        self.settlements: list[SettlementRow] = []
-        self.merges: list[tuple[int, str, str, Decimal, int]] = []
+        self.fills: MutableSequence[FillRow] = []
+        self.settlements: MutableSequence[SettlementRow] = []
+        self.merges: MutableSequence[tuple[int, str, str, Decimal, int]] = []
         self.causes = causes or Causes()
         #: Random sources of the strategies: what they draw for a decision becomes rows.
         self.draws: dict[str, Draws] = {}
-        self.forecasts: list[ForecastRow] = []
-        self.risks: list[RiskEvent] = []
+        self.forecasts: MutableSequence[ForecastRow] = []
+        self.risks: MutableSequence[RiskEvent] = []
         self._currency_of = currency_of or {}
         self._proposals: dict[tuple[str, str], tuple[int, int]] = {}
 

@@ -13,6 +13,8 @@ def test_orders_that_are_over_leave_a_node_and_news_of_them_is_booked(tmp_path, 
     found = play("tests.live.dropping:dropped", venue, tmp_path / "node")
     assert found["exit"] == 0, found["stderr"]
     assert found["left"] and found["external"] == found["external_later"] == []
+    assert found["records"] and found["records_later"] and found["traces"] == []
+    assert found["counted"][0] == 2 and Decimal(found["counted"][1]) > 0, "a fill and the late one"
     assert found["told"] and found["held"] == "7", "the strategy hears the late fill, once"
     assert found["after"] == "5" and Decimal(found["filled"]) == 5
     assert found["halted"] == ""

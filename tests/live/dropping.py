@@ -35,6 +35,12 @@ async def sold_beyond(r: Rig, iid: str, late: Any) -> dict[str, Any]:
     return {"sold_of": str(held), "sale": r.status(sold), "said": told}
 
 
+def traces(r: Rig) -> set[str]:
+    """Return the orders that the client still knows by name, outside of what is kept of dropped ones."""
+    c = r.client
+    return {*c._accepted, *c._ended, *c.venue_orders, *c.acks, *c.journal._last, *c.sizes._filled}
+
+
 async def dropped(code: str, home: Path) -> dict[str, Any]:
     """Orders fill and are cancelled; the engine drops them; then a fill of one is told late and taken back."""
     async with rig(code, home) as r:
@@ -49,6 +55,8 @@ async def dropped(code: str, home: Path) -> dict[str, Any]:
         await asyncio.sleep(6.0)  # one check of the engine more
         facts: dict[str, Any] = {
             "left": [o.client_order_id.value for o in r.cache.orders()] == [works],
+            "records": list(r.node.session.journal.orders) == [works],
+            "traces": sorted({bought, gone} & traces(r)),
             "external": external(r),
         }
         (fill,) = await r.client.port.fills(0)
@@ -66,7 +74,9 @@ async def dropped(code: str, home: Path) -> dict[str, Any]:
         facts["after"] = str(r.hands.position(iid))
         await asyncio.sleep(6.0)
         facts |= {"external_later": external(r), "halted": r.node.halted()}
-        facts["filled"] = str(kept[bought].filled)
+        facts["records_later"] = list(r.node.session.journal.orders) == [works]
+        facts["counted"] = r.node.session.journal.filled, str(r.node.session.journal.fees)
+        facts["filled"] = str(r.client.closed.filled(bought))
         facts |= await sold_beyond(r, iid, late)
         facts["rows"] = len(r.rows("order.filled"))
     return facts

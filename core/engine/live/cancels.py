@@ -81,11 +81,11 @@ class CancelHooks:
                 return
         order = client.cache.order(client_order_id) or order
         vid, iid = self._venue_id(cid, order), order.instrument_id.value
-        if cid in client._ended or vid is None:
+        if client.over(cid) or vid is None:
             self._cancel_rejected(client_order_id, "the order is not working")
             return
         pause = FIRST_PAUSE_S
-        while not client.unknowns.stopped and cid not in client._ended:
+        while not client.unknowns.stopped and not client.over(cid):
             client.context.reached("cancel-wanted")
             try:
                 await client.port.cancel(vid, iid)

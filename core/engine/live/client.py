@@ -327,6 +327,10 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         known = self.cache.client_order_id(VenueOrderId(order.venue_order_id))
         return known.value if known is not None else self.closed.id_of(order.venue_order_id)
 
+    def over(self, client_order_id: str) -> bool:
+        """Return whether an order of this run has ended without (more) fills, or has left the engine."""
+        return client_order_id in self._ended or client_order_id in self.closed.kept
+
     def saw(self, trade_id: str) -> None:
         """Note that a trade is booked."""
         self.seen[trade_id] = None

@@ -20,8 +20,9 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from nautilus_trader.core import UUID4
 from nautilus_trader.model import (
     ClientOrderId,
@@ -30,6 +31,7 @@ from nautilus_trader.model import (
     OrderFilled,
     OrderFillVoided,
     OrderSide,
+    OrderType,
     StrategyId,
     TradeId,
     TraderId,
@@ -40,6 +42,7 @@ from core.domain.errors import VenueUncertain
 from core.domain.fees import Role
 from core.domain.money import ZERO
 from core.engine.currency import currency, money
+from core.engine.live.over import MOST_OVER
 from core.engine.live.paid_out import PaidOut
 from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
 from core.engine.units import price_of, quantity_of
@@ -47,21 +50,25 @@ from core.engine.units import price_of, quantity_of
 if TYPE_CHECKING:
     from core.engine.live.client import VenueClient
 
-MOST = 200_000
 #: Checks that pass between "left out of reports" and "dropped".
 CHECKS = 2
 
 
-class Closed(NamedTuple):
-    """What is kept of an order: `fills` holds trade id, shares and price of each."""
+class Closed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is kept of an order: `fills` holds trade id, shares and price of each, `row` is its newest in the ledger."""
 
     venue_order_id: str
     instrument_id: str
     side: str
-    kind: Any
+    kind: str
     strategy_id: str
     filled: Decimal
     fills: tuple[tuple[str, Decimal, Decimal], ...]
+    row: int
+
+
+_packed = msgspec.msgpack.Encoder().encode
+_unpacked = msgspec.msgpack.Decoder(Closed).decode
 
 
 class ClosedOrders:
@@ -70,7 +77,7 @@ class ClosedOrders:
     Attributes
     ----------
     kept : OrderedDict
-        Client order id to what is kept of a dropped order, oldest first.
+        Client order id to what is kept of a dropped order (`find` reads it), oldest first.
     """
 
     def __init__(self, client: VenueClient) -> None:
@@ -78,7 +85,7 @@ class ClosedOrders:
         self._since: dict[str, float] = {}
         self._aside: dict[str, int] = {}
         self._asking = 0
-        self.kept: OrderedDict[str, Closed] = OrderedDict()
+        self.kept: OrderedDict[str, bytes] = OrderedDict()
         self._ids: dict[str, str] = {}
         self.paid_out = PaidOut(client.context)
 
@@ -146,23 +153,27 @@ class ClosedOrders:
                 vid,
                 ours.instrument_id.value,
                 ours.side.name,
-                ours.order_type,
+                ours.order_type.name,
                 ours.strategy_id.value,
                 ours.filled_qty.as_decimal() or ZERO,
                 fills,
+                client.journal.forget(cid),
             ),
         )
         del self._since[cid], self._aside[cid]
         client.venue_orders.pop(cid, None)
+        client._accepted.discard(cid)
+        client._ended.discard(cid)
+        client.context.forget(cid)
         client.sizes.forget(cid, [f[0] for f in fills])
 
     def _keep(self, cid: str, closed: Closed) -> None:
-        self.kept[cid] = closed
+        self.kept[cid] = _packed(closed)
         if closed.venue_order_id:
             self._ids[closed.venue_order_id] = cid
-        if len(self.kept) > MOST:
+        if len(self.kept) > MOST_OVER:
             _, oldest = self.kept.popitem(last=False)
-            self._ids.pop(oldest.venue_order_id, None)
+            self._ids.pop(_unpacked(oldest).venue_order_id, None)
 
     @staticmethod
     def _drop_positions(cache: Any) -> None:
@@ -176,19 +187,24 @@ class ClosedOrders:
         """Return whether the engine is told nothing more of an order."""
         return cid in self.kept or cid in self._aside
 
+    def find(self, cid: str) -> Closed | None:
+        """Return what is kept of a dropped order; None when it is none."""
+        body = self.kept.get(cid)
+        return None if body is None else _unpacked(body)
+
     def id_of(self, venue_order_id: str) -> str:
         """Return our id of a dropped order, or an empty string."""
         return self._ids.get(venue_order_id, "")
 
     def filled(self, cid: str) -> Decimal | None:
         """Return the booked shares of a dropped order; None when it is none."""
-        closed = self.kept.get(cid)
+        closed = self.find(cid)
         return closed.filled if closed is not None else None
 
     # -- news of what has gone --------------------------------------------------------------
     def take(self, fill: VenueFill, cid: str) -> bool:
         """Book a fill of a dropped order in gate and ledger, and tell its strategy; False when it is of no such."""
-        closed, client = self.kept.get(cid), self._client
+        closed, client = self.find(cid), self._client
         if closed is None:
             return False
         self.about(cid, fill)
@@ -198,18 +214,17 @@ class ClosedOrders:
             cid, fill.trade_id, fill.quantity, fill.price, fill.fee, provisional=fill.provisional,
             instrument_id=fill.instrument_id, strategy_id=closed.strategy_id, side=fill.side,
         )  # fmt: skip
+        client.journal.resume(cid, closed.row)
         client.journal.filled(fill, cid, closed.strategy_id)
         one = (fill.trade_id, fill.quantity, fill.price)
-        self.kept[cid] = closed._replace(
-            filled=closed.filled + fill.quantity, fills=(*closed.fills, one)
-        )
+        self._change(cid, closed, fill.quantity, (*closed.fills, one))
         client.context.tell(self._filled(fill, cid, closed))
         client.refresh_cash()
         return True
 
     def about(self, cid: str, news: VenueOrder | VenueFill) -> None:
         """Raise `VenueUncertain` for news of a dropped order on an instrument or a side that it was not on."""
-        closed = self.kept.get(cid)
+        closed = self.find(cid)
         if closed is None:
             return
         if (closed.instrument_id, closed.side) != (news.instrument_id, news.side.value):
@@ -221,18 +236,28 @@ class ClosedOrders:
     def take_back(self, void: VenueVoid) -> bool:
         """Take a fill of a dropped order back in gate and ledger, and tell its strategy; False when it is none."""
         client, cid = self._client, self.id_of(void.venue_order_id)
-        closed = self.kept.get(cid)
+        closed = self.find(cid)
         if closed is None or not client.gate.on_fill_voided(void.trade_id):
             return False
+        client.journal.resume(cid, closed.row)
         client.journal.voided(void, cid)
         gone = next((f for f in closed.fills if f[0] == void.trade_id), None)
         if gone is not None:
-            self.kept[cid] = closed._replace(
-                filled=closed.filled - gone[1], fills=tuple(f for f in closed.fills if f != gone)
-            )
+            self._change(cid, closed, -gone[1], tuple(f for f in closed.fills if f != gone))
             client.context.tell(self._voided(void, cid, closed, gone))
         client.refresh_cash()
         return True
+
+    def _change(
+        self,
+        cid: str,
+        closed: Closed,
+        shares: Decimal,
+        fills: tuple[tuple[str, Decimal, Decimal], ...],
+    ) -> None:
+        """Keep other fills; the newest row stays in the journal, where more news finds it."""
+        changed = msgspec.structs.replace(closed, filled=closed.filled + shares, fills=fills)
+        self.kept[cid] = _packed(changed)
 
     def _head(
         self, cid: str, closed: Closed
@@ -254,7 +279,7 @@ class ClosedOrders:
             client.account_id,
             TradeId(fill.trade_id),
             OrderSide.BUY if closed.side == "BUY" else OrderSide.SELL,
-            closed.kind,
+            getattr(OrderType, closed.kind),
             quantity_of(fill.quantity, instrument.size_precision),
             price_of(fill.price, instrument.price_precision),
             currency(code),
@@ -279,7 +304,7 @@ class ClosedOrders:
             TradeId(void.trade_id),
             quantity_of(gone[1], instrument.size_precision),
             OrderSide.BUY if closed.side == "BUY" else OrderSide.SELL,
-            closed.kind,
+            getattr(OrderType, closed.kind),
             price_of(gone[2], instrument.price_precision),
             currency(client.context.currency),
             LiquiditySide.TAKER,

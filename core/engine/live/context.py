@@ -63,8 +63,8 @@ class LiveContext:
         An unknown order is proven absent after this time and this many certain look-ups in a row.
     cache : callable
         Returns the engine's whole cache, which can drop orders; None before the engine has started.
-    tell : callable
-        Hands news of an order that the engine no longer has to its strategy.
+    tell, forget : callable
+        Hand news of an order that the engine no longer has to its strategy; told of each order that it drops.
     closed_grace_s : float
         How long the engine keeps an order that has ended and whose fills are final (`ClosedOrders`).
     lookback_ns : int
@@ -96,6 +96,7 @@ class LiveContext:
     now_ns: Callable[[], int] = time.time_ns
     own_halt: str = ""
     tell: Callable[[Any], None] = lambda event: None
+    forget: Callable[[str], None] = lambda client_order_id: None
     cache: Callable[[], Any] = lambda: None
     commission: Callable[[str, Decimal, Decimal], Decimal] | None = None
     ack_wait_s: float = 10.0

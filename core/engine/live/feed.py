@@ -12,6 +12,7 @@ from core.engine.feed import Feed
 from core.engine.live.backlog import Backlog
 from core.engine.live.books import is_release
 from core.engine.live.context import LiveContext
+from core.engine.live.journal import LiveJournal
 
 
 class LiveFeed(Feed):
@@ -59,6 +60,7 @@ class LiveFeed(Feed):
     def serve(self, context: LiveContext, backlog: Backlog) -> None:
         """Lend the execution client the engine's cache and the strategies' ears."""
         self.backlog, context.tell = backlog, self.tell
+        context.forget = self._journal().forget
         context.cache = lambda: self.session.cache
 
     def tell(self, event: Any) -> None:
@@ -67,7 +69,21 @@ class LiveFeed(Feed):
             if strategy.strategy_id == event.strategy_id:
                 voided = isinstance(event, OrderFillVoided)
                 hear = strategy.on_order_fill_voided if voided else strategy.on_order_filled
-                asyncio.get_running_loop().call_soon(hear, event)
+                asyncio.get_running_loop().call_soon(self._hear, hear, event)
+
+    def _hear(self, hear: Callable[[Any], None], event: Any) -> None:
+        """Let a strategy hear news of an order whose record is taken back meanwhile."""
+        journal, cid = self._journal(), event.client_order_id.value
+        journal.recall(cid, self.session.references)
+        try:
+            hear(event)
+        finally:
+            journal.forget(cid)
+
+    def _journal(self) -> LiveJournal:
+        journal = self.session.journal
+        assert isinstance(journal, LiveJournal), "a node's journal"
+        return journal
 
     def _keep_top(self, native: Any) -> None:
         """Look at the book of an outcome that is paid out: later the engine has none any more (`is_release`)."""

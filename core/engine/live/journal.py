@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 
 from core.domain.decision import OrderIntent, Verdict
+from core.domain.money import ZERO
 from core.engine.journal import Causes, Journal, OrderRecord, data_ns, judged, snapshot
+from core.engine.live.over import MOST_OVER, packed, unpacked
 from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
+from core.engine.references import References
 from core.engine.results import FillRow
 from core.engine.session import Level
 from core.ledger import Ledger, Payload
@@ -42,8 +46,15 @@ EXPIRED = "APPROVAL_EXPIRED"
 class LiveJournal(Journal):
     """The strategy side's journal in paper and live: what was thought and judged.
 
-    What becomes of an order is written by `OrderJournal`, at the wire; here it is only kept in memory for
-    results, parity and the decision hash.
+    What becomes of an order is written by `OrderJournal`, at the wire. Here it goes into the decision hash, and orders
+    are kept until they have left the engine (`ClosedOrders`); a node makes no result, so there are no lists.
+
+    Attributes
+    ----------
+    asked, filled : int
+        Orders sent, and their fills.
+    fees : Decimal
+        Fees of the fills.
     """
 
     def __init__(
@@ -55,6 +66,30 @@ class LiveJournal(Journal):
     ) -> None:
         super().__init__(ledger, currency_of, causes)
         self._link = link
+        self.asked = self.filled = 0
+        self.fees = ZERO
+        self._over: dict[str, bytes] = {}
+        self.arrivals, self.fills, self.settlements = (
+            deque(maxlen=0),
+            deque(maxlen=0),
+            deque(maxlen=0),
+        )
+        self.merges, self.forecasts, self.risks = deque(maxlen=0), deque(maxlen=0), deque(maxlen=0)
+
+    def forget(self, client_order_id: str) -> None:
+        """Keep of an order that is over only what news of it would need, in a tenth of the room."""
+        record = self.orders.get(client_order_id)
+        if record is not None and not record.is_open:
+            del self.orders[client_order_id]
+            self._over[client_order_id] = packed(record)
+            if len(self._over) > MOST_OVER:
+                del self._over[next(iter(self._over))]
+
+    def recall(self, client_order_id: str, references: References) -> None:
+        """Take a forgotten order back: there is news of it."""
+        body = self._over.pop(client_order_id, None)
+        if body is not None:
+            self.orders[client_order_id] = unpacked(client_order_id, body, references)
 
     def sent(
         self,
@@ -64,6 +99,7 @@ class LiveJournal(Journal):
     ) -> None:
         """Write snapshot and verdict, and hand the verdict's row to the order's intent."""
         ledger, intent = self.ledger, record.intent
+        self.asked += 1
         with self._silent():
             super().sent(record, verdict, seen)
         if ledger is None or verdict is None:
@@ -101,7 +137,9 @@ class LiveJournal(Journal):
     def fill(
         self, record: OrderRecord, fill: FillRow, trade_id: str, venue_order_id: str
     ) -> FillRow:
-        """Keep a fill in memory."""
+        """Count a fill."""
+        self.filled += 1
+        self.fees += fill.fee
         with self._silent():
             return super().fill(record, fill, trade_id, venue_order_id)
 
@@ -175,6 +213,14 @@ class OrderJournal:
         if client_order_id:
             self._last[client_order_id] = seq
         return seq
+
+    def forget(self, client_order_id: str) -> int:
+        """Forget the newest row of an order that is over and return it; `resume` takes it back."""
+        return self._last.pop(client_order_id, 0)
+
+    def resume(self, client_order_id: str, seq: int) -> None:
+        """Let the next row of an order come from `seq`, unless there was a later one."""
+        self._last.setdefault(client_order_id, seq)
 
     def link(self, client_order_id: str, seq: int) -> None:
         """Name a verdict that the next row of this order comes from too."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from core.engine.live.journal import LiveJournal
 from core.engine.live.port import VenuePort
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class NodeStatus:
         """Return the present moment of `node`."""
         now = time.time_ns()
         journal, gate = node.session.journal, node.gate
+        assert isinstance(journal, LiveJournal), "a node's journal"
         news = getattr(node.data, "last_news_ns", {}) or {}
         last = max(news.values(), default=0)
         held = []
@@ -99,9 +101,9 @@ class NodeStatus:
             pnl=equity - node.began_with,
             committed=gate.exposure(),
             budget=equity * gate.limits.exposure.total,
-            fees=sum((f.fee for f in journal.fills), Decimal(0)),
-            fills=sum(1 for f in journal.fills if f.role != "settlement"),
-            orders=len(journal.orders),
+            fees=journal.fees,
+            fills=journal.filled,
+            orders=journal.asked,
             refused=sum(journal.refusals.values()),
             unknown=len(node.client.unknowns.ids) if node.client is not None else 0,
             halted=node.trouble(),

@@ -171,7 +171,7 @@ class UnknownOrders:
         """Settle an order that may have ended, for as long as the venue cannot be asked."""
         pause = FIRST_PAUSE_S
         while await self.settle(cid, instrument_id) is NoOrder.UNASKED:
-            if self._stopped or cid in self._client._ended:
+            if self._stopped or self._client.over(cid):
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
