@@ -121,9 +121,8 @@ def test_a_fill_told_long_after_its_order_was_cancelled_is_booked_once_and_its_s
         r for r in told if getattr(r.decoded(), "client_order_id", "") == booked[0].client_order_id
     ]
     late = next(r for r in of_order if getattr(r.decoded(), "trade_id", "") == "late-1")
-    assert late.parents == (max(r.seq for r in of_order if r.seq < late.seq),), (
-        "the newest row of it"
-    )
+    newest = max(r.seq for r in of_order if r.seq < late.seq)
+    assert late.parents == f"[{newest}]", "it comes from the newest row of its order"
 
 
 def test_a_trade_taken_back_long_after_its_order_ended_is_taken_back_everywhere(tmp_path, venue):
