@@ -7,7 +7,7 @@ residual, so an unsure model asks for no trade. Everything else is `BasePredicto
 is still fresh, and none in time that the model was trained on.
 
 **When it loses money.** When the residual is noise: the fee and the spread are then the expected loss. The
-shipped training runs show no skill against the price (docs/forecasting.md), so expect none without your own.
+shipped training runs show no skill against the price (docs/forecasting-tables.md), so expect none without your own.
 """
 
 from __future__ import annotations

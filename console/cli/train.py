@@ -60,7 +60,7 @@ def train(
     if table:
         from signals.training.table import write_table
 
-        typer.echo(write_table(out, Path("docs/forecasting.md")))
+        typer.echo(write_table(out, Path("docs/forecasting-tables.md")))
         return
     if config is None:
         raise typer.BadParameter("name a configuration, or ask for --list or --table")

@@ -1,4 +1,4 @@
-"""The comparison tables of docs/forecasting.md, filled from the metrics of finished runs."""
+"""The comparison tables of docs/forecasting-tables.md, filled from the metrics of finished runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from signals.training.summary import SUMMARISED, summary
 
 Row = dict[str, Any]
 
-# Published scores, from the sources named in docs/forecasting.md.
+# Published scores, from the sources named in docs/forecasting-tables.md.
 ETTH1_MULTIVARIATE_96 = [
     ("NLinear, input 336 (Zeng et al. 2023)", 0.374, 0.394),
     ("DLinear, input 336 (same)", 0.375, 0.399),

@@ -130,3 +130,24 @@ def test_decision_records_are_short_and_numbered_once():
     assert len(set(numbers)) == len(numbers)
     assert all(re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", p.name) for p in records)
     assert {p.name: n for p in records if (n := text_of(p).count("\n")) > 60} == {}
+
+
+def test_decision_records_have_a_status_and_know_what_replaced_them():
+    records = {p.name[:4]: text_of(p) for p in (ROOT / "docs" / "adr").glob("*.md")}
+    status = {
+        n: re.search(r"^(?:\*\*Status\*\*|Status:) (.+)$", t, re.M) for n, t in records.items()
+    }
+    assert [n for n, found in status.items() if found is None] == []
+    for number, found in status.items():
+        for old in re.findall(r"replaces [^;]*?(\d{4})", found.group(1)):
+            assert number in status[old].group(1), f"{old} does not say that {number} replaced it"
+
+
+def test_every_decision_record_that_a_text_names_is_there():
+    known = {int(p.name[:4]) for p in (ROOT / "docs" / "adr").glob("*.md")}
+    named = {
+        (str(p.relative_to(ROOT)), int(n))
+        for p in tracked("*.py", "*.md", "*.rs", "*.toml")
+        for n in re.findall(r"\bADR (\d+)\b", text_of(p))
+    }
+    assert {(place, n) for place, n in named if n not in known} == set()

@@ -119,7 +119,7 @@ def test_nlinear_reproduces_its_published_row_on_etth1_from_scratch(shared_data,
 
 def test_tables_without_their_page_say_where_to_stand(tmp_path):
     with pytest.raises(MissingData, match="root of the repository"):
-        write_table(tmp_path, tmp_path / "docs/forecasting.md")
+        write_table(tmp_path, tmp_path / "docs/forecasting-tables.md")
 
 
 def test_tables_land_between_their_marks_and_name_missing_runs(tmp_path):
