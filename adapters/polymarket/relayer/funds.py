@@ -51,7 +51,11 @@ class Funds:
             if not v2:
                 amount = Decimal(max(held)) / MICRO  # version 1 redeems everything
                 if not amount:
-                    raise GateClosed("no shares to redeem", market.market_id)
+                    raise GateClosed(
+                        "no shares to redeem",
+                        market.market_id,
+                        "name the market that this wallet holds shares of",
+                    )
                 return amount
             self._covers(market.outcomes[outcome].name, amount, held[outcome])
             return amount
