@@ -157,6 +157,7 @@ def engine(
     rate: str = "100000/00:00:01",
     quotes_from_book: bool = True,
     tick_capacity: int = 100,
+    account: AccountType = AccountType.CASH,
     **venue: Any,
 ) -> BacktestEngine:
     out = BacktestEngine(
@@ -173,7 +174,7 @@ def engine(
     out.add_venue(
         PM,
         OmsType.NETTING,
-        AccountType.CASH,
+        account,
         [Money.from_str(balance)],
         base_currency=USD,
         fee_model=fee_model or ProbabilityPriceFeeModel(Decimal(0), Decimal(0)),
