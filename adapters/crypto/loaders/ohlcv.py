@@ -138,7 +138,7 @@ def write_bars(job: IngestJob, file: BarFile, frame: pl.DataFrame) -> None:
         good = good[np.argsort(open_ns[good], kind="stable")]
     if not len(good):
         return
-    _report_gaps(job, file, open_ns[good], step_ns)
+    _report_gaps(job, file, open_ns[good], good, step_ns)
     job.writer.pairs([pair])
     job.writer.bars(
         f"{pair.instrument_id}-{step}-LAST-EXTERNAL",
@@ -152,13 +152,14 @@ def write_bars(job: IngestJob, file: BarFile, frame: pl.DataFrame) -> None:
     )
 
 
-def _report_gaps(job: IngestJob, file: BarFile, open_ns: Int64, step_ns: int) -> None:
+def _report_gaps(job: IngestJob, file: BarFile, open_ns: Int64, rows: Int64, step_ns: int) -> None:
     jumps = np.diff(open_ns)
     for at in np.flatnonzero(jumps > step_ns).tolist():
         job.issues.add(
             Issue.TIME_GAP,
             Fate.KEPT,
             file=file.name,
+            row=int(rows[at + 1]),
             subject=file.pair.instrument_id,
             seen=f"after {open_ns[at]}",
             rows=int(jumps[at] // step_ns) - 1,

@@ -123,7 +123,12 @@ def _load_markets(job: IngestJob, frame: pl.DataFrame, fmt: str, options: TableO
         described = known.get(name) if known is not None else default_market(name, options.venue)
         if described is None:
             job.issues.add(
-                Issue.UNKNOWN_MARKET, Fate.DROPPED, file=job.source.name, subject=name, rows=rows
+                Issue.UNKNOWN_MARKET,
+                Fate.DROPPED,
+                file=job.source.name,
+                row=min(int(p["row"][0]) for p in parts.values() if len(p)),
+                subject=name,
+                rows=rows,
             )
             continue
         WRITERS[fmt](job, described.market, parts, job.source.name)

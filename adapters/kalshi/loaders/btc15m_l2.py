@@ -69,6 +69,7 @@ def load(job: IngestJob) -> None:
                 Issue.UNKNOWN_MARKET,
                 Fate.DROPPED,
                 file="deltas",
+                row=min(int(s.row[0]) for s in group),
                 subject=ticker,
                 rows=sum(len(s.ts) for s in group),
             )

@@ -65,14 +65,19 @@ def load(job: IngestJob) -> None:
         index = index[np.argsort(ts[index], kind="stable")]
         if name not in rows:
             job.issues.add(
-                Issue.UNKNOWN_MARKET, Fate.DROPPED, file="trades", subject=name, rows=len(index)
+                Issue.UNKNOWN_MARKET,
+                Fate.DROPPED,
+                file="trades",
+                row=int(index.min()),
+                subject=name,
+                rows=len(index),
             )
             continue
         market = _market(rows[name])
         columns = _columns(ts[index], price[index], size[index], buys_yes[index], ids[index])
         for outcome, own in zip(market.outcomes, columns, strict=True):
             job.writer.trades(outcome.instrument_id, own)
-        _finish(job, market, rows[name], int(ts[index][-1]))
+        _finish(job, market, rows[name], ts[index], index)
         events.setdefault(market.event_id, []).append(market)
     for name in sorted(set(rows) - set(groups)):
         job.issues.add(Issue.NO_DATA, Fate.DROPPED, file="markets", subject=name)
@@ -164,11 +169,17 @@ def _close_ns(row: dict[str, Any]) -> int:
     return ns_from_iso(row["close_time"]) if row["close_time"] else 0
 
 
-def _finish(job: IngestJob, market: Market, row: dict[str, Any], last_ns: int) -> None:
-    close_ns = _close_ns(row)
-    if close_ns and last_ns > close_ns:
-        job.issues.add(
-            Issue.AFTER_CLOSE, Fate.KEPT, file="trades", subject=market.market_id, seen=last_ns
+def _finish(job: IngestJob, market: Market, row: dict[str, Any], ts: Int64, index: Int64) -> None:
+    close_ns, last_ns = _close_ns(row), int(ts[-1])
+    if close_ns:
+        job.issues.mask(
+            Issue.AFTER_CLOSE,
+            Fate.KEPT,
+            ts > close_ns,
+            file="trades",
+            rows=index,
+            subject=market.market_id,
+            seen=ts,
         )
     for outcome in market.outcomes:
         if close_ns:

@@ -28,7 +28,7 @@ from adapters.history.quotes import (
     with_silences,
 )
 from adapters.polymarket.grid import grid_from_tick
-from core.domain.clock import NS_PER_DAY, NS_PER_SECOND
+from core.domain.clock import NS_PER_DAY, NS_PER_SECOND, iso_from_ns
 from core.domain.fees import FeeSchedule
 from core.domain.market import Event, Market, Outcome
 from core.engine.catalog.replay import Int64, Mask
@@ -63,14 +63,23 @@ class _Rows:
     has_ask: Mask
 
 
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """When each recorded stretch began and ended."""
+
+    starts: Int64
+    ends: Int64
+
+
 def load(job: IngestJob) -> None:
     """Import the set into the catalog of `job`."""
     quotes = read_frame(job.source, "quotes", _QUOTES)
     described = read_frame(job.source, "markets", _MARKETS)
     job.read("quotes", len(quotes))
     job.read("markets", len(described))
-    rows, slugs = _check_rows(job, quotes)
-    ends = _day_ends(rows.ts)
+    _report_outages(job, quotes)
+    rows, numbers, slugs = _check_rows(job, quotes)
+    watch = _watched(rows.ts)
     size = size_ticks(job.options["assumed_size"])
     last_ns, _ = nanoseconds(described, "last_ts")
     events = _event_ids(described)
@@ -89,14 +98,19 @@ def load(job: IngestJob) -> None:
             )
             continue
         market = _write_market(
-            job, row, rows, span, ends, int(last_ns[number]), size, events[row["slug"]]
+            job, row, rows, span, watch, int(last_ns[number]), size, events[row["slug"]]
         )
         markets.append(market)
         if number % 100 == 0:
             job.progress("quotes", span[1], len(slugs))
     for slug, (low, high) in spans.items():
         job.issues.add(
-            Issue.UNKNOWN_MARKET, Fate.DROPPED, file="quotes", subject=slug, rows=high - low
+            Issue.UNKNOWN_MARKET,
+            Fate.DROPPED,
+            file="quotes",
+            row=int(numbers[low]),
+            subject=slug,
+            rows=high - low,
         )
     _write_events(job, markets)
     _notes(job)
@@ -107,7 +121,7 @@ def _write_market(
     row: dict[str, Any],
     rows: _Rows,
     span: tuple[int, int],
-    ends: dict[int, int],
+    watch: _Watch,
     last_ns: int,
     size: int,
     event_id: str,
@@ -121,7 +135,7 @@ def _write_market(
         np.where(rows.has_bid[part], size, 0),
         np.where(rows.has_ask[part], size, 0),
     )
-    cols = with_silences(cols, *_silences(ts, ends, last_ns))
+    cols = with_silences(cols, *_silences(ts, watch, last_ns))
     fine = bool(((bid % 100 != 0) | (ask % 100 != 0)).any())
     slug = row["slug"]
     labelled = row["label_source"] == "api" and row["resolved_yes"] in (0, 1)
@@ -157,12 +171,12 @@ def _write_market(
     return market
 
 
-def _silences(ts: Int64, ends: dict[int, int], last_ns: int) -> tuple[Int64, Int64]:
+def _silences(ts: Int64, watch: _Watch, last_ns: int) -> tuple[Int64, Int64]:
     """Return the rows after which nothing is known, and from when."""
-    day = ts // NS_PER_DAY
-    closing = np.flatnonzero(np.append(day[1:] != day[:-1], True))
-    stop = np.array([ends[int(d)] for d in day[closing]], dtype=np.int64)
-    same_day = last_ns // NS_PER_DAY == day[closing]
+    stretch = np.searchsorted(watch.starts, ts, side="right") - 1
+    closing = np.flatnonzero(np.append(stretch[1:] != stretch[:-1], True))
+    stop = watch.ends[stretch[closing]]
+    same_day = last_ns // NS_PER_DAY == ts[closing] // NS_PER_DAY
     stop = np.where(same_day, np.minimum(stop, last_ns + POLL_NS), stop)
     stop = np.maximum(stop, ts[closing] + 1)
     following = np.append(ts[closing[:-1] + 1], np.iinfo(np.int64).max)
@@ -170,15 +184,36 @@ def _silences(ts: Int64, ends: dict[int, int], last_ns: int) -> tuple[Int64, Int
     return closing[silent], stop[silent]
 
 
-def _day_ends(ts: Int64) -> dict[int, int]:
-    """Return when the recording of each day ended: its last row anywhere plus one poll, or midnight."""
-    days, last = ts // NS_PER_DAY, {}
-    for day in np.unique(days).tolist():
-        last[day] = min(int(ts[days == day].max()) + POLL_NS, (day + 1) * NS_PER_DAY)
-    return last
+def _watched(ts: Int64) -> _Watch:
+    """Return the stretches that were recorded: each ends one poll after its last row anywhere, or at midnight.
+
+    The set repeats every market's quote at the start of a day only: of one that does not change after an
+    outage nothing is known until the next day.
+    """
+    times = np.unique(ts)
+    fresh = (np.diff(times) > _SILENCE_NS) | (np.diff(times // NS_PER_DAY) > 0)
+    starts, last = times[np.append(True, fresh)], times[np.append(fresh, True)]
+    return _Watch(starts, np.minimum(last + POLL_NS, (last // NS_PER_DAY + 1) * NS_PER_DAY))
 
 
-def _check_rows(job: IngestJob, frame: pl.DataFrame) -> tuple[_Rows, Any]:
+def _report_outages(job: IngestJob, frame: pl.DataFrame) -> None:
+    """Name the stretches in which no market at all was polled: every quote ends there."""
+    ts, no_time = nanoseconds(frame, "ts")
+    known = np.flatnonzero(~no_time)
+    order = known[np.argsort(ts[known], kind="stable")]
+    for at in np.flatnonzero(np.diff(ts[order]) > _SILENCE_NS).tolist():
+        before, after = int(ts[order[at]]), int(ts[order[at + 1]])
+        job.issues.add(
+            Issue.TIME_GAP,
+            Fate.REPAIRED,
+            file="quotes",
+            row=int(order[at + 1]),
+            subject="all markets",
+            seen=f"nothing from {iso_from_ns(before)} to {iso_from_ns(after)}",
+        )
+
+
+def _check_rows(job: IngestJob, frame: pl.DataFrame) -> tuple[_Rows, Int64, Any]:
     frame = frame.with_row_index("row")
     order = frame.select(pl.arg_sort_by("slug", "ts", maintain_order=True)).to_series()
     frame = frame[order]
@@ -216,7 +251,7 @@ def _check_rows(job: IngestJob, frame: pl.DataFrame) -> tuple[_Rows, Any]:
         bad |= mask
     good = ~bad
     arrays = (ts[good], bid[good], ask[good], ~no_bid[good], ~no_ask[good])
-    return _Rows(*arrays), slugs[good]
+    return _Rows(*arrays), number[good], slugs[good]
 
 
 def _event_ids(described: pl.DataFrame) -> dict[str, str]:

@@ -93,6 +93,7 @@ def load(job: IngestJob) -> None:
                 Issue.UNKNOWN_MARKET,
                 Fate.DROPPED,
                 file="events",
+                row=min(int(index.min()) for _, _, index in tokens),
                 subject=slug,
                 seen=f"{len(tokens)} tokens",
                 rows=sum(len(index) for _, _, index in tokens),

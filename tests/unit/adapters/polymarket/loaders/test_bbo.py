@@ -44,6 +44,7 @@ GOOD = [
     quote("a-1", 5 * 24 * 60, 0.50, 0.52),  # after days that are missing
     quote("z", 24 * 60 - 2, 0.10, 0.80),  # another market shows that the first day was whole,
     quote("z", 24 * 60 + 600, 0.10, 0.90),  # and the second one ten hours long
+    *(quote("z", minute, 0.10, 0.80) for minute in range(80, 24 * 60 + 600, 20)),
 ]
 MARKETS = [market("a-1", 5 * 24 * 60 + 30), market("z", 24 * 60 + 600, resolved_yes=0)]
 
@@ -83,8 +84,29 @@ def test_a_quote_ends_where_nobody_watched(tmp_path: Path) -> None:
     no = catalog.quotes("a-1-NO.POLYMARKET")
     assert no.bid.tolist() == [5500, 5500, 0, 5600, 0, 4800, 0]
     assert no.ask_size.tolist() == yes.bid_size.tolist()
-    assert report.issues == {}
+    assert {k: v["rows"] for k, v in report.issues.items()} == {"time_gap": 1}
+    assert report.issues["time_gap"]["first"][0]["row"] == 4
     assert verify_catalog(catalog).findings == []
+
+
+def test_no_quote_outlives_an_outage_of_the_recorder(tmp_path: Path) -> None:
+    rows = [
+        quote("a-1", 60, 0.40, 0.45),
+        quote("z", 70, 0.10, 0.80),  # then nothing of any market for ten hours
+        quote("z", 670, 0.10, 0.90),
+        quote("a-1", 900, 0.50, 0.52),
+        quote("z", 905, 0.10, 0.90),
+    ]
+    rows += [quote("filler", m, 0.2, 0.3) for m in range(680, 900, 20)]
+    markets = [market(name, 910) for name in ("a-1", "z", "filler")]
+    report, catalog = run(tmp_path, rows, markets)
+    yes = catalog.quotes("a-1-YES.POLYMARKET")
+    assert minutes(yes.ts) == [60, 72, 900, 907]
+    assert yes.bid_size.tolist() == [2500, 0, 2500, 0]
+    gap = report.issues["time_gap"]
+    assert (gap["rows"], gap["first"][0]["row"]) == (1, 2)
+    assert "T01:10:00" in gap["first"][0]["seen"]
+    assert "T11:10:00" in gap["first"][0]["seen"]
 
 
 def test_a_market_settles_two_minutes_after_its_last_poll(tmp_path: Path) -> None:
@@ -136,7 +158,7 @@ BAD = {
 def test_bad_rows_are_dropped_and_named(tmp_path: Path, code: str) -> None:
     report, catalog = run(tmp_path, [*GOOD, quote("a-1", 66, *BAD[code])], MARKETS)
     first = report.issues[code]["first"][0]
-    assert (first["file"], first["row"], first["subject"]) == ("quotes", 7, "a-1")
+    assert (first["file"], first["row"], first["subject"]) == ("quotes", len(GOOD), "a-1")
     assert len(catalog.quotes("a-1-YES.POLYMARKET")) == 7
 
 
@@ -144,7 +166,8 @@ def test_repeated_moments_and_unknown_markets_are_named(tmp_path: Path) -> None:
     rows = [*GOOD, quote("a-1", 64, 0.2, 0.3), quote("nobody", 1, 0.2, 0.3)]
     report, _ = run(tmp_path, rows, [*MARKETS, market("silent", 10)])
     assert report.issues["duplicate"]["rows"] == 1
-    assert report.issues["unknown_market"]["first"][0]["subject"] == "nobody"
+    stranger = report.issues["unknown_market"]["first"][0]
+    assert (stranger["row"], stranger["subject"]) == (len(rows) - 1, "nobody")
     assert report.issues["no_data"]["first"][0]["subject"] == "silent"
 
 
