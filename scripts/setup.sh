@@ -24,6 +24,13 @@ if [ "$what" = services ]; then
     exit 0
 fi
 
+if [ "$(uname -s) $(uname -m)" = "Darwin x86_64" ]; then
+    echo "setup: the engine has no build for Intel Macs"
+    echo "  seen: $(uname -s) $(uname -m)"
+    echo "  mend: on Apple silicon use a native terminal (arch -arm64 bash), else a Linux machine or container"
+    exit 4
+fi
+
 uv_bin() { [ -x .tools/bin/uv ] && echo .tools/bin/uv || true; }
 if [ -z "$(uv_bin)" ]; then
     py=""

@@ -58,7 +58,7 @@ MEANING: dict[Issue, str] = {
     Issue.SEQUENCE_GAP: "sequence numbers are missing: the book is cleared there",
     Issue.TIME_GAP: "a stretch without data: the book is cleared, or bars are missing",
     Issue.NEGATIVE_LEVEL: "a level would become negative: the book is cleared there",
-    Issue.CROSSED: "bid at or above the ask",
+    Issue.CROSSED: "bid above the ask, in a whole book also at it",
     Issue.AFTER_BREAK: "rows after a break and before the next snapshot",
     Issue.OVERLAP: "a second recording of the same time: the longer one is used",
     Issue.UNKNOWN_MARKET: "rows of a market that has no description",

@@ -187,10 +187,13 @@ def test_the_real_recording(shared_data: Path, tmp_path: Path) -> None:
     assert report.rows_in == {"quotes": 1_212_239, "markets": 4_991}
     assert report.issues["crossed"]["rows"] == 18
     assert report.issues["no_data"]["rows"] == 773
+    assert (
+        report.issues["time_gap"]["rows"] == 9
+    )  # missing days, and outages of 51 minutes to 10.6 hours
     assert (report.markets, report.settled) == (4_218, 2_611)
     catalog = Catalog.open(tmp_path / "c")
     kept = report.rows_in["quotes"] - 18
     silences = report.rows_out["quotes"] // 2 - kept
-    assert silences == 8_854
+    assert silences == 13_416
     labelled = [m for m in catalog.markets().values() if m.resolved]
     assert all(m.info["label_source"] == "api" for m in labelled)
