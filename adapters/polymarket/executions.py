@@ -49,7 +49,7 @@ class Executions:
         self._shares = Shares()
         self._unmined: dict[str, tuple[Leg, Decimal]] = {}
         self._failed: dict[str, Leg] = {}
-        self._known: dict[str, Leg] = {}
+        self._tokens: set[str] = set()
         self._final: set[str] = set()
         self._taken: dict[str, list[Leg]] = {}
         self._expected: dict[str, Decimal] = {}
@@ -115,7 +115,7 @@ class Executions:
         known = self._registry.by_token.get(leg.token_id)
         if known is None:
             return None
-        self._known[leg.leg_id] = leg
+        self._tokens.add(leg.token_id)
         if state is TradeState.CONFIRMED:
             self._final.add(leg.leg_id)
         final = leg.leg_id in self._final
@@ -173,7 +173,7 @@ class Executions:
 
     def tokens(self) -> set[str]:
         """Return the tokens of every execution heard of."""
-        return {leg.token_id for leg in self._known.values()}
+        return self._tokens
 
     def pending_shares(self, token_id: str) -> Decimal:
         """Return matched but unmined shares of a token, signed."""

@@ -1,12 +1,12 @@
 """The truth of a venue of our own: orders, executions, cash, positions, settlement. Pure; time is an argument.
 
 Paper trading and both fake venues stand on this. Everything it accepts, fills and pays is appended to
-`journal`, which is what tests compare against the node's cache and ledger.
+`journal`, which is what tests compare against the node's cache and ledger; a paper account keeps none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -121,7 +121,9 @@ class Exchange:
         self.orders: dict[str, FakeOrder] = {}
         self.by_client_id: dict[str, str] = {}
         self.executions: list[Execution] = []
-        self.journal: list[tuple[int, str, dict[str, object]]] = []
+        self.journal: MutableSequence[tuple[int, str, dict[str, object]]] = []
+        #: Whether an id was used by an order that is no longer here.
+        self.used_before: Callable[[str], bool] = lambda client_order_id: False
         self.listeners: list[Listener] = []
         self.counter = 0
 
@@ -164,7 +166,8 @@ class Exchange:
             raise VenueRefusal("not_found", "market not found")
         if market.status != "active" or now_ns >= market.close_ns:
             raise VenueRefusal("market_inactive", "market is not open")
-        if order.client_order_id and order.client_order_id in self.by_client_id:
+        cid = order.client_order_id
+        if cid and (cid in self.by_client_id or self.used_before(cid)):
             raise VenueRefusal("order_already_exists", "client_order_id already used")
         if not 0 < order.price < PRICE_UNIT or order.price % market.tick:
             raise VenueRefusal("invalid_price", "price is not on the grid")
@@ -313,6 +316,21 @@ class Exchange:
         self._log(now_ns, "settled", market=market_id, yes_payout=yes_payout, paid=paid)
         self._tell("settled", market)
         return paid
+
+    def forget(self, before_ns: int) -> int:
+        """Drop orders that have not worked since `before_ns`, and executions until then; return how many of these.
+
+        Whoever calls this keeps them elsewhere.
+        """
+        for order in [o for o in self.orders.values() if o.updated_ns < before_ns]:
+            if order.status != "resting":
+                del self.orders[order.order_id]
+                self.by_client_id.pop(order.client_order_id, None)
+        old = 0
+        while old < len(self.executions) and self.executions[old].ts_ns < before_ns:
+            old += 1
+        del self.executions[:old]
+        return old
 
     # -- inside -----------------------------------------------------------------------------
     def _execute(self, match: Match, now_ns: int) -> None:

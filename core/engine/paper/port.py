@@ -7,9 +7,11 @@ orders and settlement take the same path.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
+from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent, TimeInForce
 from core.domain.errors import VenueRefused, VenueUncertain
 from core.domain.fees import FeeBook, Role, Side
@@ -43,6 +45,8 @@ MARKET_WORDS = {
     MarketStatus.UNOPENED: "paused",
 }
 Levels = list[tuple[Decimal, Decimal]]
+#: Orders that are over, and executions, are in memory for longer than the engine's checks read back.
+KEPT_NS, FORGET_EVERY_NS = 4_200 * NS_PER_SECOND, 60 * NS_PER_SECOND
 
 
 class PaperPort:
@@ -78,13 +82,20 @@ class PaperPort:
         micros = int(capital * 1_000_000)
         account: Account = NettedAccount(micros) if netted else TokenAccount(micros)
         self.exchange = Exchange(account, fee_book, f"paper-{venue.lower()}")
+        self.exchange.journal = deque(maxlen=0)
         self.store = store
         store.restore(self.exchange)
+        self.exchange.used_before = lambda client_order_id: (
+            store.order_of(client_order_id) is not None
+        )
+        self._bought: dict[tuple[str, str], tuple[int, int]] = {}
+        for execution in self.exchange.executions:
+            self._count(execution)
         self.markets: dict[str, Market] = {}
         self._of: dict[str, tuple[str, str]] = {}
         self._news: VenueNews | None = None
         self._changed: set[str] = set()
-        self._written = len(self.exchange.executions)
+        self._written, self._first, self._since_ns = len(self.exchange.executions), 0, 0
         self.exchange.listeners.append(self._heard)
         self._timer: asyncio.Task[None] | None = None
         self._killed = False
@@ -209,9 +220,17 @@ class PaperPort:
 
     async def _expire(self) -> None:
         while True:
-            self.exchange.expire(self.clock())
+            now = self.clock()
+            self.exchange.expire(now)
             self._save()
+            self.forget_old(now)
             await asyncio.sleep(0.1)
+
+    def forget_old(self, now: int) -> None:
+        """Once a minute, leave what is older than the engine's checks read back to the file."""
+        if now - self._since_ns > KEPT_NS + FORGET_EVERY_NS:
+            self._since_ns = now - KEPT_NS
+            self._first += self.exchange.forget(self._since_ns)
 
     def prepare(self, intent: OrderIntent, price: Decimal) -> Send:
         """Return what submits; there is nothing to prepare."""
@@ -329,21 +348,36 @@ class PaperPort:
     ) -> VenueOrder | None:
         """Return the order with this client id: the paper venue always knows."""
         order_id = self.exchange.by_client_id.get(client_order_id)
-        return self.order(self.exchange.orders[order_id]) if order_id else None
+        if order_id:
+            return self.order(self.exchange.orders[order_id])
+        old = self.store.order_of(client_order_id) if self._since_ns else None
+        return None if old is None else self.order(old)
 
     async def orders(self, *, working_only: bool, since_ns: int) -> list[VenueOrder]:
         """Return orders."""
-        return [
-            self.order(o)
-            for o in self.exchange.orders.values()
+        here = self.exchange.orders
+        found = [
+            o
+            for o in here.values()
             if o.status == "resting" or (not working_only and o.updated_ns >= since_ns)
         ]
+        if not working_only and since_ns < self._since_ns:
+            found += [
+                o
+                for o in self.store.orders()
+                if o.updated_ns >= since_ns and o.order_id not in here
+            ]
+        return [self.order(o) for o in found]
 
     async def fills(self, since_ns: int, venue_order_id: str = "") -> list[VenueFill]:
         """Return executions."""
+        found: Iterable[Execution] = self.exchange.executions
+        if since_ns < self._since_ns:
+            self._save()  # the file has all of them then
+            found = [e for _, e in self.store.executions(venue_order_id)]
         return [
             self.fill(e)
-            for e in self.exchange.executions
+            for e in found
             if e.ts_ns >= since_ns and (not venue_order_id or e.order_id == venue_order_id)
         ]
 
@@ -370,12 +404,15 @@ class PaperPort:
 
     def _average(self, market_id: str, name: str) -> Decimal | None:
         """Return the average price of the buys of an outcome."""
-        cost = shares = 0
-        for e in self.exchange.executions:
-            if e.market == market_id and e.outcome == name and (e.side == "bid") == (name == "YES"):
-                own = e.price if name == "YES" else PRICE_UNIT - e.price
-                cost, shares = cost + own * e.quantity, shares + e.quantity
+        cost, shares = self._bought.get((market_id, name), (0, 0))
         return (Decimal(cost) / shares / PRICE_UNIT).quantize(Decimal("0.0001")) if shares else None
+
+    def _count(self, e: Execution) -> None:
+        """Add a buy to the average price of its outcome."""
+        if (e.side == "bid") == (e.outcome == "YES"):
+            own = e.price if e.outcome == "YES" else PRICE_UNIT - e.price
+            cost, shares = self._bought.get((e.market, e.outcome), (0, 0))
+            self._bought[e.market, e.outcome] = (cost + own * e.quantity, shares + e.quantity)
 
     async def cash(self) -> VenueCash:
         """Return the balance."""
@@ -420,14 +457,15 @@ class PaperPort:
                 self._news.on_order(self.order(value))
         elif isinstance(value, Execution):
             self._changed.add(value.order_id)
+            self._count(value)
             if self._news is not None:
                 self._news.on_fill(self.fill(value))
 
     def _save(self) -> None:
         """Write what changed; nothing is written when nothing did."""
-        if self._changed or self._written != len(self.exchange.executions):
+        if self._changed or self._written != self._first + len(self.exchange.executions):
             changed, self._changed = self._changed, set()
-            self._written = self.store.save(self.exchange, changed, self._written)
+            self._written = self.store.save(self.exchange, changed, self._written, self._first)
 
     def order(self, o: FakeOrder) -> VenueOrder:
         """Return an order in the contract's words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,17 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS orders(order_id TEXT PRIMARY KEY, body BLOB NOT NULL, ahead INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS executions(trade_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS state(name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS orders_by_client ON orders(json_extract(CAST(body AS TEXT), '$.client_order_id'));
+CREATE INDEX IF NOT EXISTS executions_by_order ON executions(json_extract(CAST(body AS TEXT), '$.order_id'));
 CREATE TABLE IF NOT EXISTS settled(market TEXT PRIMARY KEY, yes_payout INTEGER NOT NULL, paid INTEGER NOT NULL, ts_ns INTEGER NOT NULL) STRICT;
 """
+_BY_CLIENT = (
+    "SELECT body FROM orders WHERE json_extract(CAST(body AS TEXT), '$.client_order_id') = ?"
+)
+_BY_ORDER = (
+    "SELECT seq, body FROM executions "
+    "WHERE json_extract(CAST(body AS TEXT), '$.order_id') = ? ORDER BY seq"
+)
 
 
 class PaperStore:
@@ -37,6 +47,7 @@ class PaperStore:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._ahead: dict[str, int] = {}
         self.db = apsw.Connection(str(path))
         self.db.set_busy_timeout(0)
         try:
@@ -59,26 +70,42 @@ class PaperStore:
             return False
         _load_account(exchange, account)
         exchange.counter = int(self._state("counter") or 0)
-        for (body,) in self.db.execute("SELECT body FROM executions ORDER BY seq"):
-            exchange.executions.append(msgspec.json.decode(body, type=Execution))
-        for (body,) in self.db.execute("SELECT body FROM orders"):
+        exchange.executions += [e for _, e in self.executions()]
+        for body, ahead in self.db.execute("SELECT body, ahead FROM orders"):
             order = msgspec.json.decode(body, type=FakeOrder)
             exchange.orders[order.order_id] = order
             exchange.by_client_id[order.client_order_id] = order.order_id
+            if order.status == "resting":
+                self._ahead[order.order_id] = ahead
         return True
 
     def restore_resting(self, exchange: Exchange, market: str) -> None:
         """Put the working orders of a market back into its book, where they were in the queue."""
-        for order_id, ahead in list(self.db.execute("SELECT order_id, ahead FROM orders")):
-            order = exchange.orders[order_id]
-            book = exchange.markets[market].book
-            if (
-                order.market == market
-                and order.status == "resting"
-                and order_id not in book.resting
-            ):
+        book = exchange.markets[market].book
+        for order_id, ahead in self._ahead.items():
+            order = exchange.orders.get(order_id)
+            if order is None or order.market != market or order.status != "resting":
+                continue
+            if order_id not in book.resting:
                 book.rest(order_id, order.side, order.price, order.left)
                 book.resting[order_id].ahead = ahead
+
+    # -- what is no longer in memory --------------------------------------------------------
+    def order_of(self, client_order_id: str) -> FakeOrder | None:
+        """Return the order that was sent under an id."""
+        row = self.db.execute(_BY_CLIENT, (client_order_id,)).fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=FakeOrder)
+
+    def orders(self) -> Iterator[FakeOrder]:
+        """Return every order that the account has had."""
+        for (body,) in self.db.execute("SELECT body FROM orders"):
+            yield msgspec.json.decode(body, type=FakeOrder)
+
+    def executions(self, order_id: str = "") -> Iterator[tuple[int, Execution]]:
+        """Return every execution, or those of one order, with its number, oldest first."""
+        query = _BY_ORDER if order_id else "SELECT seq, body FROM executions ORDER BY seq"
+        for seq, body in self.db.execute(query, (order_id,) if order_id else ()):
+            yield int(seq), msgspec.json.decode(body, type=Execution)
 
     def settled(self) -> dict[str, int]:
         """Return the payouts (YES, ten-thousandths) of markets that were resolved."""
@@ -91,8 +118,13 @@ class PaperStore:
         return msgspec.json.decode(row[0]) if row else None
 
     # -- save -------------------------------------------------------------------------------
-    def save(self, exchange: Exchange, changed: set[str], written: int) -> int:
+    def save(self, exchange: Exchange, changed: set[str], written: int, first: int) -> int:
         """Write changed orders, new executions and the account in one transaction; return executions written.
+
+        Parameters
+        ----------
+        written, first : int
+            Executions written so far, and those of them that the exchange has no longer.
 
         Raises
         ------
@@ -108,8 +140,8 @@ class PaperStore:
                         "INSERT OR REPLACE INTO orders VALUES (?, ?, ?)",
                         (order_id, msgspec.json.encode(order), resting.ahead if resting else 0),
                     )
-                for seq in range(written, len(exchange.executions)):
-                    execution = exchange.executions[seq]
+                for seq in range(written, first + len(exchange.executions)):
+                    execution = exchange.executions[seq - first]
                     self.db.execute(
                         "INSERT INTO executions VALUES (?, ?, ?)",
                         (execution.trade_id, seq, msgspec.json.encode(execution)),
@@ -119,7 +151,7 @@ class PaperStore:
             raise LedgerWriteError(
                 "the paper account cannot be written", f"{self.path}: {exc}", "free disk space"
             ) from exc
-        return len(exchange.executions)
+        return first + len(exchange.executions)
 
     def save_settlement(self, market: str, yes_payout: int, paid: int, ts_ns: int) -> None:
         """Write a resolution, once."""
