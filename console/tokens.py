@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from core.risk.states import TradingState
 
 DEFAULT_FOLDER = DEFAULT_HOME / "tokens" / "polymarket"
+#: Calls to a fake venue are no part of what a wallet has really done.
+FAKE_FOLDER = DEFAULT_HOME / "tokens" / "fake-polymarket"
 #: Keys of the environment that a call needs; the rest as for `beta live`.
 KEYS = ("POLYMARKET_PK", "POLYMARKET_RELAYER_KEY")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -145,6 +147,11 @@ def listed(home: Path) -> list[dict[str, Any]]:
         return []
     rows = LedgerReader(folder).rows(Selection(kinds=KINDS))
     return [told(c) for c in known_calls(rows).values()]
+
+
+def folder_of(home: Path | None, fake: str) -> Path:
+    """Return the folder of the ledger of calls."""
+    return home or (FAKE_FOLDER if fake else DEFAULT_FOLDER)
 
 
 def told(call: KnownCall) -> dict[str, Any]:

@@ -16,6 +16,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
+LONGEST_WAIT_S = 86_400
 EXAMPLE = "beta tokens merge 0xCONDITION --amount 10"
 #: Length of a condition id in bytes tells the version of the protocol.
 VERSION = {31: "v2", 32: "v1"}
@@ -34,7 +35,9 @@ Send = Annotated[
 DayCap = Annotated[str, typer.Option(help="Most dollars or shares of all sent calls of 24 hours.")]
 Home = Annotated[
     Path | None,
-    typer.Option(help="Folder of the ledger of sent calls. Default runs/tokens/polymarket."),
+    typer.Option(
+        help="Folder of the ledger of sent calls. Default runs/tokens/polymarket (or fake-polymarket)."
+    ),
 ]
 Fake = Annotated[str, typer.Option(help="Address of a fake Polymarket on this machine.")]
 Risk = Annotated[
@@ -123,11 +126,11 @@ def convert(
 
 
 @app.command()
-def status(home: Home = None, as_json: AsJson = False) -> None:
+def status(home: Home = None, fake: Fake = "", as_json: AsJson = False) -> None:
     """Every call that was sent, and how it ended. Asks nobody."""
-    from console.tokens import DEFAULT_FOLDER, listed
+    from console.tokens import folder_of, listed
 
-    _print_calls(listed(home or DEFAULT_FOLDER), as_json)
+    _print_calls(listed(folder_of(home, fake)), as_json)
 
 
 @app.command()
@@ -149,7 +152,7 @@ def resolve(
     from console import tokens
     from core.domain.errors import UsageError
 
-    folder = home or tokens.DEFAULT_FOLDER
+    folder = tokens.folder_of(home, fake)
     if bool(call) != bool(said):
         raise UsageError("--call and --as go together", call or said, "beta tokens resolve --call ID --as failed")  # fmt: skip
     if call:
@@ -184,10 +187,13 @@ def _request(
     """Return how to send, None for a dry run."""
     if not send:
         return None
-    from console.tokens import DEFAULT_FOLDER, SendRequest
+    from console.tokens import SendRequest, folder_of
+    from core.domain.errors import UsageError
 
+    if not 0 <= wait <= LONGEST_WAIT_S:
+        raise UsageError("not a time to wait", wait, "--wait 180")
     return SendRequest(
-        home=home or DEFAULT_FOLDER, fake=fake, risk=risk, wait_s=wait,
+        home=folder_of(home, fake), fake=fake, risk=risk, wait_s=wait,
         cap=_amount(cap, "--cap"), day_cap=_amount(day_cap, "--day-cap"),
     )  # fmt: skip
 

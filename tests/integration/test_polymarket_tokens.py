@@ -180,6 +180,8 @@ async def test_a_resolved_market_is_redeemed_whole_or_by_outcome(tmp_path):
     async with desk(tmp_path, kept=True) as d:
         with pytest.raises(GateClosed, match="not been resolved"):
             await d.send(Action.REDEEM, amount="0")
+        with pytest.raises(UsageError, match="everything"):
+            await d.send(Action.REDEEM, amount="5")
         cash = d.truth[0]
         d.fake.exchange.settle(C1, 10_000, 0)
         done = await d.send(Action.REDEEM, amount="0")
@@ -443,6 +445,20 @@ async def test_the_owner_can_end_a_call_that_nobody_can_resolve(tmp_path):
             with pytest.raises(UsageError):
                 ended_by_owner(ledger, {}, call_id, CallOutcome.FAILED, "tester")
         assert (await d.send(Action.MERGE)).intent.attempt == 1
+
+
+async def test_a_transaction_that_the_relayer_has_forgotten_stays_open(tmp_path):
+    async with desk(tmp_path) as d:
+        d.fake.relayer.step_s = 3600
+        await d.send(Action.MERGE, pace=Pace(0.4, 0.1, 0.02))
+        kept, d.fake.relayer.transactions = d.fake.relayer.transactions, []
+        assert (await d.resolve())[0].status == "submitted"
+        with pytest.raises(GateClosed, match="not resolved"):
+            await d.send(Action.MERGE)
+        d.fake.relayer.transactions = kept
+        d.release()
+        await eventually(lambda: kept[0].state == CONFIRMED)
+        assert (await d.resolve())[0].status == "confirmed"
 
 
 # -- bad input ----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from adapters.polymarket.relayer.signing import Turn, WalletKind, kind_of
 from adapters.polymarket.rest import ClobRest, Limits
 from adapters.polymarket.signing import ApiKey, Wallet
 from adapters.token_bucket import Lane, TokenBucket
-from core.domain.errors import ConfigError, VenueUncertain
+from core.domain.errors import ConfigError, VenueRefused, VenueUncertain
 
 RELAYER = "https://relayer-v2.polymarket.com"
 #: Documented: 25 submits a minute.
@@ -170,9 +170,14 @@ class Relayer(ClobRest):
 
     async def transaction(self, transaction_id: str) -> Transaction | None:
         """Return one transaction; None where the relayer does not have it."""
-        told: Any = await self.get(
-            "/transaction", list[Transaction] | Transaction, {"id": transaction_id}  # type: ignore[arg-type]
-        )  # fmt: skip
+        try:
+            told: Any = await self.get(
+                "/transaction", list[Transaction] | Transaction, {"id": transaction_id}  # type: ignore[arg-type]
+            )  # fmt: skip
+        except VenueRefused as exc:
+            if exc.status == 404:
+                return None
+            raise
         rows: list[Transaction] = told if isinstance(told, list) else [told]
         return next((t for t in rows if t.transactionID == transaction_id), None)
 

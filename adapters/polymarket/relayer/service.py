@@ -34,7 +34,7 @@ from adapters.polymarket.relayer.calls import (
 )
 from adapters.polymarket.relayer.client import Relayer, Transaction
 from adapters.polymarket.relayer.funds import Funds
-from adapters.polymarket.relayer.signing import Turn, signed_body
+from adapters.polymarket.relayer.signing import Turn, WalletKind, signed_body
 from core.domain.errors import (
     GateClosed,
     HaltedError,
@@ -133,6 +133,8 @@ class TokenCalls:
             raise GateClosed(
                 "no document states what this call pays", call.action, "see docs/adr/0056"
             )
+        if action is Action.REDEEM and not call.amount and amount:
+            raise UsageError("a version 1 market redeems everything", amount, "leave out --amount")
         self.caps.hold(call.amount)
         self._demand_trading(action)
         again = await self._earlier(call)
@@ -142,7 +144,8 @@ class TokenCalls:
         others = [c for call_id, c in self.known().items() if call_id != same]
         spent = spent_since(others, since)
         self.caps.hold(size, spent)
-        if not await self.relayer.deployed():
+        # a proxy comes into being with its first call
+        if self.relayer.kind is not WalletKind.PROXY and not await self.relayer.deployed():
             raise GateClosed(
                 "the wallet is not on this chain", self.relayer.owner.funder,
                 "check POLYMARKET_FUNDER and POLYMARKET_SIGNATURE_TYPE",
