@@ -84,6 +84,8 @@ def known_calls(rows: Iterable[Row]) -> dict[str, KnownCall]:
             continue
         if isinstance(told, TokenCallSubmitted):
             call = replace(call, transaction_id=told.transaction_id, state=told.state)
+        elif isinstance(told, TokenCallUnknown):
+            call = replace(call, transaction_id="", state="")
         elif isinstance(told, TokenCallEnded):
             call = replace(call, ended=told)
         calls[told.call_id] = replace(call, seq=row.seq)

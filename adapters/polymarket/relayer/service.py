@@ -175,7 +175,7 @@ class TokenCalls:
         left = [c for c in await self.resolve() if c.ended is None]
         for one in left:
             same = (one.intent.to, one.intent.data) == (call.to, call.data)
-            if same and await self._repeatable(one):
+            if same and not one.transaction_id and await self._repeatable(one):
                 return one
             raise GateClosed(
                 f"an earlier {one.intent.action} of {one.intent.amount:f} is not resolved",
@@ -290,15 +290,15 @@ class TokenCalls:
             if told.state not in LOST or known.intent.attempt == 1:
                 return self._heard(known, told)
             # of several attempts under one nonce this one has lost: another may have been carried out
+            lost = f"attempt {known.intent.attempt} ended {told.state}: {told.errorMsg or ''}"
+            known = self._unknown(known, lost[:300])
         listed = await self.relayer.transactions()
         turn = await self.relayer.turn()
         verdict = self._verdict(known, listed, turn.nonce)
         if verdict.found is not None:
-            if verdict.found.transactionID != known.transaction_id:
-                known = self._submitted(
-                    known, verdict.found.transactionID, verdict.found.state, found=True
-                )
-            return self._heard(known, verdict.found)
+            found = verdict.found
+            known = self._submitted(known, found.transactionID, found.state, found=True)
+            return self._heard(known, found)
         if verdict.absent:
             return self._end(known, CallOutcome.ABSENT, detail=verdict.absent)
         self.tell(f"{known.intent.call_id}: {verdict.reason}")
@@ -346,8 +346,8 @@ class TokenCalls:
     def _unknown(self, known: KnownCall, reason: str) -> KnownCall:
         row = TokenCallUnknown(venue=VENUE, call_id=known.intent.call_id, reason=reason)
         seq = self.ledger.append(row, ts_event=self.clock_ns(), parents=(known.seq,), durable=True)
-        self.tell(f"{known.intent.call_id}: no answer, looking for it")
-        return replace(known, seq=seq)
+        self.tell(f"{known.intent.call_id}: unknown, looking for it ({reason})")
+        return replace(known, seq=seq, transaction_id="", state="")
 
     def _end(
         self, known: KnownCall, outcome: CallOutcome, transaction_hash: str = "", detail: str = ""
