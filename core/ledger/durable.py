@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from math import inf
 from pathlib import Path
 from queue import Empty
 
@@ -296,16 +297,20 @@ class DurableLedger(SequencingLedger):
             if first is None:
                 return False
             held.append(first)
-        while len(held) < GROUP_ROWS:
+        self._drain(held, GROUP_ROWS)
+        return True
+
+    def _drain(self, held: list[Item], most: float = inf) -> None:
+        """Take what waits into `held`, up to `most` rows and the word to stop, which stays in the queue."""
+        while len(held) < most:
             try:
                 item = self._queue.get_nowait()
             except Empty:
-                break
+                return
             if item is None:
                 self._queue.put(None)
-                break
+                return
             held.append(item)
-        return True
 
     def _write(self, held: list[Item]) -> None:
         """Commit `held` and acknowledge it; keep trying while the disk refuses."""
@@ -353,15 +358,7 @@ class DurableLedger(SequencingLedger):
         """Tell every waiter that its row is not on disk, keep the rows, halt."""
         self._move(WriterState.FAILING)
         self._halt(str(exc))
-        while True:
-            try:
-                item = self._queue.get_nowait()
-            except Empty:
-                break
-            if item is None:
-                self._queue.put(None)
-                break
-            held.append(item)
+        self._drain(held)
         settle([ack for _, ack in held if ack is not None], self._refusal())
         held[:] = [(row, None) for row, _ in held if row is not None]
 

@@ -19,13 +19,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from console.cli import app
 from core.engine.catalog import Catalog, CatalogWriter, TradeColumns
 from tests.backtest.test_command_line import (
     NO_LEDGER,
     ROOT,
     STRATEGY,
-    Said,
+    in_this_process,
     market,
     quotes,
     write,
@@ -39,18 +38,7 @@ def beta(monkeypatch, capsys, tmp_path):
     """Run any `beta` command in this process, where named catalogs live in a folder of the test."""
     monkeypatch.setenv("BETA_CATALOGS", str(tmp_path / "catalogs"))
     monkeypatch.chdir(tmp_path)
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["beta", *map(str, args)])
-        code = 0
-        try:
-            app.main()
-        except SystemExit as exc:
-            code = int(exc.code or 0)
-        out, err = capsys.readouterr()
-        return Said(code, out, err)
-
-    return run
+    return in_this_process(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -115,12 +115,11 @@ class Said:
     stderr: str
 
 
-@pytest.fixture
-def inside(monkeypatch, capsys):
-    """Run `beta backtest` in this process: the same entry point, without a second start-up."""
+def in_this_process(monkeypatch, capsys, *first):
+    """Return what runs `beta`, with its `first` words, by its own entry point, without a second start-up."""
 
     def run(*args):
-        monkeypatch.setattr(sys, "argv", ["beta", "backtest", *NO_LEDGER, *map(str, args)])
+        monkeypatch.setattr(sys, "argv", ["beta", *first, *map(str, args)])
         code = 0
         try:
             app.main()
@@ -130,6 +129,12 @@ def inside(monkeypatch, capsys):
         return Said(code, out, err)
 
     return run
+
+
+@pytest.fixture
+def inside(monkeypatch, capsys):
+    """Run `beta backtest` in this process."""
+    return in_this_process(monkeypatch, capsys, "backtest", *NO_LEDGER)
 
 
 def beta(*args, cwd=None, script=None):

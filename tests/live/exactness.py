@@ -13,7 +13,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +35,7 @@ from tests.live.venues import HOUR_NS, make
 Top = tuple[Decimal, Decimal, Decimal, Decimal]
 COLUMNS = ("yes_bid", "yes_ask", "yes_bid_size", "yes_ask_size")
 BURST = 200
+Replay = Callable[[Path, Path, Path, int], Awaitable[dict[str, Any]]]
 
 
 @dataclass
@@ -264,20 +265,23 @@ async def replayed(catalog: Path, recording: Path, home: Path, take: int = 0) ->
     }
 
 
-def main() -> int:
-    """Compare from the command line; exit 1 when a row differs."""
-    parser = argparse.ArgumentParser(prog="python -m tests.live.exactness")
+def command(module: str, parts: str, replay: Replay, wrong: str) -> int:
+    """Compare from the command line; exit 1 when a row differs.
+
+    `parts` is what a recording has several of, `wrong` the figure that must be 0.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("recording", type=Path)
     parser.add_argument("catalog", type=Path)
-    parser.add_argument("--windows", type=int, default=0, help="the first so many; 0 = all")
+    parser.add_argument(f"--{parts}", type=int, default=0, help="the first so many; 0 = all")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = asyncio.run(
-            replayed(args.catalog, args.recording, Path(folder) / "node", args.windows)
+            replay(args.catalog, args.recording, Path(folder) / "node", getattr(args, parts))
         )
     print(json.dumps(found, indent=1))
-    return 0 if found["compared"] and not found["wrong_count"] else 1
+    return 0 if found["compared"] and not found[wrong] else 1
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command("tests.live.exactness", "windows", replayed, "wrong_count"))

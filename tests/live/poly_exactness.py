@@ -9,10 +9,7 @@ the client's books and in the engine's.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,7 +26,7 @@ from adapters.fake.replay import Tape, load_tape
 from adapters.polymarket.books import BookState
 from core.engine.catalog import Catalog
 from core.ledger.kinds import RunMode
-from tests.live.exactness import Tally, Top, batches, engine_top, text
+from tests.live.exactness import Tally, Top, batches, command, engine_top, text
 from tests.live.rig import Rig, eventually, rig
 from tests.live.venues import HOUR_NS, make
 
@@ -185,20 +182,5 @@ async def replayed(catalog: Path, recording: Path, home: Path, take: int = 0) ->
     }
 
 
-def main() -> int:
-    """Compare from the command line; exit 1 when a row differs."""
-    parser = argparse.ArgumentParser(prog="python -m tests.live.poly_exactness")
-    parser.add_argument("recording", type=Path)
-    parser.add_argument("catalog", type=Path)
-    parser.add_argument("--games", type=int, default=0, help="the first so many; 0 = all")
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(
-            replayed(args.catalog, args.recording, Path(folder) / "node", args.games)
-        )
-    print(json.dumps(found, indent=1))
-    return 0 if found["compared"] and not found["wrong_rows"] else 1
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command("tests.live.poly_exactness", "games", replayed, "wrong_rows"))

@@ -386,6 +386,21 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         make(ours, VenueOrderId(order.venue_order_id), order.ts_last_ns)
         self.refresh_cash()
 
+    def tell_gate(self, fill: VenueFill, client_order_id: str, strategy_id: str) -> None:
+        """Let the gate book a fill, and count that it did."""
+        self.booked[fill.instrument_id] += 1
+        self.gate.on_fill(
+            client_order_id,
+            fill.trade_id,
+            fill.quantity,
+            fill.price,
+            fill.fee,
+            provisional=fill.provisional,
+            instrument_id=fill.instrument_id,
+            strategy_id=strategy_id,
+            side=fill.side,
+        )
+
     def on_fill(self, fill: VenueFill) -> None:
         """Book an execution once: gate, ledger, engine, in this order."""
         self._assert_thread()
@@ -409,18 +424,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
             self._accept_from(fill, cid, ours)
         self.saw(fill.trade_id)
         strategy = ours.strategy_id.value
-        self.booked[fill.instrument_id] += 1
-        self.gate.on_fill(
-            cid,
-            fill.trade_id,
-            fill.quantity,
-            fill.price,
-            fill.fee,
-            provisional=fill.provisional,
-            instrument_id=fill.instrument_id,
-            strategy_id=strategy,
-            side=fill.side,
-        )
+        self.tell_gate(fill, cid, strategy)
         self.journal.filled(fill, cid, strategy)
         self.context.reached("fill-row-queued")
         if late:

@@ -93,21 +93,11 @@ class Leftovers:
 
     def missed(self, fill: VenueFill, owner: str, cid: str) -> None:
         """Let the gate book a fill that neither its start nor an order of this run has told it."""
-        context, gate = self._client.context, self._client.gate
-        if fill.trade_id in (context.adopted or ()) or fill.instrument_id not in gate.rules:
+        client = self._client
+        if fill.trade_id in (client.context.adopted or ()):
             return
-        self._client.booked[fill.instrument_id] += 1
-        gate.on_fill(
-            cid,
-            fill.trade_id,
-            fill.quantity,
-            fill.price,
-            fill.fee,
-            provisional=fill.provisional,
-            instrument_id=fill.instrument_id,
-            strategy_id=owner,
-            side=fill.side,
-        )
+        if fill.instrument_id in client.gate.rules:
+            client.tell_gate(fill, cid, owner)
 
     def confirm(self, fill: VenueFill, cid: str) -> None:
         """Write that a fill which an earlier run has written is final."""

@@ -18,8 +18,8 @@ GOOD, GONE = "M-YES.PM", "N-YES.PM"
 TICK = D("0.40")
 
 
-class Baskets(BetaStrategy):
-    """Tries the same two legs each time the first book changes; the second leg's ask is gone on arrival."""
+class TwoBooks(BetaStrategy):
+    """Watches two books and has no attempt under way."""
 
     family: ClassVar[str] = "arbitrage"
 
@@ -27,6 +27,10 @@ class Baskets(BetaStrategy):
         self.attempt = None
         self.watch_book(GOOD)
         self.watch_book(GONE)
+
+
+class Baskets(TwoBooks):
+    """Tries the same two legs each time the first book changes; the second leg's ask is gone on arrival."""
 
     def on_book(self, iid: str) -> None:
         if iid != GOOD:
@@ -88,15 +92,8 @@ def test_whole_baskets_leave_the_breaker_closed(tmp_path: Path) -> None:
     assert breaker_moves(tmp_path / "a") == []
 
 
-class Completes(BetaStrategy):
+class Completes(TwoBooks):
     """Lacks all of the second leg of a basket of 30 and completes it, once a second, at 0.60 a share."""
-
-    family: ClassVar[str] = "arbitrage"
-
-    def on_start(self) -> None:
-        self.attempt = None
-        self.watch_book(GOOD)
-        self.watch_book(GONE)
 
     def on_book(self, iid: str) -> None:
         if iid != GOOD:

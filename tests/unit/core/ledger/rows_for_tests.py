@@ -9,6 +9,7 @@ from core.ledger.kinds import (
     Check,
     DataSnapshot,
     ForecastMade,
+    LlmCall,
     OrderAccepted,
     OrderFilled,
     OrderIntended,
@@ -128,4 +129,20 @@ def fill(
         fee=Decimal(fee),
         currency="USD",
         liquidity="TAKER",
+    )
+
+
+def llm_call(cost_usd: Decimal) -> LlmCall:
+    return LlmCall(
+        request_sha256="a",
+        purpose="triage",
+        tier="haiku",
+        model="m",
+        request="q",
+        answer="a",
+        status="ok",
+        input_tokens=10,
+        output_tokens=5,
+        cost_usd=cost_usd,
+        latency_ms=3,
     )

@@ -17,7 +17,6 @@ from core.ledger.kinds import (
     FeeKind,
     FillVoided,
     Halted,
-    LlmCall,
     OrderCanceled,
     OrderRejected,
     OrderUnknown,
@@ -238,19 +237,7 @@ def test_two_strategies_are_settled_each_by_its_own_row(tmp_path: Path) -> None:
 
 
 def test_ai_spending_survives_restarts_by_day_and_month(tmp_path: Path) -> None:
-    call = LlmCall(
-        request_sha256="a",
-        purpose="triage",
-        tier="haiku",
-        model="m",
-        request="q",
-        answer="a",
-        status="ok",
-        input_tokens=10,
-        output_tokens=5,
-        cost_usd=D("0.0123"),
-        latency_ms=3,
-    )
+    call = make.llm_call(D("0.0123"))
     tell(tmp_path, call, call).close()
     p = tell(tmp_path, call, run="run-2")
     spent = {b["period"]: (b["spent"], b["calls"]) for b in p.query("SELECT * FROM budgets")}

@@ -13,7 +13,7 @@ from core.domain.clock import ns_from_iso
 from core.domain.errors import MissingData
 from core.domain.fees import Side
 from core.ledger import BatchLedger
-from core.ledger.kinds import FeeCharged, FeeKind, FillVoided, LlmCall, RunMode, Settled
+from core.ledger.kinds import FeeCharged, FeeKind, FillVoided, RunMode, Settled
 from core.ledger.projections import Projections
 from core.ledger.registry import Payload
 from core.ledger.tax import COLUMNS, tax_rows, write_csv
@@ -30,22 +30,6 @@ def write(directory: Path, *story: tuple[str, Payload]) -> Projections:
     projections = Projections(directory)
     projections.catch_up()
     return projections
-
-
-def llm(cost: str) -> LlmCall:
-    return LlmCall(
-        request_sha256="",
-        purpose="",
-        tier="opus",
-        model="m",
-        request="",
-        answer="",
-        status="ok",
-        input_tokens=1,
-        output_tokens=1,
-        cost_usd=D(cost),
-        latency_ms=1,
-    )
 
 
 def settled(quantity: str, payout: str) -> Settled:
@@ -78,9 +62,9 @@ def test_a_year_lists_each_disposal_cost_and_total(tmp_path: Path) -> None:
             "2026-03-02T09:00:00Z",
             FeeCharged(fee_kind=FeeKind.GAS, amount=D("0.03"), currency="USD"),
         ),
-        ("2026-04-01", llm("0.5")),
+        ("2026-04-01", make.llm_call(D("0.5"))),
         ("2026-05-01", settled("5", "1")),
-        ("2027-01-01", llm("9")),
+        ("2027-01-01", make.llm_call(D("9"))),
     )
     rows = tax_rows(p, 2026)
     disposals = [r for r in rows if r.row == "disposal"]
