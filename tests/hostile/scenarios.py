@@ -93,7 +93,9 @@ async def clock(code: str, home: Path) -> dict[str, Any]:
         r.hands.buy(held, D(5), D("0.42"), reason="holds")
         await eventually(lambda: r.hands.position(held) == 5)
         assert await eventually(lambda: r.status(resting) == "ACCEPTED")
-        await asyncio.sleep(3.0)  # Polymarket's shares are final after a while
+        await eventually(
+            lambda: not r.node.gate.book.provisional, 60
+        )  # Polymarket's, after a while
         fake = r.venue.fake
         fake.clock = lambda: time.time_ns() - SKEW_NS
         noticed = await eventually(lambda: "clock" in r.node.gate.holds.sources, 30)
@@ -111,11 +113,20 @@ async def clock(code: str, home: Path) -> dict[str, Any]:
         lifted = await eventually(lambda: "clock" not in r.node.gate.holds.sources, 30)
         after = rest(r, 2)
         again = await eventually(lambda: r.status(after) == "ACCEPTED", 15)
-        await asyncio.sleep(1.5)
-        moves = [
-            f"{row.machine} {row.subject} {row.before}->{row.after}" for row in r.rows("state")
-        ]
-        log = (home / "node.log.jsonl").read_text()
+
+        def moves() -> list[str]:
+            told = (f"{w.machine} {w.subject} {w.before}->{w.after}" for w in r.rows("state"))
+            return [move for move in told if " clock " in move]
+
+        log = home / "node.log.jsonl"
+        await eventually(
+            lambda: (
+                len(moves()) > 1
+                and states(r, f"{code} REST")[-1:] == ["up"]
+                and "NTP" in log.read_text()
+            ),
+            60,
+        )
         return {
             "noticed": noticed,
             "bought": bought,
@@ -125,9 +136,9 @@ async def clock(code: str, home: Path) -> dict[str, Any]:
             "sold": sold is not None and out,
             "lifted": lifted,
             "again": again,
-            "moves": [m for m in moves if " clock " in m],
+            "moves": moves(),
             "states": states(r, f"{code} REST"),
-            "line": "NTP" in log,
+            "line": "NTP" in log.read_text(),
         }
 
 
@@ -180,13 +191,13 @@ async def lie(code: str, home: Path) -> dict[str, Any]:
             want = D(left) / 100
             seen.append(
                 (
-                    await eventually(lambda w=want: r.hands.best_bid(iid).size < w, 5),
+                    await eventually(lambda w=want: r.hands.best_bid(iid).size < w, 30),
                     await eventually(
                         lambda w=want: (b := r.hands.best_bid(iid)) and b.size == w, 40
                     ),
                 )
             )
-            await eventually(lambda n=len(seen): len(rows(r)) >= n, 5)
+            await eventually(lambda n=len(seen): len(rows(r)) >= n, 30)
             r.hands.heard.clear()
             r.hands.buy(iid, D(1), D("0.37"), tif=TimeInForce.GTC, reason="after")
             barred.append([c for k, c in r.hands.heard if k == "refused"])

@@ -92,7 +92,7 @@ def settings(server, tmp_path, **changes):
         "user_ws_url": ws + "/ws/user",
         "conditions": (C1, C2),
         "private_key": SecretStr(KEY),
-        "timeout_s": 1.0,
+        "timeout_s": 10.0,
         "settle_s": 0.3,
         "heartbeat_s": 0.2,
         "state_dir": tmp_path,

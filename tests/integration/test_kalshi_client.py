@@ -65,7 +65,7 @@ async def stand(*faults, rate=1000.0):
     server = TestServer(fake.app())
     await server.start_server()
     async with aiohttp.ClientSession() as session:
-        rest = KalshiRest(session, str(server.make_url("/trade-api/v2")), SIGNER, timeout_s=1.0)
+        rest = KalshiRest(session, str(server.make_url("/trade-api/v2")), SIGNER, timeout_s=10.0)
         yield fake, rest, session, str(server.make_url("/trade-api/ws/v2"))
     await server.close()
 

@@ -68,7 +68,7 @@ async def stand(*faults, rate=1000.0, infos=None, **settings):
             "ws_url": str(server.make_url("/trade-api/ws/v2")),
             "key_id": SecretStr("id"),
             "private_key": SecretStr(PEM),
-            "timeout_s": 1.0,
+            "timeout_s": 10.0,
         }
         | settings
     )

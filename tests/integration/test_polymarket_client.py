@@ -1,6 +1,5 @@
 """The Polymarket port against the fake Polymarket: what it believes equals what the venue knows, faults included."""
 
-import asyncio
 import time
 from decimal import Decimal
 
@@ -103,7 +102,8 @@ async def test_a_maker_fill_on_either_token_is_ours_with_the_right_side(tmp_path
 async def test_an_unanswered_order_is_uncertain_and_then_found_or_proven_absent(
     tmp_path, fault, there
 ):
-    async with stand(tmp_path, fault) as (fake, _, port, _):
+    limits = {"settle_s": 600.0} | ({"timeout_s": 1.0} if fault.seconds else {})
+    async with stand(tmp_path, fault, changes=limits) as (fake, _, port, _):
         with pytest.raises(VenueUncertain):
             await send(port, intent())
         if there:
@@ -114,7 +114,7 @@ async def test_an_unanswered_order_is_uncertain_and_then_found_or_proven_absent(
         else:
             with pytest.raises(VenueUncertain):
                 await port.find("o-1", IYES, 0)  # too young to be sure
-            await asyncio.sleep(0.35)
+            port.settle_s = 0.0  # old enough
             assert await port.find("o-1", IYES, 0) is None
         posts = [s for _, s in fake.requests if s == "POST /order"]
         assert len(posts) == 1
@@ -169,7 +169,7 @@ async def test_a_lost_cancel_answer_still_ends_the_order(tmp_path):
             (VenueUncertain, VenueRefused)
         ):  # a DELETE may be repeated by the session
             await port.cancel(order.venue_order_id, IYES)
-        await asyncio.sleep(0.35)
+        port.settle_s = 0.0  # old enough to be sure
         assert (await port.find("o-1", IYES, 0)).status is VenueOrderStatus.CANCELED
 
 
@@ -194,7 +194,10 @@ async def test_a_storm_of_statuses_books_each_trade_once(tmp_path, kind):
     async with stand(tmp_path, *faults, mine_s=0.05, confirm_s=0.05) as (fake, _, port, news):
         for k in range(4):
             await send(port, intent(f"s-{k}", price="0.42", quantity="6", tif=TimeInForce.IOC))
-        await asyncio.sleep(0.4)
+        await eventually(lambda: fake.settlement.trades)
+        await eventually(
+            lambda: all(t.status == "CONFIRMED" for t in fake.settlement.trades.values())
+        )
         for fill in await port.fills(0):
             news.on_fill(fill)
         assert news.position(IYES) == D(24)
@@ -221,12 +224,11 @@ async def test_price_improvement_buys_more_shares_for_the_same_dollars(tmp_path)
 
 
 async def test_heartbeats_keep_orders_alive_and_their_end_cancels_them(tmp_path):
-    async with stand(tmp_path, heartbeat_window_s=0.6) as (fake, _, port, _):
+    async with stand(tmp_path, heartbeat_window_s=4.0) as (fake, _, port, _):
         await send(port, intent())
-        await asyncio.sleep(1.0)
-        assert fake.exchange.working() and fake.heartbeats >= 3
-        port.heartbeat._id = "hb-stale"
-        await asyncio.sleep(0.5)
+        await eventually(lambda: fake.heartbeats >= 3)
+        port.heartbeat._id, before = "hb-stale", fake.heartbeats
+        await eventually(lambda: fake.heartbeats >= before + 2)
         assert fake.exchange.working() and port.heartbeat.missed == 0
         port.heartbeat.stop()
         await eventually(lambda: not fake.exchange.working())
@@ -234,7 +236,7 @@ async def test_heartbeats_keep_orders_alive_and_their_end_cancels_them(tmp_path)
 
 async def test_a_gtd_order_ends_at_its_own_time_although_the_venue_wants_three_minutes(tmp_path):
     async with stand(tmp_path) as (fake, _, port, news):
-        await send(port, intent(tif=TimeInForce.GTD, expire_ns=time.time_ns() + 600_000_000))
+        await send(port, intent(tif=TimeInForce.GTD, expire_ns=time.time_ns() + 2_000_000_000))
         assert fake.exchange.working()[0].expire_ns > time.time_ns() + 100 * 10**9
         await eventually(lambda: not fake.exchange.working())
         await eventually(lambda: news.orders[-1].status is VenueOrderStatus.CANCELED)
