@@ -23,6 +23,7 @@ from core.engine.liquidity import TakenLiquidity
 from core.engine.merging import MergeBook
 from core.engine.mirror import MirrorGuard
 from core.engine.references import InstrumentRef, PriceSource, References
+from core.engine.results import MAX_PRICE_POINTS
 from core.engine.units import exact, price_of
 from core.risk.gate import Gate
 from core.risk.states import TradingState
@@ -86,6 +87,8 @@ class Session:
         On a node: the time of the news in hand. None in a backtest, whose clock stands still meanwhile.
     arrivals : Arrivals, optional
         In a replay of a recorded run: when each order reached the venue then.
+    price_points : int
+        Points of each sampled price that are kept.
     refilled : Decimal
         Shares that the engine filled as maker from a level that the order crosses: the remainder of a
         crossing GTC order may meet liquidity that it took before.
@@ -109,6 +112,7 @@ class Session:
     strategies: list[Any] = field(default_factory=list)
     curve: EquitySampler = field(default_factory=EquitySampler)
     prices: dict[str, PriceSampler] = field(default_factory=dict)
+    price_points: int = MAX_PRICE_POINTS
     payouts: dict[str, Decimal] = field(default_factory=dict)
     last_price: dict[str, Decimal] = field(default_factory=dict)
     last_bid: dict[str, Decimal] = field(default_factory=dict)
@@ -345,7 +349,7 @@ class Session:
     def traded(self, ref: InstrumentRef) -> None:
         """Begin to sample the price of an instrument that is traded."""
         if ref.iid not in self.prices:
-            self.prices[ref.iid] = PriceSampler(ref.iid)
+            self.prices[ref.iid] = PriceSampler(ref.iid, self.price_points)
 
     def filled(self, ref: InstrumentRef, ts_ns: int) -> None:
         """Take a point of the equity curve at a fill; only the traded instrument is valued anew."""

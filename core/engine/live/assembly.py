@@ -14,6 +14,7 @@ from core.domain.fees import CashFeeBook
 from core.domain.market import Event, Market
 from core.engine.backtest.strategies import StrategyPlan
 from core.engine.catalog.instruments import is_spot, precision_of
+from core.engine.curve import EquitySampler
 from core.engine.guard import Failure
 from core.engine.journal import Causes
 from core.engine.live.journal import LiveJournal
@@ -26,6 +27,9 @@ from core.engine.venues import Venue, load_venue
 from core.ledger import Ledger
 from core.risk.gate import Gate
 from core.risk.instruments import VenueRules
+
+#: Points of the equity curve and of each price that a node keeps: it makes no result, and every payout adds one to each.
+FEW_POINTS = 2
 
 
 def references_of(markets: Sequence[Market]) -> References:
@@ -99,6 +103,8 @@ def live_session(
         fan_out=True,
         seed=seed,
         moments=Moments(),
+        curve=EquitySampler(FEW_POINTS),
+        price_points=FEW_POINTS,
     )
 
 
