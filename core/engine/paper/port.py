@@ -128,6 +128,10 @@ class PaperPort:
         paid = self.store.settled().get(market.market_id)
         if paid is not None:
             made.status, made.yes_payout = "resolved", paid
+            if late := self.exchange.account.settle(market.market_id, paid):  # 0 once it is paid
+                self.store.save_settlement(
+                    self.exchange, market.market_id, paid, late, self.clock()
+                )
         self.exchange.markets[market.market_id] = made
         self.store.restore_resting(self.exchange, market.market_id)
 
@@ -198,8 +202,8 @@ class PaperPort:
         units, now = int(yes * PRICE_UNIT), self.clock()
         if self.exchange.markets[market_id].yes_payout is None:
             paid = self.exchange.settle(market_id, units, now)
-            self.store.save_settlement(market_id, units, paid, now)
             self._save()
+            self.store.save_settlement(self.exchange, market_id, units, paid, now)
             if self._news is not None:
                 self._news.on_cash(self._cash())
 

@@ -148,15 +148,32 @@ class PaperStore:
                     )
                 self._save_account(exchange)
         except apsw.Error as exc:
-            raise LedgerWriteError(
-                "the paper account cannot be written", f"{self.path}: {exc}", "free disk space"
-            ) from exc
+            raise self._refused(exc) from exc
         return first + len(exchange.executions)
 
-    def save_settlement(self, market: str, yes_payout: int, paid: int, ts_ns: int) -> None:
-        """Write a resolution, once."""
-        self.db.execute(
-            "INSERT OR IGNORE INTO settled VALUES (?, ?, ?, ?)", (market, yes_payout, paid, ts_ns)
+    def save_settlement(
+        self, exchange: Exchange, market: str, yes_payout: int, paid: int, ts_ns: int
+    ) -> None:
+        """Write a resolution and the account that it has paid, both or neither.
+
+        Raises
+        ------
+        LedgerWriteError
+            If the disk refuses.
+        """
+        try:
+            with self.db:
+                self.db.execute(
+                    "INSERT OR IGNORE INTO settled VALUES (?, ?, ?, ?)",
+                    (market, yes_payout, paid, ts_ns),
+                )
+                self._save_account(exchange)
+        except apsw.Error as exc:
+            raise self._refused(exc) from exc
+
+    def _refused(self, exc: apsw.Error) -> LedgerWriteError:
+        return LedgerWriteError(
+            "the paper account cannot be written", f"{self.path}: {exc}", "free disk space"
         )
 
     def _save_account(self, exchange: Exchange) -> None:
