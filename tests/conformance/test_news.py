@@ -12,7 +12,7 @@ from core.domain.decision import TimeInForce
 from core.domain.fees import Side
 from core.engine.live.adoption import adopt
 from core.engine.live.memory import LedgerMemory
-from tests.conformance.rig import VENUES, play, rest
+from tests.conformance.rig import VENUES, play, reports, rest
 
 D = Decimal
 BUY, SELL = Side.BUY, Side.SELL
@@ -155,3 +155,19 @@ def test_tc_143_an_older_word_on_an_order_takes_nothing_back(tmp_path, venue):
     faults = [Fault(FaultKind.WS_AGAIN, match=ORDERS[venue], count=99, seconds=3.0)]
     events = play(tmp_path, venue, script, faults)
     assert events == ["OrderSubmitted", "OrderAccepted", "OrderFilled", "OrderCanceled"]
+
+
+def test_an_order_with_an_end_is_reported_with_it(tmp_path, venue):
+    """Without it the engine cannot make the order from its report after a restart."""
+
+    async def script(stand, trader):
+        at = stand.loop.time_ns() + 300 * NS_PER_SECOND
+        await rest(trader, stand, "6", "0.38", expire_ns=at, tif=GTD)
+        await rest(trader, stand, "6", "0.37")
+        orders, _, _ = await reports(stand.client)
+        ends = {r.price.as_decimal(): (r.time_in_force.name, r.expire_time) for r in orders}
+        assert ends[D("0.37")] == ("GTC", None)
+        word, end = ends[D("0.38")]
+        assert word == "GTD" and end is not None
+
+    play(tmp_path, venue, script)

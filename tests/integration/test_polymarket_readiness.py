@@ -54,3 +54,4 @@ async def test_a_venue_that_does_not_answer_is_a_finding_not_a_crash(tmp_path):
     found = await look(tmp_path, clob_url=dead, geoblock_url=f"{dead}/api/geoblock")
     assert not found["geoblock"].good
     assert not found["key"].good or not found["closed-only"].good
+    assert all("check the network" in f.mend for f in found.values() if not f.good), found

@@ -119,6 +119,7 @@ class ReportHooks:
             price=price_of(order.price, instrument.price_precision)
             if order.price is not None
             else None,
+            expire_time=order.expire_ns or None,
             post_only=order.post_only,
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from core.domain.errors import BetaError
+from core.domain.errors import BetaError, VenueUncertain
 from core.domain.market import Market, MarketStatus
 from core.engine.live.port import VenuePort
 from core.engine.venues import load_object
@@ -32,6 +32,9 @@ READINESS_PATHS: dict[str, str] = {
 }
 
 
+ASK_AGAIN = "check the network and the venue's status page, then try again"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that was looked at before trading: whether it is good, what was seen, what mends it."""
@@ -46,8 +49,10 @@ async def found(name: str, look: Callable[[], Awaitable[Finding]]) -> Finding:
     """Return what `look` finds; an error of the venue or the network is a finding that is not good."""
     try:
         return await look()
+    except VenueUncertain as exc:  # nothing is at risk yet: it is for the operator to ask again
+        return Finding(name, False, exc.what, ASK_AGAIN)
     except BetaError as exc:
-        return Finding(name, False, exc.what, exc.mend or "see the venue's status page, try again")
+        return Finding(name, False, exc.what, exc.mend or ASK_AGAIN)
     except Exception as exc:
         # Whatever a venue answers: not knowing is no permission, and no reason to crash.
         return Finding(name, False, f"{type(exc).__name__}: {exc}"[:160], "check the network")
