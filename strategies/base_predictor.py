@@ -17,6 +17,7 @@ read the Brier score against the market before trusting it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple
@@ -29,7 +30,7 @@ from core.domain.decision import Forecast, OrderIntent, Proposal
 from core.domain.fees import Role, Side
 from core.domain.money import ONE, ZERO, floor_to
 from core.engine.results import FillRow
-from core.engine.strategy import BetaStrategy, Level, StrategyConfig
+from core.engine.strategy import Adopted, BetaStrategy, Level, StrategyConfig
 from strategies.parts import affordable
 
 PROBABILITY_STEP = Decimal("0.000001")
@@ -312,6 +313,11 @@ class BasePredictor(BetaStrategy):
         return held.quantity if held is not None else ZERO
 
     # -- what happened ----------------------------------------------------------------------
+    def on_adopted(self, held: Mapping[str, Adopted]) -> None:
+        """Manage what an earlier run has bought like what this one buys: stop, time and edge hold for it too."""
+        for iid, one in held.items():
+            self.holdings[iid] = Holding(one.quantity, one.cost, one.since_ns)
+
     def on_fill(self, fill: FillRow) -> None:
         """Keep the average cost of what is held."""
         held = self.holdings.setdefault(fill.instrument_id, Holding(since_ns=fill.ts_ns))

@@ -7,6 +7,7 @@ Then the pair is completed at the ask if that costs at most `max_loss` per share
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -16,7 +17,7 @@ from core.domain.fees import Role, Side
 from core.domain.market import Market
 from core.domain.money import ONE, ZERO
 from core.engine.results import FillRow
-from core.engine.strategy import BetaStrategy, Level
+from core.engine.strategy import Adopted, BetaStrategy, Level
 from strategies.parts import part_of
 
 
@@ -99,6 +100,16 @@ def quote(desk: BetaStrategy, pair: Pair, rules: PairRules, shares: Decimal, now
     pair.price = dict(zip(ids, prices, strict=True))
     pair.orders, pair.filled = orders, dict.fromkeys(ids, ZERO)
     return True
+
+
+def take_over(pair: Pair, held: Mapping[str, Adopted]) -> None:
+    """Close the leg that an earlier run left without its opposite; equal shares are dollars already."""
+    pair.filled = {o.instrument_id: ZERO for o in pair.market.outcomes}
+    for iid, one in held.items():
+        if iid in pair.filled and one.quantity > 0:
+            pair.filled[iid] = one.quantity
+            pair.price = {**(pair.price or {}), iid: one.cost / one.quantity}
+    pair.stage = PairStage.CLOSING
 
 
 def on_fill(pair: Pair, fill: FillRow, now_ns: int) -> None:

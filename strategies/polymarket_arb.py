@@ -17,6 +17,7 @@ Exclusive is not exhaustive: a YES basket is only bought on an event known to be
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -27,7 +28,7 @@ from core.domain.fees import Role, Side
 from core.domain.market import Event, Market
 from core.domain.money import ONE, ZERO, floor_to
 from core.engine.results import FillRow
-from core.engine.strategy import BetaStrategy, StrategyConfig
+from core.engine.strategy import Adopted, BetaStrategy, StrategyConfig
 from strategies import basket_runner, pair_runner
 from strategies.basket_runner import BasketAttempt
 from strategies.baskets import Basket, LegQuote, Shape, best_basket, equal_age
@@ -148,6 +149,13 @@ class PolymarketArb(BetaStrategy):
             if allowed and all(iid in self.universe for iid in ids):
                 self._legs[event.event_id, shape] = ids
                 self._event_of.update(dict.fromkeys(ids, event.event_id))
+
+    def on_adopted(self, held: Mapping[str, Adopted]) -> None:
+        """Close the lone legs of pairs that an earlier run has left; whole pairs and baskets are held."""
+        for pair in self._pairs.values():
+            ids = [o.instrument_id for o in pair.market.outcomes]
+            if any(iid in held for iid in ids) and not any(iid in self._event_of for iid in ids):
+                pair_runner.take_over(pair, held)
 
     # -- books ------------------------------------------------------------------------------
     def on_book(self, iid: str) -> None:  # type: ignore[override]

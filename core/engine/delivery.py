@@ -31,6 +31,7 @@ _GUARDED = (
     "on_instrument",
     "on_fill",
     "on_settlement",
+    "on_adopted",
     "on_refused",
     "on_forecast",
     "on_order_done",
@@ -79,6 +80,8 @@ class Delivery:
         def begin(event: object = None) -> None:
             author_start()
             session = strategy.session
+            if adopted := session.adopted.get(strategy._bt_sid):
+                strategy.on_adopted(adopted)
             if strategy is session.registered[-1] and session.feed is not None:
                 session.feed.watch_rest()
 

@@ -14,6 +14,7 @@ from nautilus_trader.model import LiquiditySide, OrderSide
 from core.domain.fees import FeeBook, FeeCharge, FeeFill, Role, Side
 from core.domain.market import Event, Market
 from core.domain.money import ZERO
+from core.engine.adopted import Adopted
 from core.engine.curve import EquitySampler, PriceSampler
 from core.engine.draws import Draws, seeded_by
 from core.engine.fees import Charged, VenueFeeModel
@@ -125,6 +126,7 @@ class Session:
     queue_position: bool = True
     moments: Moments | None = None
     arrivals: Arrivals | None = None
+    adopted: Mapping[str, Mapping[str, Adopted]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Note the engine's thread: engine objects abort the process when another one touches them."""

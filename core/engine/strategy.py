@@ -6,7 +6,7 @@ through the gate), `order_events` (book what comes back), and here what an autho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict
 
 from core.domain.decision import Forecast, OrderIntent, Proposal, TimeInForce
 from core.domain.fees import FeeCharge, Role, Side
+from core.engine.adopted import Adopted
 from core.engine.order_events import AnsweringStrategy
 from core.engine.results import FillRow
 from core.engine.session import Level
 
 __all__ = [
+    "Adopted",
     "BetaStrategy",
     "FeeCharge",
     "Level",
@@ -102,6 +104,13 @@ class BetaStrategy(AnsweringStrategy):
     # -- what an author overrides -----------------------------------------------------------
     def on_start(self) -> None:
         """Subscribe here."""
+
+    def on_adopted(self, held: Mapping[str, Adopted]) -> None:
+        """Take over shares from before this run, by instrument: a node was killed or stopped, and is back.
+
+        Called once, after `on_start`, and only where there are any. What was paid and since when is from the
+        ledger. A strategy that manages what it holds by its own books fills them here.
+        """
 
     def on_quote(self, quote: QuoteTick) -> None:
         """React to a top-of-book change of a watched instrument."""

@@ -65,6 +65,11 @@ class Hands(BetaStrategy):
         """Remember the end of an order."""
         self.heard.append(("done", f"{client_order_id} {status}"))
 
+    def on_adopted(self, held: Any) -> None:
+        """Remember what an earlier run has left."""
+        for iid, one in held.items():
+            self.heard.append(("adopted", f"{iid} {one.quantity} for {one.cost} {one.since_ns}"))
+
     def on_settlement(self, iid: str, payout: Any) -> None:
         """Remember a payout."""
         self.heard.append(("settled", f"{iid} {payout}"))

@@ -33,10 +33,12 @@ from core.engine.live.assembly import engine_config, live_gate, live_session, li
 from core.engine.live.audit import EVERY_S, Audit
 from core.engine.live.away import holdings, settle_away
 from core.engine.live.backlog import Backlog
+from core.engine.live.bought import adopted
 from core.engine.live.client import VenueClient
 from core.engine.live.clock_watch import watch_clock
 from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch, limits_in_force, resumed_ns
+from core.engine.live.events import events_of
 from core.engine.live.feed import LiveFeed
 from core.engine.live.feed_watch import FeedWatch, connections_of
 from core.engine.live.grids import GridWatch
@@ -489,7 +491,7 @@ class Node:
     def _add_strategies(self, node: LiveNode, context: LiveContext, markets: list[Market]) -> None:
         self.session = live_session(
             [*markets, *self.spot],
-            [],
+            events_of(markets),
             self.gate,
             self.ledger,
             {self.venue.code: self.venue.currency},
@@ -499,6 +501,7 @@ class Node:
             self.spec.seed,
             self.causes,
         )
+        self.session.adopted = adopted(self.gate, self.spec.home / "ledger", time.time_ns())
         refs = [r for r in self.session.references if not is_spot(r.market)]
         if self.recording is not None:
             node.add_actor(self.recording.actor(self.backlog))

@@ -27,6 +27,7 @@ from core.engine.catalog import Catalog, CatalogWriter, DeltaColumns, TradeColum
 from core.engine.catalog.arrays import from_numpy, from_text
 from core.engine.catalog.instruments import precision_of
 from core.engine.catalog.values import market_from_json, market_to_json
+from core.engine.live.events import events_of
 
 DELTA, TRADE, STATUS, CLOSE = 0, 1, 2, 3
 NUMBERS = ("code", "kind", "ts_event", "ts_init", "action", "side", "price", "size", "flags", "seq")
@@ -149,6 +150,7 @@ def seal(folder: Path, target: Path) -> None:
         mode="replace",
     ) as writer:
         writer.markets(markets.values())
+        writer.events(events_of(markets.values()))
         for window in _windows(folder):
             sealing.write(writer, window)
         sealing.write(writer, None)
