@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from adapters.connection import OnState, venue_session
 from adapters.polymarket.catalogue import DATA, GAMMA, GEOBLOCK, Catalogue
 from adapters.polymarket.data import PolymarketData
+from adapters.polymarket.markets import condition_of
 from adapters.polymarket.order_ids import OrderIds
 from adapters.polymarket.port import PolymarketPort
 from adapters.polymarket.provider import MarketFilter, PolymarketProvider, discover
@@ -137,7 +138,7 @@ class PolymarketLive:
         self._catalogue = Catalogue(self._session, s.gamma_url, s.data_url, s.geoblock_url)
         wanted = MarketFilter(s.conditions, s.slugs, s.events, s.tags, s.limit)
         found = await discover(self.catalogue, self.registry, wanted)
-        missing = sorted({i.partition("-")[0] for i in also} - set(self.registry.markets))
+        missing = sorted({condition_of(i) for i in also} - set(self.registry.markets))
         if missing:
             held = MarketFilter(conditions=tuple(missing))
             found += await discover(self.catalogue, self.registry, held)

@@ -35,6 +35,11 @@ def instrument_id(condition: str, token: str) -> str:
     return f"{condition}-{token}.{VENUE}"
 
 
+def condition_of(instrument: str) -> str:
+    """Return the condition of an instrument id; tokens are numbers, conditions of a replay may have dashes."""
+    return instrument.rpartition("-")[0]
+
+
 def market_from_gamma(market: Mapping[str, Any], event: Mapping[str, Any] | None = None) -> Market:
     """Return the market of a Gamma payload, without its settlement.
 
