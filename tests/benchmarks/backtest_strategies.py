@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from nautilus_trader.model import BookType, InstrumentId, OrderSide, Price, Quantity
 from nautilus_trader.model import TimeInForce as EngineTif
@@ -15,10 +15,14 @@ from core.engine.strategy import BetaStrategy
 from tests.benchmarks.backtest_workload import EVERY, IID
 
 SIZE = Decimal(5)
+#: Books from one order to the next where the cost of one that follows closely is measured.
+CLOSE = 2
 
 
 class Ours(BetaStrategy):
     """The logic on our base class."""
+
+    every: ClassVar[int] = EVERY
 
     def on_start(self) -> None:
         """Watch the book and the trades."""
@@ -35,7 +39,7 @@ class Ours(BetaStrategy):
         if bid is None or ask is None or ask.price - bid.price > 1:
             return
         self.n += 1
-        if self.n % EVERY:
+        if self.n % self.every:
             return
         self.turn = (self.turn + 1) % 3
         if self.turn == 1:
@@ -59,6 +63,8 @@ class Ours(BetaStrategy):
 class Bare(Strategy):
     """The same logic on the engine's own class."""
 
+    every: ClassVar[int] = EVERY
+
     def on_start(self) -> None:
         """Watch the book and the trades."""
         self.n = 0
@@ -78,7 +84,7 @@ class Bare(Strategy):
         if bid is None or ask is None or ask.as_decimal() - bid.as_decimal() > 1:
             return
         self.n += 1
-        if self.n % EVERY:
+        if self.n % self.every:
             return
         self.turn = (self.turn + 1) % 3
         if self.turn == 1:
@@ -107,6 +113,18 @@ class Bare(Strategy):
     def on_order_filled(self, event: Any) -> None:
         """Count."""
         self.fills += 1
+
+
+class OursClose(Ours):
+    """Orders that follow one another closely."""
+
+    every = CLOSE
+
+
+class BareClose(Bare):
+    """The same on the engine's own class."""
+
+    every = CLOSE
 
 
 class LooksAtTop(BetaStrategy):

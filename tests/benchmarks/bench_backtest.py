@@ -29,10 +29,12 @@ from core.engine.backtest.runners import CHUNK_ROWS
 from core.engine.currency import currency
 from core.engine.quiet_imports import without_unneeded
 from core.engine.report import summarise, write_report
-from tests.benchmarks.backtest_strategies import Bare, BareLooks
-from tests.benchmarks.backtest_workload import IID, write_catalog, write_streams
+from tests.benchmarks.backtest_strategies import CLOSE, Bare, BareClose, BareLooks
+from tests.benchmarks.backtest_workload import EVERY, IID, write_catalog, write_streams
 
 RECORDS = 100_000
+#: Records of the runs that tell what an order costs.
+FEW_RECORDS = 15_000
 EVENTS = 20_000_000
 LATENCY_MS = 75.0
 CAPITAL = Decimal(1_000_000)
@@ -160,6 +162,23 @@ def overhead(catalog: Path, times: int, ours: str, bare: type[Strategy]) -> tupl
     return ratio, f"ours {best[0]:.3f} s, bare {best[1]:.3f} s (best); median of {times} pairs"
 
 
+def order_cost(catalog: Path, times: int, ours: str, bare: type[Strategy]) -> tuple[float, float]:
+    """Return microseconds of one order, ours and in the bare engine: best run less the best without orders."""
+    runs: list[tuple[float, float, float, float]] = []
+    orders = 1
+    for _ in range(times):
+        gc.collect()
+        result = run_backtest(spec_of(catalog, ours))
+        orders = len(result.orders)
+        looking = run_backtest(spec_of(catalog, "LooksAtTop")).header.engine_seconds
+        with_ours = result.header.engine_seconds
+        runs.append(
+            (with_ours, looking, bare_seconds(catalog, bare), bare_seconds(catalog, BareLooks))
+        )
+    best = [min(seconds) for seconds in zip(*runs, strict=True)]
+    return (best[0] - best[1]) / orders * 1e6, (best[2] - best[3]) / orders * 1e6
+
+
 STREAM = """
 import json, sys, time
 from pathlib import Path
@@ -200,6 +219,9 @@ def rows(quick: bool = False) -> list[dict[str, object]]:
         with_orders, told = overhead(catalog, times, "Ours", Bare)
         looking, told_looking = overhead(catalog, times, "LooksAtTop", BareLooks)
         engine = min(bare_seconds(catalog, BareLooks) for _ in range(times))
+        few = write_catalog(folder / "few", FEW_RECORDS)
+        apart = order_cost(few, 4 * times, "Ours", Bare)
+        close = order_cost(few, 2 * times, "OursClose", BareClose)
         wall, peak, streamed = streaming(events, folder)
     return [
         {
@@ -254,6 +276,16 @@ def rows(quick: bool = False) -> list[dict[str, object]]:
             "bar": 1.3,
             "better": "lower",
             "against": f"the same callbacks without orders; {told_looking}",
+            "command": AGAIN,
+        },
+        {
+            "id": "backtest.order_us",
+            "value": round(apart[0], 1),
+            "unit": "us",
+            "bar": None,
+            "better": "lower",
+            "against": f"bare engine {apart[1]:.0f}, {EVERY} books between two orders; with {CLOSE} between them "
+            f"ours {close[0]:.0f}, bare {close[1]:.0f}; best of {4 * times} runs of {FEW_RECORDS} records",
             "command": AGAIN,
         },
         {
