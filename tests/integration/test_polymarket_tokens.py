@@ -316,6 +316,15 @@ async def test_an_answer_without_an_id_or_a_server_error_is_looked_up_too(tmp_pa
         assert d.submits == 1
 
 
+@pytest.mark.parametrize("status", [408, 409, 425, 500, 504])
+async def test_a_gateway_that_says_no_to_a_call_that_was_taken_is_not_believed(tmp_path, status):
+    async with desk(tmp_path) as d:
+        cash, *_ = d.truth
+        d.fake.relayer.answer_status = status
+        assert (await d.send(Action.MERGE)).status == "confirmed"
+        assert (d.submits, d.truth[0]) == (1, cash + 10 * MICRO)
+
+
 async def test_a_call_that_the_list_shows_late_stays_unknown_until_it_does(tmp_path):
     async with desk(tmp_path, lost()) as d:
         cash, *_ = d.truth

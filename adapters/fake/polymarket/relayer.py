@@ -73,6 +73,8 @@ class FakeRelayer:
         From one state to the next.
     list_late_s : float
         How long a transaction is kept back from the list.
+    answer_status : int
+        Status of the answer to a submit that was taken: a gateway may say 408 all the same.
     fail : callable
         Decides from the number of a transaction whether it fails instead of being mined.
     """
@@ -84,6 +86,7 @@ class FakeRelayer:
     busy: bool = True
     step_s: float = 0.05
     list_late_s: float = 0.0
+    answer_status: int = 200
     fail: Callable[[int], bool] = lambda number: False
     owners: dict[str, tuple[str, str]] = field(default_factory=dict)
     nonces: dict[str, int] = field(default_factory=dict)
@@ -156,7 +159,8 @@ class FakeRelayer:
             body, told, now, now + int(self.step_s * 1e9),
         )  # fmt: skip
         self.transactions.append(made)
-        return web.json_response({"transactionID": made.transaction_id, "state": NEW})
+        answer = {"transactionID": made.transaction_id, "state": NEW}
+        return web.json_response(answer, status=self.answer_status)
 
     def _accept(self, told: Relayed, caller: str) -> None:
         """Refuse what the chain would not take.

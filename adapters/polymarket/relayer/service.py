@@ -60,6 +60,8 @@ from core.risk.states import TradingState
 VENUE = "POLYMARKET"
 DAY_NS = 86_400 * 10**9
 RESOLVE = "beta tokens resolve"
+#: Answers to a submit that say it was not taken; any other one (a 408 of a gateway) proves nothing.
+NOT_TAKEN = frozenset({400, 401, 403, 404, 413, 422, 429})
 #: What may be done while only sales pass: it turns shares into dollars.
 REDUCES = frozenset({Action.MERGE, Action.REDEEM})
 
@@ -225,9 +227,11 @@ class TokenCalls:
         self.relayer.before_order = lambda: self._demand_trading(call.action)
         try:
             answer = await self.relayer.submit(body)
-        except (VenueRefused, HaltedError) as exc:
+        except HaltedError as exc:
             return self._end(known, CallOutcome.REFUSED, detail=str(exc)[:300])
-        except VenueUncertain as exc:
+        except (VenueRefused, VenueUncertain) as exc:
+            if isinstance(exc, VenueRefused) and exc.status in NOT_TAKEN:
+                return self._end(known, CallOutcome.REFUSED, detail=str(exc)[:300])
             known = self._unknown(known, str(exc)[:300])
             found = await self._look_for(known)
             if found is None:
