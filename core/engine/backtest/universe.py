@@ -260,12 +260,14 @@ def _chosen(
             raise UsageError(
                 "no such market in the catalog",
                 market_id,
-                _near(market_id, [*by_market, *by_instrument]),
+                _near(market_id, [*by_market, *by_instrument], catalog),
             )
         wanted |= {o.instrument_id for o in market.outcomes} & known
     for iid in spec.instruments or ():
         if iid not in known:
-            raise UsageError("no data of this instrument in the catalog", iid, _near(iid, have))
+            raise UsageError(
+                "no data of this instrument in the catalog", iid, _near(iid, have, catalog)
+            )
         wanted.add(iid)
     if spec.instruments is None and any(len(by_instrument[i].outcomes) > 1 for i in wanted):
         # Prediction markets were named: keep the spot prices behind them.
@@ -273,9 +275,9 @@ def _chosen(
     return sorted(wanted)
 
 
-def _near(name: str, known: Iterable[str]) -> str:
+def _near(name: str, known: Iterable[str], catalog: Catalog) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else "beta data ls"
+    return f"did you mean {near[0]}?" if near else f"beta data ls {catalog.root}"
 
 
 def _reference(catalog: Catalog, iid: str, market: Market, kinds: frozenset[Kind]) -> InstrumentRef:
