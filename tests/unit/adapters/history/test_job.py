@@ -81,7 +81,7 @@ def test_a_kill_keeps_the_earlier_list_and_its_draft_is_swept(
 ) -> None:
     child = multiprocessing.get_context("spawn").Process(target=_killed, args=(tmp_path,))
     child.start()
-    child.join(60)
+    child.join(120)
     assert child.exitcode == -signal.SIGKILL
     assert beside(tmp_path) == made
     assert len(hidden(tmp_path)) == 2  # the folder and the list
