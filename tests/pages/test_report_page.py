@@ -40,6 +40,9 @@ def opened(browser, report):
         context = browser.new_context(
             viewport={"width": width, "height": 900}, offline=True, **options
         )
+        context.set_default_timeout(
+            120_000
+        )  # of milliseconds; neighbours may keep the browser waiting
         contexts.append(context)
         page = context.new_page()
         page.complaints = []
