@@ -25,9 +25,9 @@ format: ## fix style, rewrite docs/cli.md from the commands
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
 	@$(PY) -m console.cli.reference
 
-bench: ## measure side by side; ONLY=ledger for one area
+bench: ## measure side by side; ONLY=ledger for one area, QUICK=1 for fewer repeats
 	@scripts/setup.sh all
-	@$(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY),)
+	@$(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY),) $(if $(QUICK),--quick,)
 
 soak: ## 40,000 seeded fault runs; goes on where it was stopped; reports/soak.json and soak.md
 	@scripts/setup.sh dev

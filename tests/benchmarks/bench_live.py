@@ -20,7 +20,7 @@ VENUES = ("KALSHI", "POLYMARKET")
 
 def rows(quick: bool = False) -> list[dict[str, Any]]:
     """Measure both venues, each with and without fsync."""
-    n = 60 if quick else 500  # p99 of fewer is one order or two
+    n = 150 if quick else 500  # p99 of fewer is one order or two
     out: list[dict[str, Any]] = []
     memory: list[float] = []
     for code in VENUES:

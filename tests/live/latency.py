@@ -27,6 +27,8 @@ GAP_MS = 5.0
 #: Prices and quantities in turn: the gate refuses what repeats.
 PRICES = ("0.36", "0.37", "0.38", "0.39")
 PACE_S = 0.12
+#: Enough for ten beyond p99; more only take time.
+MOST_QUOTES = 1_000
 
 
 async def bare_posts(session: aiohttp.ClientSession, url: str, n: int) -> list[int]:
@@ -152,7 +154,7 @@ async def measure(kind: str, home: Path, n: int, stages: Stages | None = None) -
     venue = Venue(code, None, tuple(where["ids"]), tuple(instruments), where["secrets"])
     told = venue.settings(where["host"], home / "state")
     extra = {"token": instruments[0].partition("-")[2].partition(".")[0]}
-    quotes = 4 * n
+    quotes = min(4 * n, MOST_QUOTES)
 
     async def times(session: aiohttp.ClientSession) -> dict[str, Any]:
         async with session.get(f"{url}/_bench/times") as answer:

@@ -69,6 +69,8 @@ from core.engine.units import price_of, quantity_of
 MAX_SEEN_TRADES = 200_000
 ROLES = {Role.MAKER: LiquiditySide.MAKER, Role.TAKER: LiquiditySide.TAKER}
 CASH_PAUSE_S = 0.2
+#: Reading the balance waits for orders on their way, this many times so long.
+CASH_GIVES_WAY, CASH_STEP_S = 50, 0.01
 ENDED = frozenset({VenueOrderStatus.CANCELED, VenueOrderStatus.EXPIRED, VenueOrderStatus.REJECTED})
 
 
@@ -571,6 +573,10 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
 
     async def _read_cash(self) -> None:
         await asyncio.sleep(CASH_PAUSE_S)
+        for _ in range(CASH_GIVES_WAY):  # its signature and answer would take the order's time
+            if not self.acks:
+                break
+            await asyncio.sleep(CASH_STEP_S)
         try:
             self._state_account(await self.port.cash())
         except (VenueRefused, VenueUncertain):
