@@ -104,7 +104,7 @@ async def traps(code: str, home: Path) -> dict[str, Any]:
         facts["external"] = [
             o.client_order_id.value for o in r.cache.orders() if o.strategy_id.value == "EXTERNAL"
         ]
-    kinds = ("order.filled", "order.unknown", "order.absent", "order.denied")
+    kinds = ("order.filled", "order.unknown", "order.absent", "order.denied", "clock.read")
     facts["rows"] = {k: len(r.rows(k)) for k in kinds}
     return facts
 

@@ -87,6 +87,7 @@ def test_live_trap_03_an_unknown_submit_is_rejected(bare: Facts, ours: Any, venu
     assert facts["lost_answer_found"], "an order whose answer was lost is found at the venue"
     assert facts["absent_meanwhile"] == "SUBMITTED", "no rejection before the proof"
     assert facts["absent_proven"] and facts["rows"]["order.absent"] == 1
+    assert facts["rows"]["clock.read"] >= 1, "its age decided: the reading of the clock is a row"
     assert facts["creates_sent"] == 2, "nothing is sent again"
 
 
