@@ -62,6 +62,8 @@ def settle_away(
     currency: str,
     now_ns: int,
     source: tuple[int, ...] = (),
+    *,
+    nets: bool = False,
 ) -> list[Market]:
     """Pay out what resolved meanwhile; return the markets that are left to trade (all of them when none is).
 
@@ -71,10 +73,15 @@ def settle_away(
         `holdings` of the ledger.
     source : tuple of int
         Row of the node's data, which says that the market has resolved: for a holding without a fill of ours.
+    nets : bool
+        Whether the venue nets YES against NO: pairs of the ledger's are dollars there, also when a kill came before
+        their row.
 
     A paper account is told and pays. At a real venue the money is in the balance already. Either way the ledger gets
     the row that nobody was there to write.
     """
+    if nets:
+        held = _net(markets, memory, held, ledger, currency, now_ns)
     for market in markets:
         if not market.resolved:
             continue
@@ -99,3 +106,31 @@ def settle_away(
                 ledger.append(row, ts_event=now_ns, parents=(last,) if last else source)
             memory.settled.add(iid)
     return [m for m in markets if not m.resolved] or list(markets)
+
+
+def _net(
+    markets: Sequence[Market],
+    memory: LedgerMemory,
+    held: Mapping[str, Decimal],
+    ledger: Ledger,
+    currency: str,
+    now_ns: int,
+) -> dict[str, Decimal]:
+    """Write the rows of pairs that the venue has netted and no node could write; return what is left."""
+    left = dict(held)
+    for market in markets:
+        iids = tuple(sorted(o.instrument_id for o in market.outcomes))
+        owners = {strategy for strategy, iid in memory.fills if iid in iids}
+        pairs = min((left.get(iid, ZERO) for iid in iids), default=ZERO)
+        if len(iids) != 2 or pairs <= 0 or len(owners) != 1:
+            continue
+        (owner,) = owners
+        parents = sorted({memory.fills.get((owner, iid), 0) for iid in iids} - {0})
+        row = PositionsMerged(
+            venue=market.venue, instrument_ids=iids, quantity=pairs, proceeds=pairs,
+            currency=currency, strategy_id=owner,
+        )  # fmt: skip
+        ledger.append(row, ts_event=now_ns, parents=parents)
+        for iid in iids:
+            left[iid] -= pairs
+    return left

@@ -48,6 +48,7 @@ from core.engine.live.cancels import CancelHooks
 from core.engine.live.changes import ChangeHooks, Changes
 from core.engine.live.closed import ClosedOrders
 from core.engine.live.context import LiveContext
+from core.engine.live.conversions import net
 from core.engine.live.intents import intent_of
 from core.engine.live.leftovers import Leftovers
 from core.engine.live.port import (
@@ -428,6 +429,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         strategy = ours.strategy_id.value
         self.tell_gate(fill, cid, strategy)
         self.journal.filled(fill, cid, strategy)
+        net(self.context, self.gate, self.port.venue, fill.instrument_id, self.clock.timestamp_ns())
         self.context.reached("fill-row-queued")
         if late:
             self.refresh_cash()

@@ -3,15 +3,12 @@
 The engine keeps kilobytes for every order and would take a report of one that it has dropped for somebody
 else's (ADR 0097). So an order leaves in steps, one at each of the engine's checks of orders:
 
-=========  ===============================================================================================
-step       what happens
-=========  ===============================================================================================
-waiting    closed in the engine, nothing open about it (`ClosedOrders._done`), for the grace
+=========  ========================================================================================step       what happens
+=========  ========================================================================================waiting    closed in the engine, nothing open about it (`ClosedOrders._done`), for the grace
 aside      left out of reports from this check on
 aside      no report of an earlier check is still on its way: two checks have passed
 dropped    the engine's order and ours go; `Closed` stays, for news that comes later
-=========  ===============================================================================================
-
+=========  ========================================================================================
 News of a dropped order is booked by gate and ledger like any other, and the strategy is told; the engine is not.
 """
 
@@ -42,6 +39,7 @@ from core.domain.errors import VenueUncertain
 from core.domain.fees import Role
 from core.domain.money import ZERO
 from core.engine.currency import currency, money
+from core.engine.live.conversions import net
 from core.engine.live.over import MOST_OVER
 from core.engine.live.paid_out import PaidOut
 from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
@@ -216,6 +214,8 @@ class ClosedOrders:
         )  # fmt: skip
         client.journal.resume(cid, closed.row)
         client.journal.filled(fill, cid, closed.strategy_id)
+        now = client.clock.timestamp_ns()
+        net(client.context, client.gate, client.port.venue, fill.instrument_id, now)
         one = (fill.trade_id, fill.quantity, fill.price)
         self._change(cid, closed, fill.quantity, (*closed.fills, one))
         client.context.tell(self._filled(fill, cid, closed))

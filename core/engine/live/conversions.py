@@ -1,4 +1,7 @@
-"""Merges and splits that the owner of the account makes at the venue while a node runs: pairs become dollars, or back.
+"""Pairs that become dollars while a node runs, or dollars that become pairs.
+
+A venue that nets YES against NO (Kalshi) does so itself when two orders on opposite sides that were on their way
+together have both filled. Elsewhere the owner of the account merges and splits at the venue.
 
 Shares of both outcomes go and as many dollars come: that is no error of either book. It is known by this alone, since
 the venue tells no order of it, and booked as what it is.
@@ -57,6 +60,17 @@ def conversions(
         out.append(Conversion(rules.market_id, (first, second), both))
     moved = sum((c.quantity for c in out), ZERO)
     return out if abs(cash + moved) <= slack + dust * len(out) else []
+
+
+def net(context: LiveContext, gate: Gate, venue: str, instrument_id: str, now_ns: int) -> None:
+    """Book the pairs that a fill has completed at a venue that nets: they are dollars already."""
+    rules = gate.rules.get(instrument_id)
+    if rules is None or not rules.nets_outcomes or not gate.book.held.get(rules.opposite_id):
+        return
+    first, second = sorted((instrument_id, rules.opposite_id))
+    pairs = _pairs(gate, first, second)
+    if pairs > 0:
+        book(context, gate, venue, Conversion(rules.market_id, (first, second), pairs), now_ns)
 
 
 def _held(gate: Gate, strategy_id: str, iids: tuple[str, str]) -> Decimal:

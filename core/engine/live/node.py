@@ -233,7 +233,7 @@ class Node:
         )  # fmt: skip
         markets = settle_away(
             markets, memory, held, port, self.ledger, self.venue.currency, time.time_ns(),
-            (self.causes.source,),
+            (self.causes.source,), nets=load_venue(self.venue.code).nets_outcomes,
         )  # fmt: skip
         owner = f"{self.spec.plans[0].type.__name__}-001"
         context = self._context(port, memory)

@@ -121,3 +121,23 @@ def open_one():
     made = market()
     outcomes = tuple(replace(o, instrument_id=f"OPEN-{o.instrument_id}") for o in made.outcomes)
     return replace(made, market_id="OPEN", outcomes=outcomes)
+
+
+def test_a_pair_that_a_netting_venue_took_before_a_kill_is_written_at_the_next_start(
+    ledger, tmp_path
+):
+    """Kalshi turned both into dollars; the node died between the fills and the row of the merge."""
+    first = ledger.append(fill("1", "3"), ts_event=1)
+    second = ledger.append(fill("2", "2", iid=NO), ts_event=2)
+    ledger.flush()
+    memory = remember(tmp_path / "ledger")
+    held = holdings(tmp_path / "ledger")
+    for nets in (False, True):
+        settle_away([market()], memory, held, None, ledger, "USD", 9, nets=nets)
+        ledger.flush()
+        rows = list(LedgerReader(tmp_path / "ledger").rows(Selection(kinds=("position.merged",))))
+        assert len(rows) == nets
+    merged = rows[0].decoded()
+    assert (merged.quantity, merged.proceeds, merged.strategy_id) == (D(2), D(2), "S-001")
+    assert rows[0].parent_seqs == (first, second)
+    assert holdings(tmp_path / "ledger") == {YES: D(1)}
