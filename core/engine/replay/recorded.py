@@ -12,6 +12,7 @@ from core.domain.errors import LedgerCorrupt, MissingData, UsageError
 from core.engine.backtest import BacktestSpec
 from core.engine.catalog import Catalog, catalog_names, find_catalog
 from core.ledger.kinds import DataManifest, RunEnded, RunMode, RunStarted
+from core.ledger.kinds.runs import RECORDING
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
 from core.risk.limits import Limits, load_profile
@@ -29,6 +30,8 @@ class RecordedRun:
         Name of the catalog it read.
     complete : bool
         Whether the run was sealed at its own end (not crashed, not interrupted).
+    recording : int
+        Rules by which its rows were written (`core.ledger.kinds.runs.RECORDING` are today's).
     """
 
     run_id: str
@@ -37,6 +40,7 @@ class RecordedRun:
     data_sha: str
     packages: dict[str, str]
     complete: bool
+    recording: int = RECORDING
 
 
 def recorded_run(ledger: Path, run_id: str = "") -> RecordedRun:
@@ -67,8 +71,9 @@ def recorded_run(ledger: Path, run_id: str = "") -> RecordedRun:
     complete = ended is not None and ended.outcome == "ended" and not ended.reason
     name = manifest.source.partition(":")[0] if manifest else ""
     return RecordedRun(
-        run_id, config, name, str(config.get("catalog", "")), started.packages, complete
-    )
+        run_id, config, name, str(config.get("catalog", "")), started.packages, complete,
+        started.recording,
+    )  # fmt: skip
 
 
 def _ends(

@@ -14,12 +14,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from core.domain.errors import BetaError, LedgerCorrupt, StrategyError
+from core.domain.clock import iso_from_ns
+from core.domain.errors import BetaError, LedgerCorrupt, StrategyError, UsageError
 from core.engine.backtest.spec import Progress
 from core.engine.replay.recorded import RecordedRun, catalog_for, causes, recorded_run
 from core.engine.replay.report import Divergence, ReplayReport
 from core.engine.strategy_files import PREFIX
 from core.ledger.compare import NOT_COMPARED, Comparable, Difference, comparable
+from core.ledger.kinds.runs import RECORDING
 from core.ledger.reader import LedgerReader
 from core.ledger.rows import Row
 from core.ledger.selection import Selection
@@ -75,6 +77,7 @@ def replay(request: ReplayRequest, progress: Progress | None = None) -> ReplayRe
     """
     recorded = recorded_run(request.ledger, request.run_id)
     _verify(request.ledger, recorded.run_id)
+    _overlaps(request.selection, recorded)
     catalog = catalog_for(recorded, request.catalog)
     with tempfile.TemporaryDirectory(prefix="beta-replay-") as scratch:
         out = request.keep or Path(scratch) / "ledger"
@@ -111,6 +114,19 @@ def _verify(ledger: Path, run_id: str) -> None:
                 f"{ledger}: row {row.seq}",
                 "beta ledger verify, then beta ledger restore",
             )
+
+
+def _overlaps(chosen: Selection, recorded: RecordedRun) -> None:
+    """Refuse a window in which the run was not: that nothing differs there proves nothing."""
+    begin, end = recorded.config.get("start_ns", 0), recorded.config.get("end_ns", 0)
+    before = chosen.end_ns is not None and chosen.end_ns <= begin
+    after = chosen.start_ns is not None and end and chosen.start_ns > end
+    if before or after:
+        raise UsageError(
+            "the run has no rows in this window",
+            recorded.run_id,
+            f"choose from {iso_from_ns(begin)} to {iso_from_ns(end)}",
+        )
 
 
 def _error(told: dict[str, Any]) -> str:
@@ -172,8 +188,11 @@ def _compare(
     A recorded run that crashed or was interrupted is compared as far as it goes; so is a replay that
     stopped early, unless the record goes on without a difference: then the end is the difference.
     """
-    old = _rows(request.ledger, recorded.run_id, request.selection)
-    new = _rows(out, replayed.run_id, request.selection)
+    left_out, agree = LEFT_OUT, _same
+    if recorded.recording < RECORDING:
+        left_out, agree = LEFT_OUT | _not_recorded(request.ledger, recorded.run_id), _as_far_as_told
+    old = _rows(request.ledger, recorded.run_id, request.selection, left_out)
+    new = _rows(out, replayed.run_id, request.selection, left_out)
     agreed = 0
     for index, (left, right) in enumerate(zip_longest(old, new)):
         if left is None and not recorded.complete:
@@ -182,16 +201,36 @@ def _compare(
             if right is None and stopped and left is None:
                 break
             return agreed, Difference(index, "missing row", left, right)
-        name = next((f for f in FIELDS if getattr(left, f) != getattr(right, f)), "")
+        name = next((f for f in FIELDS if not agree(f, left, right)), "")
         if name:
             return agreed, Difference(index, name, left, right)
         agreed += 1
     return agreed, None
 
 
-def _rows(ledger: Path, run_id: str, selection: Selection) -> Iterator[Comparable]:
+def _same(field: str, old: Comparable, new: Comparable) -> bool:
+    """Whether both rows have the same in a field."""
+    return bool(getattr(old, field) == getattr(new, field))
+
+
+def _as_far_as_told(field: str, old: Comparable, new: Comparable) -> bool:
+    """The same, for a record from before every row named its causes: those that it names must be among today's."""
+    if field == "parents":
+        return set(old.parents) <= set(new.parents)
+    return _same(field, old, new)
+
+
+def _not_recorded(ledger: Path, run_id: str) -> frozenset[str]:
+    """Return the kinds that a record from before draws were rows cannot hold."""
+    draws = Selection(run=run_id, kinds=("random.draw",))
+    return frozenset() if any(LedgerReader(ledger).rows(draws)) else frozenset({"random.draw"})
+
+
+def _rows(
+    ledger: Path, run_id: str, selection: Selection, left_out: frozenset[str]
+) -> Iterator[Comparable]:
     """Yield the rows that count. Parents are named before the window is cut, so that they agree."""
     start, end = selection.start_ns, selection.end_ns
-    for row in comparable(LedgerReader(ledger).rows(Selection(run=run_id)), LEFT_OUT):
+    for row in comparable(LedgerReader(ledger).rows(Selection(run=run_id)), left_out):
         if (start is None or row.ts_event >= start) and (end is None or row.ts_event < end):
             yield row

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
 from core.domain.money import ZERO
-from core.ledger.registry import Payload, kind
+from core.ledger.registry import Payload, kind, upcaster
 
 
 class RunMode(StrEnum):
@@ -74,9 +75,17 @@ class StrategyVersion(msgspec.Struct, frozen=True, kw_only=True):
     skill_sha256: str = ""
 
 
-@kind("run.started")
+#: How rows are recorded now. 1: balances, merges and moves of the risk layer named no cause, draws were no rows.
+RECORDING = 2
+
+
+@kind("run.started", version=2)
 class RunStarted(Payload, frozen=True, kw_only=True):
-    """A run begins: everything that decides what it will do."""
+    """A run begins: everything that decides what it will do.
+
+    ``recording`` says by which rules its rows were written, so that a run from before a change of them is compared
+    by its own (`core.engine.replay`).
+    """
 
     run_id: str
     mode: RunMode
@@ -90,6 +99,13 @@ class RunStarted(Payload, frozen=True, kw_only=True):
     currency: str = "USD"
     packages: dict[str, str] = msgspec.field(default_factory=dict)
     replay_of: str = ""
+    recording: int = RECORDING
+
+
+@upcaster("run.started", 1)
+def _before_causes(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a first version's fields as those of the second."""
+    return plain | {"recording": 1}
 
 
 @kind("run.ended")

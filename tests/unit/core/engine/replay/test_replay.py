@@ -17,6 +17,8 @@ from core.engine.replay.recorded import recorded_run, with_changes
 from core.ledger import BatchLedger
 from core.ledger.kinds import RunMode, RunStarted
 from core.ledger.reader import LedgerReader
+from core.ledger.rows import Head, WaitingRow, link
+from core.ledger.segment import Segment, StoreOptions, segments
 from core.ledger.selection import Selection, window
 from core.risk import load_profile
 from tests.unit.core.engine.rig import BID, D, Tape, level, market, ns, run, snapshot, write
@@ -229,7 +231,7 @@ def test_only_the_chosen_window_is_compared(recorded: Recorded):
     assert not late.same
     assert late.divergence.recorded.ts_event >= ns(60)
     assert late.rows <= 1
-    nothing = recorded.replay(selection=Selection(start_ns=1, end_ns=2))
+    nothing = recorded.replay(selection=Selection(start_ns=ns(20) + 1, end_ns=ns(20) + 2))
     assert nothing.same
     assert nothing.rows == 0
 
@@ -347,3 +349,51 @@ def test_a_draw_that_differs_is_the_first_row_and_comes_before_the_decision_it_c
     assert found.replayed.kind == "random.draw@1", (
         "one draw more is seen, though it decides nothing"
     )
+
+
+def as_recorded_before(ledger: Path, old: Path, parents: dict[str, str] | None = None) -> None:
+    """Write the rows of a ledger again as they were before every row named its causes (`run.started@1`)."""
+    rows = list(LedgerReader(ledger).rows())
+    told: list[WaitingRow] = []
+    for row in rows[1:]:
+        kind, payload, links = row.kind, row.payload, row.parents
+        if row.name == "run.started":
+            plain = json.loads(payload)
+            assert plain.pop("recording") == 2
+            kind, payload = "run.started@1", json.dumps(plain, separators=(",", ":")).encode()
+        elif row.name in {"account", "state", "settlement"}:
+            links = (parents or {}).get(row.name, "[]")
+        told.append((*row[:4], kind, links, payload))
+    old.mkdir()
+    segment = Segment.create(old / segments(ledger)[0].path.name, rows[0], StoreOptions())
+    segment.insert(link(told, Head(rows[0].seq, rows[0].hash))[0])
+    segment.close()
+
+
+def test_a_run_from_before_every_row_named_its_causes_still_replays(recorded: Recorded):
+    recorded.record()
+    old = recorded.folder / "old"
+    as_recorded_before(recorded.folder / "ledger", old)
+    assert recorded_run(old).recording == 1
+    report = recorded.replay(ledger=old)
+    assert report.same, report.divergence
+    assert report.rows == recorded.replay().rows
+    recorded.write("self.n % 2")
+    changed = recorded.replay(ledger=old)
+    assert not changed.same, "what decides is compared as ever"
+
+
+def test_a_cause_that_such_a_run_names_must_still_be_one(recorded: Recorded):
+    recorded.record()
+    old = recorded.folder / "old"
+    as_recorded_before(recorded.folder / "ledger", old, {"account": "[2]"})
+    report = recorded.replay(ledger=old)
+    assert report.divergence is not None
+    assert (report.divergence.field, report.divergence.recorded.kind) == ("parents", "account@1")
+
+
+def test_a_window_in_which_the_run_was_not_proves_nothing(recorded: Recorded):
+    recorded.record()
+    for chosen in (window("2001-01-01", "2001-01-02"), window("2090-01-01", "")):
+        with pytest.raises(UsageError, match="no rows in this window"):
+            recorded.replay(selection=chosen)
