@@ -5,7 +5,8 @@ slow one has paid more than cash in most years. Nothing promises that it goes on
 
 **Risk.** Spot, long only, no leverage. The position is sized so that the distance to the stop costs
 `risk_fraction` of equity, capped at `max_weight` of equity; the stop trails the highest close by
-`stop_atr` average true ranges.
+`stop_atr` average true ranges. The profile's own sizing caps it (`sizing.risk_per_trade`, `sizing.atr_multiple`): in a
+wild market the average true range shrinks the position, whatever the parameters say.
 
 **When it loses money.** In ranges (many small losses, each with two fees), and through gaps, when the bar
 closes far below the stop.
@@ -128,7 +129,9 @@ class CryptoMomentum(BetaStrategy):
         fee = self.fee(iid, Side.BUY, Role.TAKER, limit, ONE).fee
         by_risk = equity * cfg.risk_fraction / stop_distance
         by_weight = min(equity * cfg.max_weight, self.cash(), self.room(iid)) / (limit + fee)
-        quantity = floor_to(min(by_risk, by_weight), market.size_step)
+        atr = decimal_of(round(trend.atr, 8))
+        allowed = self.sized(iid, limit, stop=limit - stop_distance, atr=atr).quantity
+        quantity = floor_to(min(by_risk, by_weight, allowed), market.size_step)
         if quantity <= 0 or quantity < market.min_size:
             return
         trend.high = trend.close

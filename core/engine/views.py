@@ -8,13 +8,14 @@ from nautilus_trader.model import OrderSide
 
 from core.domain.clock import NS_PER_DAY
 from core.domain.fees import FeeCharge, FeeFill, Role, Side
-from core.domain.money import ZERO
+from core.domain.money import ONE, ZERO
 from core.engine.bound import BoundStrategy
 from core.engine.references import PriceSource
 from core.engine.session import Level, Session
 from core.engine.units import exact
 from core.risk.barred import Barred
 from core.risk.checks import Reach
+from core.risk.sizing import Size, SizeRequest, size
 
 Top = tuple[Level | None, Level | None]
 
@@ -77,6 +78,47 @@ class ViewingStrategy(BoundStrategy):
         `resting`: the order may stay in the book until fee rules change.
         """
         return self.session.gate.worst_cost(iid, price, quantity, self.now_ns, resting=resting)
+
+    def sized(
+        self,
+        iid: str,
+        price: Decimal,
+        *,
+        probability: Decimal | None = None,
+        stop: Decimal | None = None,
+        atr: Decimal | None = None,
+        depth: Decimal | None = None,
+    ) -> Size:
+        """Largest purchase at `price` under the risk layer's sizing, and the bound that decided it.
+
+        Fractional Kelly, loss per trade to the stop, volatility, shown depth and the caps of the limits in force;
+        posture, phase and volatility of the market cut it (`core.risk.sizing`).
+
+        Parameters
+        ----------
+        probability : Decimal, optional
+            Chance that the outcome pays; None where there is none (spot).
+        stop, atr : Decimal, optional
+            Price of the stop, and average true range in price units: the loss a share is taken for is the distance to
+            the stop, at least `sizing.atr_multiple` ranges, at most the whole cost.
+        depth : Decimal, optional
+            Shares offered at `price` or better.
+        """
+        gate, market = self.session.gate, self._bt_refs[iid].market
+        request = SizeRequest(
+            equity=self.equity(),
+            price=price,
+            fee=max(ZERO, self.worst_cost(iid, price, ONE) - price),
+            size_step=market.size_step,
+            min_size=market.min_size,
+            probability=probability,
+            stop=stop,
+            atr=atr,
+            depth=depth,
+            room=min(self.room(iid), self.cash(market.venue)),
+            factor=gate.factor(iid),
+        )
+        return size(request, gate.limits)
 
     def barred(self, iid: str) -> Barred | None:
         """Why no purchase of `iid` can pass the gate now: its code, what was seen, and until when; None if one can.

@@ -9,6 +9,7 @@ import pytest
 from adapters.sample.build import build_sample
 from core.engine.backtest import BacktestSpec, run_backtest
 from core.engine.catalog import BarColumns, CatalogWriter, Pair
+from core.risk.limits import Limits, load_profile
 
 D = Decimal
 
@@ -147,3 +148,24 @@ def test_momentum_buys_the_rise_and_leaves_the_fall(trend):
 def test_momentum_sends_nothing_that_the_limits_refuse(trend):
     result = run("strategies.crypto_momentum:CryptoMomentum", trend)
     assert not [o for o in result.orders if o.status == "REFUSED" and o.code == "ORDER_LIMIT"]
+
+
+def test_momentum_is_cut_by_the_profiles_loss_per_trade_and_by_its_ranges(trend):
+    """The profile's `sizing` stands over the strategy's parameters: a wilder measure of the market, a smaller position."""
+
+    def first_buy(**changes):
+        limits = Limits.of(load_profile("research").flat() | changes)
+        momentum = "strategies.crypto_momentum:CryptoMomentum"
+        made = run_backtest(
+            BacktestSpec(strategy=momentum, catalog=trend, capital=D(1000), limits=limits)
+        )
+        return next(o for o in made.orders if o.side == "BUY")
+
+    free = first_buy()
+    wild, careful = (
+        first_buy(**{"sizing.atr_multiple": "10"}),
+        first_buy(**{"sizing.risk_per_trade": "0.005"}),
+    )
+    assert free.ts_ns == wild.ts_ns == careful.ts_ns, "when to buy is not sizing's to say"
+    assert D(0) < wild.quantity < free.quantity * D("0.4"), "ten ranges instead of three"
+    assert D(0) < careful.quantity < free.quantity * D("0.3")
