@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.backtest import BacktestRequest
-from core.domain.errors import ConfigError, GateClosed, HaltedError, UsageError
+from core.domain.errors import ConfigError, GateClosed, HaltedError, LedgerWriteError, UsageError
 
 if TYPE_CHECKING:
     from core.engine.backtest.strategies import StrategyPlan
@@ -388,6 +388,12 @@ def _run_node(
             if name != "schema_version":
                 shown = (", ".join(value) or "none") if isinstance(value, list) else value
                 print(f"{name:>14}  {printable(str(shown))}")
+    if last and last[-1].halted.startswith("ledger: "):
+        raise LedgerWriteError(
+            "the node ended while its ledger could not be written, or had been so",
+            last[-1].halted,
+            f"free disk space or mend the disk; beta ledger verify --dir {request.folder}; start it again",
+        )
     if last and last[-1].halted:
         raise HaltedError(
             "the node ended while trading was halted",

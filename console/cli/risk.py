@@ -48,6 +48,8 @@ Wait = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 SCHEMA = 1
 DEFAULT_DIR = Path("risk")
+#: So long a node may take to obey the file, and to say so.
+OBEYS_NS = 3_000_000_000
 
 
 @app.command()
@@ -61,11 +63,13 @@ def show(directory: Dir = None, ledger: Ledger = "", as_json: AsJson = False) ->
     (folder,) = _folders(directory)
     state = RiskFile(folder).read()
     report = _report(state, _holder(ledger, folder)) | {"headroom": headroom.read(folder)}
+    report["own_hold"] = _own_hold(report, folder)
     if as_json:
         print(json.dumps(report, indent=1))
     else:
         _print_report(report)
-    if state.trading in (TradingState.HALTED, TradingState.LIQUIDATING):
+    stopped = (TradingState.HALTED, TradingState.LIQUIDATING)
+    if state.trading in stopped or (report["own_hold"] or {}).get("state") in stopped:
         raise typer.Exit(ExitCode.HALTED)
 
 
@@ -345,6 +349,20 @@ def _report(state: RiskState, node: int | None) -> dict[str, Any]:
     }
 
 
+def _own_hold(report: dict[str, Any], folder: Path) -> dict[str, str] | None:
+    """Return how the running node holds trading by itself (its ledger, its account), beyond the file; None if not."""
+    from core.risk.state_file import RiskFile
+
+    used, file = report["headroom"], RiskFile(folder).path
+    if used is None or not report["node_process"]:
+        return None
+    own = used["governors"]
+    told_ns = file.stat().st_mtime_ns + OBEYS_NS if file.exists() else 0
+    if own["trading"] in ("RUNNING", report["trading"]) or used["ts_ns"] < told_ns:
+        return None
+    return {"state": own["trading"], "reason": own["reason"]}
+
+
 def _print_report(report: dict[str, Any]) -> None:
     """Print the report for people."""
     from rich.console import Console
@@ -357,6 +375,8 @@ def _print_report(report: dict[str, Any]) -> None:
     node = report["node_process"]
     console.print(f"trading  [bold {colour}]{report['trading']}[/]")
     console.print(f"node     {f'running (process {node})' if node else 'not running'}")
+    if own := report["own_hold"]:
+        console.print(f"itself   [bold red]{own['state']}[/]: {inert(own['reason'])}")
     console.print(f"profile  {inert(report['profile'])}")
     for hold in report["holds"]:
         since = f" since {iso_from_ns(hold['since_ns'])}" if hold["since_ns"] else ""

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from core.ledger.selection import Selection
 from core.risk import headroom
 from core.risk.command import record
 from core.risk.state_file import RiskFile
+from core.risk.states import TradingState
 from tests.unit.core.risk.test_headroom import busy
 
 Run = Callable[..., Result]
@@ -218,6 +220,26 @@ def test_show_says_what_is_used_and_left_of_each_limit(run: Run, tmp_path: Path)
     assert report["headroom"] == headroom.read(tmp_path / "risk")
     assert report["headroom"]["governors"]["posture"] == "AGGRESSIVE"
     assert [b["scope"] for b in report["headroom"]["budgets"]] == ["arbitrage", "prediction"]
+
+
+def test_show_tells_that_a_running_node_holds_itself(run: Run, tmp_path: Path):
+    """A full disk halts the node, not the file: whoever asks must not be told that it trades."""
+    desk, now = busy(), time.time_ns()
+    (tmp_path / "risk").mkdir(exist_ok=True)
+    with DurableLedger(tmp_path / "ledger"):
+        headroom.keep(tmp_path / "risk", desk.gate, now)
+        assert shown(run)["own_hold"] is None
+        desk.gate.on_hold("ledger", TradingState.HALTED, "the ledger cannot be written", now)
+        headroom.keep(tmp_path / "risk", desk.gate, now)
+        told = run("show")
+        assert told.exit_code == 7
+        assert "itself   HALTED" in told.stdout
+        report = json.loads(run("show", "--json").stdout)
+        assert (report["trading"], report["own_hold"]["state"]) == ("RUNNING", "HALTED")
+        assert "cannot be written" in report["own_hold"]["reason"]
+        run("set", "exposure.market", "0.09")
+        assert run("show").exit_code == 0, "told before the file was changed: it may be over"
+    assert shown(run)["own_hold"] is None, "no node, no hold of its own"
 
 
 def test_money_is_rounded_so_that_headroom_never_looks_larger():
