@@ -356,6 +356,8 @@ def _own_hold(report: dict[str, Any], folder: Path) -> dict[str, str] | None:
     used, file = report["headroom"], RiskFile(folder).path
     if used is None or not report["node_process"]:
         return None
+    if used.get("halted"):
+        return {"state": "HALTED", "reason": used["halted"]}
     own = used["governors"]
     told_ns = file.stat().st_mtime_ns + OBEYS_NS if file.exists() else 0
     if own["trading"] in ("RUNNING", report["trading"]) or used["ts_ns"] < told_ns:

@@ -21,15 +21,21 @@ LISTED = 20
 Row = dict[str, Any]
 
 
-def headroom(gate: Gate, now_ns: int) -> dict[str, Any]:
+def headroom(gate: Gate, now_ns: int, halted: str = "") -> dict[str, Any]:
     """Return every limit with what is used, what is allowed and what is left, and the state of the governors.
 
     Money is dollars as text, counts are numbers; ``left`` is never below zero.
+
+    Parameters
+    ----------
+    halted : str
+        Why the node has stopped trading by itself, until it is started again; empty if it has not.
     """
     governor, breaker, phase = gate.governor, gate.breaker, gate.phase.phase
     return {
         "schema_version": SCHEMA_VERSION,
         "ts_ns": now_ns,
+        "halted": halted,
         "equity": _text(gate.book.equity),
         "limits": [*_exposure(gate), *_money(gate), *_counts(gate), *_losses(gate)],
         "budgets": _budgets(gate),
@@ -155,10 +161,10 @@ def _budgets(gate: Gate) -> list[Row]:
     return out
 
 
-def keep(directory: Path, gate: Gate, now_ns: int) -> None:
+def keep(directory: Path, gate: Gate, now_ns: int, halted: str = "") -> None:
     """Write the present numbers beside ``risk.json``; a disk that refuses changes nothing for trading."""
     path = directory / FILE
-    text = json.dumps(headroom(gate, now_ns), separators=(",", ":"))
+    text = json.dumps(headroom(gate, now_ns, halted), separators=(",", ":"))
     with suppress(OSError):
         directory.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")

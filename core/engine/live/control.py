@@ -121,7 +121,7 @@ class RiskWatch:
                 self._told = False
             elif not self._told:  # at another look: together they would hold the loop for 2 ms
                 self._told = True
-                headroom.keep(self.file.path.parent, self.gate, now)
+                headroom.keep(self.file.path.parent, self.gate, now, self._halted())
         except (BetaError, OSError) as exc:
             if str(exc) != self._failed:
                 self._say("risk.watch_failed", error=str(exc)[:300])

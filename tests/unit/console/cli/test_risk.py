@@ -239,6 +239,8 @@ def test_show_tells_that_a_running_node_holds_itself(run: Run, tmp_path: Path):
         assert "cannot be written" in report["own_hold"]["reason"]
         run("set", "exposure.market", "0.09")
         assert run("show").exit_code == 0, "told before the file was changed: it may be over"
+        headroom.keep(tmp_path / "risk", busy().gate, now, "ledger: disk full")
+        assert shown(run)["own_hold"] == {"state": "HALTED", "reason": "ledger: disk full"}
     assert shown(run)["own_hold"] is None, "no node, no hold of its own"
 
 
