@@ -31,11 +31,24 @@ def start(root, home, catalog, **told):
     )
 
 
+def fills_told(log):
+    return log.read_text().count('"event": "order.filled') if log.is_file() else 0
+
+
 @pytest.fixture(scope="module")
 def recorded(repo_root, tmp_path_factory):
     home = tmp_path_factory.mktemp("node")
     catalog = write_catalog(tmp_path_factory.mktemp("cat") / "walk", steps=50)
-    node = start(repo_root, home / "home", catalog, run_s=9.0, params={"every": 6})
+    node = start(repo_root, home / "home", catalog, run_s=90.0, params={"every": 6})
+    log, fills, since = home / "home" / "node.log.jsonl", 0, time.monotonic()
+    while (
+        fills < 5 or time.monotonic() < since + 4
+    ):  # the tape is over: nothing is decided when it stops
+        assert node.poll() is None
+        if (now := fills_told(log)) > fills:
+            fills, since = now, time.monotonic()
+        time.sleep(0.2)
+    node.send_signal(signal.SIGTERM)
     said, _ = node.communicate(timeout=60)
     assert node.returncode == 0
     return home / "home", json.loads(said)["run_id"]

@@ -31,8 +31,8 @@ from core.engine.live.events import events_of
 
 DELTA, TRADE, STATUS, CLOSE = 0, 1, 2, 3
 NUMBERS = ("code", "kind", "ts_event", "ts_init", "action", "side", "price", "size", "flags", "seq")
-#: Rows in memory while a recording is sealed.
-SEAL_ROWS = 500_000
+#: Rows in memory while a recording is sealed: with 50,000 it takes 190 MB beside the node, with 500,000 it took 790.
+SEAL_ROWS = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
