@@ -7,10 +7,19 @@ from collections.abc import Callable
 from typing import Protocol
 
 from adapters.answers import Answers
-from adapters.connection import Connection, SocketState
+from adapters.connection import Connection, SocketState, SocketStats
 from core.engine.live.port import VenueNews
 
 REREAD_S = 0.5
+
+
+class Watched(Protocol):
+    """What is looked at like a connection."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def stats(self) -> SocketStats: ...
 
 
 class Rest(Protocol):
@@ -38,9 +47,9 @@ class PrivateSide[R: Rest]:
         return self.rest.answers
 
     @property
-    def connections(self) -> dict[str, Connection | Answers]:
+    def connections(self) -> dict[str, Watched]:
         """The private connection and the REST answers, by name."""
-        found: dict[str, Connection | Answers] = {f"{self.venue} REST": self.answers}
+        found: dict[str, Watched] = {f"{self.venue} REST": self.answers}
         if self._socket is not None:
             found[f"{self.venue} {self.channel}"] = self._socket
         return found

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+from adapters.connection import SocketState, SocketStats
 from adapters.polymarket.rest import ClobRest
 from core.domain.errors import VenueRefused, VenueUncertain
+
+#: So many beats missed in a row are longer than the venue waits before it cancels everything.
+TOO_MANY = 2
 
 
 class Heartbeat:
     """Beats at the venue.
 
+    Parameters
+    ----------
+    heard_again : callable
+        Called at the first answer after `TOO_MANY` missed ones: the venue may have cancelled everything since.
+
     Attributes
     ----------
     missed : int
-        Beats not answered; two missed in a row mean that the venue may have cancelled everything.
+        Beats not answered.
+    state, stats
+        As a connection shows them: ``down`` from `TOO_MANY` missed in a row until the next answer.
     """
 
-    def __init__(self, rest: ClobRest, every_s: float = 4.0) -> None:
-        self.rest, self.every_s = rest, every_s
-        self.missed = 0
+    def __init__(
+        self, rest: ClobRest, every_s: float = 4.0, heard_again: Callable[[], None] = lambda: None
+    ) -> None:
+        self.rest, self.every_s, self._heard_again = rest, every_s, heard_again
+        self.missed = self._in_a_row = 0
+        self.state, self.stats = SocketState.CONNECTING, SocketStats()
         self._id = ""
         self._task: asyncio.Task[None] | None = None
 
@@ -38,11 +53,25 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         self._id = await self.rest.heartbeat(self._id)
+        self._in_a_row = 0
+        if self.state is not SocketState.UP:
+            again, self.state = self.state is SocketState.DOWN, SocketState.UP
+            self.stats.connects += 1
+            if again:
+                self._heard_again()
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self.every_s)
             try:
                 await self._beat()
-            except (VenueRefused, VenueUncertain):
-                self.missed += 1
+            except (VenueRefused, VenueUncertain) as exc:
+                self._miss(str(exc))
+
+    def _miss(self, error: str) -> None:
+        self.missed, self._in_a_row = self.missed + 1, self._in_a_row + 1
+        if self._in_a_row == TOO_MANY:
+            self.state = SocketState.DOWN
+            self.stats.note(
+                f"{TOO_MANY} beats missed: the venue may have cancelled every order; {error}"
+            )

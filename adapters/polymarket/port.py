@@ -35,7 +35,7 @@ from adapters.polymarket.registry import Registry
 from adapters.polymarket.rest import ClobRest
 from adapters.polymarket.sockets import OnEvent, Socket
 from adapters.polymarket.trades import TradeState, side_of, state_of, venue_time_ns
-from adapters.private_side import PrivateSide
+from adapters.private_side import PrivateSide, Watched
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent
 from core.domain.errors import VenueRefused, VenueUncertain
@@ -102,7 +102,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
             clock,
         )
         self.executions = Executions(registry, ids, PolymarketFeeBook(), clock)
-        self.heartbeat = Heartbeat(rest, heartbeat_s)
+        self.heartbeat = Heartbeat(rest, heartbeat_s, self._lost_news)
         self.errors: list[str] = []
         self._socket_of = socket_of
         self._tasks: set[asyncio.Task[object]] = set()
@@ -128,6 +128,11 @@ class PolymarketPort(PrivateSide[ClobRest]):
         self._socket = self._socket_of(self._on_event, self._on_state)
         self._socket.on_unreadable = self._lost_news
         self._spawn(self._socket.run(), "polymarket-user")
+
+    @property
+    def connections(self) -> dict[str, Watched]:
+        """Those of every venue, and the heartbeat."""
+        return {**super().connections, f"{self.venue} heartbeat": self.heartbeat}
 
     async def disconnect(self) -> None:
         """Close the socket and stop beating: the venue then cancels what still works."""

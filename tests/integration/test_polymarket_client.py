@@ -234,6 +234,18 @@ async def test_heartbeats_keep_orders_alive_and_their_end_cancels_them(tmp_path)
         await eventually(lambda: not fake.exchange.working())
 
 
+async def test_two_beats_missed_in_a_row_are_told_and_everything_is_read_again_after_them(tmp_path):
+    missed = Fault(FaultKind.HTTP_503, at=2, count=12, match="POST /v1/heartbeats")
+    async with stand(tmp_path, missed) as (_, _, port, news):
+        beating = port.connections["POLYMARKET heartbeat"]
+        await eventually(lambda: beating.state == "down")
+        assert any("may have cancelled every order" in e for e in beating.stats.errors)
+        links = len(news.links)
+        await eventually(lambda: beating.state == "up")
+        await eventually(lambda: len(news.links) > links and news.links[-1])
+        assert port.heartbeat.missed >= 2
+
+
 async def test_a_gtd_order_ends_at_its_own_time_although_the_venue_wants_three_minutes(tmp_path):
     async with stand(tmp_path) as (fake, _, port, news):
         await send(port, intent(tif=TimeInForce.GTD, expire_ns=time.time_ns() + 2_000_000_000))
