@@ -50,14 +50,14 @@ def test_json_names_the_first_row_of_each_selection(recorded: Recorded, tmp_path
 
     run = recorded_run(recorded.folder / "ledger").run_id
     manifest = tmp_path / "m.json"
-    parts = [{"run": run, "end": "2026-01-01T00:00:01Z"}, {"run": run}]
+    parts = [{"run": run, "end": "2026-01-01T00:00:01.001Z"}, {"run": run}]
     manifest.write_text(json.dumps({"schema_version": 1, "selections": parts}))
     result = beta(recorded, "--manifest", str(manifest), "--json", "-p", "size=6")
     report = json.loads(result.stdout)
     assert result.exit_code == 8
     assert report["schema_version"] == 1
     first, second = report["replays"]
-    assert (first["same"], first["rows"]) == (True, 0)
+    assert (first["same"], first["rows"]) == (True, 1)
     sides = [second["divergence"][s]["payload"]["checks"] for s in ("recorded", "replayed")]
     assert [next(c["value"] for c in x if c["name"] == "size") for x in sides] == ["5", "6"]
     hour = json.loads(beta(recorded, "--hour", "2026-01-01T00", "--json").stdout)
