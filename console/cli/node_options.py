@@ -43,4 +43,8 @@ Spot = Annotated[
 ForSeconds = Annotated[
     float, typer.Option("--for", min=0, help="Stop after this many seconds; 0 = run on.")
 ]
+CollectEvery = Annotated[
+    float,
+    typer.Option(min=0.05, help="Seconds between two looks for pairs to merge (Polymarket)."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the end as JSON.")]

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from decimal import Decimal
 from pathlib import Path
 
 from core.domain.decision import TimeInForce
+from core.domain.faultpoints import listen
 from core.engine.backtest.strategies import plan_strategies
 from core.engine.live.node import Node, NodeSpec
 from core.engine.live.venue import open_venue
@@ -22,6 +25,7 @@ class Config(StrategyConfig):
     iid: str
     quantity: Decimal = D(10)
     rest_at: Decimal = D("0.38")
+    other: str = ""
 
 
 class BuyOnce(BetaStrategy):
@@ -50,6 +54,23 @@ class BuyOnce(BetaStrategy):
 
     def on_refused(self, intent, refusal):
         print(json.dumps({"refused": refusal.code}), flush=True)
+
+
+class Pairs(BetaStrategy):
+    """Buys both outcomes at the ask, once in its life."""
+
+    config_type = Config
+
+    def on_start(self):
+        self.asked = set()
+        for iid in (self.config.iid, self.config.other):
+            self.watch_book(iid)
+
+    def on_book(self, iid):
+        ask = self.best_ask(iid)
+        if ask is not None and iid not in self.asked and self.config.quantity > 0:
+            self.asked.add(iid)
+            self.buy(iid, self.config.quantity, ask.price, reason="pair")
 
 
 class Presses(BetaStrategy):
@@ -101,7 +122,10 @@ def main():
         keep_orders=told.get("keep_orders", False),
         limits=told.get("limits", ""),
         audit_every_s=told.get("audit_every_s", 30.0),
+        collect_every_s=told.get("collect_every_s", 60.0),
     )
+    if die_at := told.get("die_at"):
+        listen(lambda name: os.kill(os.getpid(), signal.SIGKILL) if name == die_at else None)
     node = Node(spec, open_venue(venue, settings), on_status=say)
     asyncio.run(node.run())
     print(json.dumps({"ended": True}), flush=True)

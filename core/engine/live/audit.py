@@ -10,6 +10,7 @@ seen                        done
 shares or cash differ       a row, and it counts in the arbitrage breaker; looked at again soon
 the same, `LOOKS` in a row  a row, and trading halts: one of the two books is wrong
 pairs became dollars        the same row, then booked as the owner's own merge (or split) at the venue
+our own merge on its way    allowed for until its end is known and shown (`Passage`)
 more cash, equal shares     the same row, then booked as a transfer: a deposit, a reward, interest
 equal                       all forgotten
 ==========================  ===========================================================================
@@ -113,8 +114,8 @@ class Audit:
         client = self._client
         return client.in_flight or bool(client.changes.open) or client.strangers.waiting
 
-    def _stamp(self) -> tuple[int, Decimal]:
-        return self._client.heard, self._paid()
+    def _stamp(self) -> tuple[int, Decimal, int]:
+        return self._client.heard, self._paid(), self._client.context.passage.booked
 
     def _paid(self) -> Decimal:
         """Return what the gate has been paid out by settlements."""
@@ -137,11 +138,12 @@ class Audit:
 
     def _shares(self, positions: list[VenuePosition]) -> list[Difference]:
         here, there = self._held(), {p.instrument_id: p.quantity for p in positions}
-        out = []
+        out, passage, now = [], self._client.context.passage, self._client.clock.timestamp_ns()
         for iid in sorted(here.keys() | there.keys()):
             ours, theirs = here.get(iid, ZERO), there.get(iid, ZERO)
             dust = self._client.port.share_dust * (self._client.booked[iid] + 1)
-            if self._open(iid) and not ours - dust <= theirs <= ours + dust:
+            least, most = ours - passage.fewer(iid), ours + passage.more(iid, now)
+            if self._open(iid) and not least - dust <= theirs <= most + dust:
                 out.append(Difference(iid, ours, theirs))
         return out
 
@@ -153,8 +155,10 @@ class Audit:
         here, there = client.gate.cash(client.port.venue), cash.settled
         slack = CENT + FEE_STEP * client.booked.total()
         early = sum((q for iid, q in self._held().items() if not self._open(iid)), ZERO)
-        lacking = here - there
-        if -slack - early <= lacking <= slack + self._owed:
+        passage, lacking = client.context.passage, here - there
+        early += passage.dollars_early()
+        late = passage.dollars_late(client.clock.timestamp_ns())
+        if -slack - early <= lacking <= slack + self._owed + late:
             self._owed = min(self._owed, max(lacking, ZERO))
             return []
         return [Difference(CASH, here, there)]

@@ -15,6 +15,7 @@ from core.domain.faultpoints import point
 from core.engine.journal import Causes
 from core.engine.live.journal import OrderJournal
 from core.engine.live.memory import Leftover
+from core.engine.live.passage import Passage
 from core.engine.live.port import VenuePort
 from core.ledger import Ledger
 from core.ledger.kinds import PROCESS_SCOPE, Halted
@@ -73,6 +74,8 @@ class LiveContext:
         Orders of earlier runs without an end in the ledger.
     causes, last_rows
         Rows that later ones name: of the run so far, and the newest of each order of earlier runs.
+    passage : Passage
+        Pairs on their way to dollars by calls of this node's.
     resume_ns : int
         Until the start is reconciled reads go back to here: the oldest of these orders. Set to 0 then.
     """
@@ -108,6 +111,7 @@ class LiveContext:
     resume_ns: int = 0
     causes: Causes = field(default_factory=Causes)
     last_rows: Mapping[str, int] = field(default_factory=dict)
+    passage: Passage = field(default_factory=Passage)
 
     def journal(self, clock: Callable[[], int]) -> OrderJournal:
         """Return the order journal of this venue."""

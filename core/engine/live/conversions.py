@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from core.domain.money import ZERO
-from core.engine.live.context import LiveContext
 from core.ledger.kinds import PositionsMerged, PositionsSplit
 from core.risk.gate import Gate
 from core.risk.units import shares
+
+if TYPE_CHECKING:
+    from core.engine.live.context import LiveContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +110,32 @@ def book(context: LiveContext, gate: Gate, venue: str, one: Conversion, now_ns: 
         part = min(left, _held(gate, owner, one.instrument_ids))
         if part <= 0:
             continue
-        gate.on_merge(owner, one.market_id, part, now_ns)
-        context.causes.money = context.ledger.append(
-            PositionsMerged(
-                venue=venue, instrument_ids=one.instrument_ids, quantity=part, proceeds=part,
-                currency=context.currency, strategy_id=owner,
-            ),
-            ts_event=now_ns, parents=context.causes.of_holding(owner, one.instrument_ids),
-        )  # fmt: skip
+        book_merge(context, gate, venue, one, owner, part, now_ns)
         left -= part
+
+
+def book_merge(
+    context: LiveContext,
+    gate: Gate,
+    venue: str,
+    one: Conversion,
+    owner: str,
+    part: Decimal,
+    now_ns: int,
+) -> None:
+    """Tell the gate and the ledger that `part` of the pairs, a strategy's, are dollars now."""
+    gate.on_merge(owner, one.market_id, part, now_ns)
+    context.causes.money = write_merge(context, venue, one, owner, part, now_ns)
+
+
+def write_merge(
+    context: LiveContext, venue: str, one: Conversion, owner: str, part: Decimal, now_ns: int
+) -> int:
+    """Write the row of pairs of a strategy that are dollars now; return it."""
+    return context.ledger.append(
+        PositionsMerged(
+            venue=venue, instrument_ids=one.instrument_ids, quantity=part, proceeds=part,
+            currency=context.currency, strategy_id=owner,
+        ),
+        ts_event=now_ns, parents=context.causes.of_holding(owner, one.instrument_ids),
+    )  # fmt: skip

@@ -36,6 +36,9 @@ from core.engine.live.backlog import Backlog
 from core.engine.live.bought import adopted
 from core.engine.live.client import VenueClient
 from core.engine.live.clock_watch import watch_clock
+from core.engine.live.collectable import collector_of
+from core.engine.live.collector import EVERY_S as COLLECT_S
+from core.engine.live.collector import collect
 from core.engine.live.context import LiveContext
 from core.engine.live.control import RiskWatch, limits_in_force, resumed_ns
 from core.engine.live.events import events_of
@@ -46,8 +49,10 @@ from core.engine.live.header import begin_run
 from core.engine.live.health import Health, keep_heap_small
 from core.engine.live.logs import GIVE_WAY_S, STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
+from core.engine.live.merged_away import catch_up, settled_first
 from core.engine.live.pauses import Collections, keep_pauses_short
 from core.engine.live.port import VenuePort
+from core.engine.live.ports import node_port
 from core.engine.live.recorder import Recording
 from core.engine.live.recording import About, parts_path, recording_path
 from core.engine.live.run_config import is_synthetic
@@ -58,7 +63,6 @@ from core.engine.live.unlisted import unlisted
 from core.engine.live.venue import LiveVenue, wire_venue
 from core.engine.paper.feed import PaperFeed
 from core.engine.paper.port import PaperPort
-from core.engine.paper.store import PaperStore
 from core.engine.quiet_imports import without_unneeded
 from core.engine.session import Session
 from core.engine.venues import load_venue
@@ -98,6 +102,8 @@ class NodeSpec:
         Seconds between two lines of the log that say how the node is.
     audit_every_s : float
         Seconds between two comparisons of the gate's holdings and cash with the venue's.
+    collect_every_s : float
+        Seconds between two looks for pairs and winners to turn into dollars; 0 = never.
     limits : str
         Risk profile to put in force; empty = what is in force in ``risk/``.
     spot : SpotSource, optional
@@ -118,6 +124,7 @@ class NodeSpec:
     record: bool = True
     status_every_s: float = STATUS_EVERY_S
     audit_every_s: float = EVERY_S
+    collect_every_s: float = COLLECT_S
     limits: str = ""
     spot: SpotSource | None = None
     look_ns: int = STEP_NS
@@ -220,7 +227,9 @@ class Node:
     ) -> RunOutcome:
         gone = unlisted(self.spec.home, markets, held)
         self.venue.hold(gone)
-        port = self._port([*markets, *gone], memory)
+        port = node_port(self.spec, self.venue, [*markets, *gone], memory.instruments)
+        returns = collector_of(port) if self.spec.collect_every_s > 0 else None
+        await settled_first(returns)
         limits = limits_in_force(self.spec.home / "risk", self.spec.limits, time.time_ns())
         self.gate = live_gate(
             [self.venue.code], [*markets, *gone], buys_in_cash=port.buys_in_cash, limits=limits
@@ -238,6 +247,9 @@ class Node:
         owner = f"{self.spec.plans[0].type.__name__}-001"
         context = self._context(port, memory)
         await adopt(context, markets, memory, owner, time.time_ns(), gone)
+        behind = await catch_up(
+            context, returns, markets, memory, held, self.spec.home / "ledger", time.time_ns()
+        )
         self._tell_gone(gone, held)
         self.began_with = self.gate.equity()
         self._record(markets)
@@ -250,14 +262,17 @@ class Node:
             loop.add_signal_handler(name, self.stop)
         watch = self._watch(port)
         status = asyncio.create_task(self._report(port))
-        watching = asyncio.create_task(watch.run())
-        collecting = asyncio.create_task(Collections(self._in_flight).run())
         assert self.client is not None
-        auditing = asyncio.create_task(Audit(self.client, self.spec.audit_every_s).run())
+        beside = (
+            watch.run(),
+            Collections(self._in_flight).run(),
+            Audit(self.client, self.spec.audit_every_s).run(),
+            collect(self.client, returns, self.spec.collect_every_s, behind),
+        )
+        tasks = [asyncio.create_task(work) for work in beside]
         reason = await self._until_stopped(run)
-        watching.cancel()
-        auditing.cancel()
-        collecting.cancel()
+        for task in tasks:
+            task.cancel()
         self._stopping = "the node is stopping"
         if not self.spec.keep_orders and not await self._withdraw(port):
             reason += "; working orders could not be cancelled"
@@ -377,23 +392,6 @@ class Node:
             )
         except LedgerError as exc:
             self.halt(exc.what)
-
-    def _port(self, markets: list[Market], memory: LedgerMemory) -> VenuePort:
-        if self.spec.mode is RunMode.LIVE:
-            return self.venue.port(memory.instruments)
-        rules = load_venue(self.venue.code)
-        port = PaperPort(
-            self.venue.code,
-            rules.fee_book(),
-            PaperStore(self.spec.home / "paper.sqlite"),
-            time.time_ns,
-            capital=self.spec.capital,
-            netted=rules.nets_outcomes,
-            latency_s=self.spec.latency_s,
-        )
-        for market in markets:
-            port.on_market(market)
-        return port
 
     def _context(self, port: VenuePort, memory: LedgerMemory) -> LiveContext:
         return LiveContext(

@@ -30,6 +30,7 @@ from core.engine.live.port import (
 from core.engine.paper.account import Account, NettedAccount, TokenAccount
 from core.engine.paper.arrivals import ArrivalQueue
 from core.engine.paper.book import PRICE_UNIT, QUANTITY_UNIT, BookSide
+from core.engine.paper.collector import PaperCollector
 from core.engine.paper.exchange import Exchange, Execution, FakeMarket, FakeOrder, VenueRefusal
 from core.engine.paper.store import PaperStore
 
@@ -84,6 +85,9 @@ class PaperPort:
         self.exchange = Exchange(account, fee_book, f"paper-{venue.lower()}")
         self.exchange.journal = deque(maxlen=0)
         self.store = store
+        self.collector = (
+            PaperCollector(self, account) if isinstance(account, TokenAccount) else None
+        )
         store.restore(self.exchange)
         self.exchange.used_before = lambda client_order_id: (
             store.order_of(client_order_id) is not None

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS state(name TEXT PRIMARY KEY, body BLOB NOT NULL) STRI
 CREATE INDEX IF NOT EXISTS orders_by_client ON orders(json_extract(CAST(body AS TEXT), '$.client_order_id'));
 CREATE INDEX IF NOT EXISTS executions_by_order ON executions(json_extract(CAST(body AS TEXT), '$.order_id'));
 CREATE TABLE IF NOT EXISTS settled(market TEXT PRIMARY KEY, yes_payout INTEGER NOT NULL, paid INTEGER NOT NULL, ts_ns INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS merged(number INTEGER PRIMARY KEY, market TEXT NOT NULL, quantity INTEGER NOT NULL, ts_ns INTEGER NOT NULL) STRICT;
 """
 _BY_CLIENT = (
     "SELECT body FROM orders WHERE json_extract(CAST(body AS TEXT), '$.client_order_id') = ?"
@@ -113,6 +114,11 @@ class PaperStore:
             str(m): int(p) for m, p in self.db.execute("SELECT market, yes_payout FROM settled")
         }
 
+    def merged(self) -> list[tuple[int, str, int]]:
+        """Return merges of pairs (number, market, hundredths of a pair), oldest first."""
+        found = self.db.execute("SELECT number, market, quantity FROM merged ORDER BY number")
+        return [(int(n), str(m), int(q)) for n, m, q in found]
+
     def _state(self, name: str) -> Any:
         row = self.db.execute("SELECT body FROM state WHERE name = ?", (name,)).fetchone()
         return msgspec.json.decode(row[0]) if row else None
@@ -170,6 +176,26 @@ class PaperStore:
                 self._save_account(exchange)
         except apsw.Error as exc:
             raise self._refused(exc) from exc
+
+    def save_merge(self, exchange: Exchange, market: str, quantity: int, ts_ns: int) -> int:
+        """Write a merge of pairs and the account that it has paid, both or neither; return its number.
+
+        Raises
+        ------
+        LedgerWriteError
+            If the disk refuses.
+        """
+        try:
+            with self.db:
+                self.db.execute(
+                    "INSERT INTO merged(market, quantity, ts_ns) VALUES (?, ?, ?)",
+                    (market, quantity, ts_ns),
+                )
+                number = self.db.last_insert_rowid()
+                self._save_account(exchange)
+        except apsw.Error as exc:
+            raise self._refused(exc) from exc
+        return number
 
     def _refused(self, exc: apsw.Error) -> LedgerWriteError:
         return LedgerWriteError(
