@@ -13,7 +13,7 @@ import pytest
 from core.engine.paper.store import PaperStore
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
-from tests.integration.polymarket_stand import C1, INO, IYES, eventually
+from tests.integration.polymarket_stand import INO, IYES, eventually
 from tests.integration.test_polymarket_node import NodeProcess, venue
 
 pytestmark = pytest.mark.slow
