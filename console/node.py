@@ -43,8 +43,8 @@ class NodeRequest:
         Replay of a fake venue: speed, longest quiet stretch, number of markets, passes.
     for_s : float
         Stop by itself; 0 = run on.
-    collect, collect_every_s
-        Whether pairs and winners become dollars while the node runs, and how often it looks.
+    collect_every_s : float
+        How often a node looks for pairs and winners to turn into dollars; 0 = never.
     environment : str
         ``production`` or ``demo`` (Kalshi); empty = production.
     spot : str
@@ -64,7 +64,6 @@ class NodeRequest:
     for_s: float = 0.0
     spot: str = "auto"
     environment: str = ""
-    collect: bool = False
     collect_every_s: float = 60.0
     as_json: bool = False
     keep_fake: bool = False
@@ -365,7 +364,7 @@ def _run_node(
         run_s=request.for_s,
         seed=request.base.seed,
         status_every_s=request.status_every_s,
-        collect_every_s=max(request.collect_every_s / speed, 0.05) if request.collect else 0.0,
+        collect_every_s=max(request.collect_every_s / speed, 0.05 * (request.collect_every_s > 0)),
         limits=request.base.limits,
         spot=spot,
         look_ns=max(1, round(STEP_NS / speed)),  # a minute of the market

@@ -45,6 +45,6 @@ ForSeconds = Annotated[
 ]
 CollectEvery = Annotated[
     float,
-    typer.Option(min=0.05, help="Seconds between two looks for pairs to merge (Polymarket)."),
+    typer.Option(min=0, help="Seconds between looks for pairs to merge (Polymarket); 0 = never."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the end as JSON.")]

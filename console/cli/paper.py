@@ -64,9 +64,6 @@ def paper(
     status_every: Annotated[
         float, typer.Option(min=1.0, help="Seconds between status lines of the node's log.")
     ] = 60.0,
-    collect: Annotated[
-        bool, typer.Option(help="Turn pairs of YES and NO into dollars while it runs (Polymarket).")
-    ] = True,
     collect_every: CollectEvery = 60.0,
     as_json: AsJson = False,
 ) -> None:
@@ -96,7 +93,6 @@ def paper(
             for_s=for_s,
             spot=spot,
             environment=environment,
-            collect=collect,
             collect_every_s=collect_every,
             as_json=as_json,
         )
