@@ -15,6 +15,7 @@ import pytest
 from core.engine.live.memory import remember
 from core.ledger.kinds import RunMode
 from core.ledger.reader import LedgerReader
+from core.ledger.selection import Selection
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,10 +51,6 @@ def workplace(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=False,
-    reason="open: on a busy machine a position of the killed life came back as nobody's (EXTERNAL) once",
-)
 def test_a_killed_node_is_started_again_and_ends_with_all_sold_or_paid_out(workplace):
     first_line, second_line, _ = promised()
     ledger = workplace / "runs" / "paper" / "fake-kalshi" / "ledger"
@@ -74,6 +71,9 @@ def test_a_killed_node_is_started_again_and_ends_with_all_sold_or_paid_out(workp
     assert set(before.trades) <= set(after.trades)
     assert told["unknown"] == 0
     assert not told["positions"], "all is sold or paid out"
+    filled = [r.decoded() for r in LedgerReader(ledger).rows(Selection(kinds=("order.filled",)))]
+    assert {f.strategy_id for f in filled} == {"KalshiEvent-001"}
+    assert len({f.trade_id for f in filled}) == len(filled), "each trade once"
     runs = [r for r in LedgerReader(ledger).runs() if r.mode == RunMode.PAPER]
     assert len(runs) == 2
 

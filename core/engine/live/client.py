@@ -46,7 +46,7 @@ from core.domain.fees import Role
 from core.engine.currency import currency, money
 from core.engine.live.cancels import CancelHooks
 from core.engine.live.changes import ChangeHooks, Changes
-from core.engine.live.closed import ClosedOrders
+from core.engine.live.closed import ClosedOrders, same_place
 from core.engine.live.context import LiveContext
 from core.engine.live.conversions import net
 from core.engine.live.intents import intent_of
@@ -421,12 +421,14 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         if ours is None:
             self.strangers.note(fill, cid)
             return
+        if self.leftovers.known(fill, cid):
+            return
         late = self._is_late(cid, fill)
         self.context.reached("fill-heard")
         if cid not in self._accepted and not late:
             self._accept_from(fill, cid, ours)
         self.saw(fill.trade_id)
-        strategy = ours.strategy_id.value
+        strategy = self.context.owners.get(cid) or ours.strategy_id.value
         self.tell_gate(fill, cid, strategy)
         self.journal.filled(fill, cid, strategy)
         net(self.context, self.gate, self.port.venue, fill.instrument_id, self.clock.timestamp_ns())
@@ -455,13 +457,8 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
     @staticmethod
     def _about(ours: Any, news: VenueOrder | VenueFill) -> None:
         """Raise `VenueUncertain` for news of an order of ours on an instrument or a side that it is not on."""
-        if ours is None:
-            return
-        if (ours.instrument_id.value, ours.side.name) != (news.instrument_id, news.side.value):
-            raise VenueUncertain(
-                "news of our order on another instrument or side",
-                f"{news.instrument_id[:80]} {news.side}",
-            )
+        if ours is not None:
+            same_place(ours.instrument_id.value, ours.side.name, news)
 
     def _is_late(self, cid: str, news: VenueOrder | VenueFill) -> bool:
         return self.unknowns.is_late(cid, news.venue_order_id, news.instrument_id)

@@ -69,6 +69,15 @@ _packed = msgspec.msgpack.Encoder().encode
 _unpacked = msgspec.msgpack.Decoder(Closed).decode
 
 
+def same_place(instrument_id: str, side: str, news: VenueOrder | VenueFill) -> None:
+    """Raise `VenueUncertain` for news of an order of ours on an instrument or a side that it is not on."""
+    if (instrument_id, side) != (news.instrument_id, news.side.value):
+        raise VenueUncertain(
+            "news of our order on another instrument or side",
+            f"{news.instrument_id[:80]} {news.side}",
+        )
+
+
 class ClosedOrders:
     """Takes closed orders out of the engine, and the news of those that have gone.
 
@@ -225,13 +234,8 @@ class ClosedOrders:
     def about(self, cid: str, news: VenueOrder | VenueFill) -> None:
         """Raise `VenueUncertain` for news of a dropped order on an instrument or a side that it was not on."""
         closed = self.find(cid)
-        if closed is None:
-            return
-        if (closed.instrument_id, closed.side) != (news.instrument_id, news.side.value):
-            raise VenueUncertain(
-                "news of our order on another instrument or side",
-                f"{news.instrument_id[:80]} {news.side}",
-            )
+        if closed is not None:
+            same_place(closed.instrument_id, closed.side, news)
 
     def take_back(self, void: VenueVoid) -> bool:
         """Take a fill of a dropped order back in gate and ledger, and tell its strategy; False when it is none."""

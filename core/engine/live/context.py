@@ -28,6 +28,7 @@ EXTERNAL = "EXTERNAL"
 NODE = "node"
 #: Clocks of venue and machine differ.
 RESUME_MARGIN_NS = 600 * NS_PER_SECOND
+LOOKBACK_NS = 3600 * NS_PER_SECOND
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ class LiveContext:
     absent_after_s: float = 3.0
     absent_proofs: int = 3
     closed_grace_s: float = 300.0
-    lookback_ns: int = 3600 * NS_PER_SECOND
+    lookback_ns: int = LOOKBACK_NS
     leftovers: Mapping[str, Leftover] = field(default_factory=dict)
     resume_ns: int = 0
     causes: Causes = field(default_factory=Causes)

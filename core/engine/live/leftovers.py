@@ -79,17 +79,36 @@ class Leftovers:
         client, context = self._client, self._client.context
         if cid not in context.owners or client.order_of(cid) is not None:
             return False
+        if self.known(fill, cid):
+            return True
+        if context.resume_ns:
+            return False  # the start has not read its fills yet: they come as reports
+        self._write(fill, cid)
+        self.missed(fill, context.owners[cid], cid)
+        context.halt(f"order {cid} of an earlier run filled after the start; restart the node")
+        return True
+
+    def known(self, fill: VenueFill, cid: str) -> bool:
+        """Take news of a trade that the ledger has or the gate began with: it is never booked again.
+
+        The engine may know its order all the same, from the start's reports. False when the trade is none of these.
+        """
+        client, context = self._client, self._client.context
         if fill.trade_id in client.seen or fill.trade_id in context.known_trades:
             self.confirm(fill, cid)
             return True
-        if context.resume_ns or fill.trade_id in (context.adopted or ()):
-            return False  # the start has not read its fills yet: they come as reports
-        client.seen[fill.trade_id] = None
-        self.missed(fill, context.owners[cid], cid)
-        context.known_trades.add(fill.trade_id)
-        client.journal.filled(fill, cid, context.owners[cid])
-        context.halt(f"order {cid} of an earlier run filled after the start; restart the node")
+        if context.resume_ns or cid not in context.owners:
+            return False
+        if fill.trade_id not in (context.adopted or ()):
+            return False
+        self._write(fill, cid)
         return True
+
+    def _write(self, fill: VenueFill, cid: str) -> None:
+        context = self._client.context
+        self._client.saw(fill.trade_id)
+        context.known_trades.add(fill.trade_id)
+        self._client.journal.filled(fill, cid, context.owners[cid])
 
     def missed(self, fill: VenueFill, owner: str, cid: str) -> None:
         """Let the gate book a fill that neither its start nor an order of this run has told it."""

@@ -89,6 +89,11 @@ class LedgerMemory:
         """Return since when fills can be missing; 0 when none can."""
         return min((x.ts_ns for x in self.leftovers.values()), default=0)
 
+    @property
+    def unended(self) -> set[str]:
+        """Return the instruments of which trades can be missing."""
+        return {x.instrument_id for x in self.leftovers.values()}
+
 
 def remember(directory: Path, resumed_ns: int = 0) -> LedgerMemory:
     """Fold the ledger in `directory`; an absent ledger remembers nothing.

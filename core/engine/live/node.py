@@ -47,9 +47,11 @@ from core.engine.live.feed_watch import FeedWatch, connections_of
 from core.engine.live.grids import GridWatch
 from core.engine.live.header import begin_run
 from core.engine.live.health import Health, keep_heap_small
+from core.engine.live.journal import OrderJournal
 from core.engine.live.logs import GIVE_WAY_S, STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.merged_away import catch_up, settled_first
+from core.engine.live.missed import missed
 from core.engine.live.pauses import Collections, keep_pauses_short
 from core.engine.live.port import VenuePort
 from core.engine.live.ports import node_port
@@ -59,7 +61,7 @@ from core.engine.live.run_config import is_synthetic
 from core.engine.live.spot import SpotSource, spot_markets
 from core.engine.live.status import NodeStatus
 from core.engine.live.sweep import Sweep
-from core.engine.live.unlisted import unlisted
+from core.engine.live.unlisted import tell_gone, unlisted
 from core.engine.live.venue import LiveVenue, wire_venue
 from core.engine.paper.feed import PaperFeed
 from core.engine.paper.port import PaperPort
@@ -67,7 +69,7 @@ from core.engine.quiet_imports import without_unneeded
 from core.engine.session import Session
 from core.engine.venues import load_venue
 from core.ledger import DurableLedger
-from core.ledger.kinds import Fault, RunEnded, RunMode, RunOutcome
+from core.ledger.kinds import RunEnded, RunMode, RunOutcome
 from core.risk.gate import Gate
 from core.risk.states import TradingState
 from core.risk.volatility import STEP_NS
@@ -212,7 +214,7 @@ class Node:
         self.log.skip_to(self.ledger.head.seq)
         try:
             held = holdings(home / "ledger")
-            markets = await self.venue.open(held)
+            markets = await self.venue.open({*held, *memory.unended})
             return await self._run(markets, memory, held)
         except BaseException as exc:
             self.log.say("node.failed", time.time_ns(), error=f"{type(exc).__name__}: {exc}")
@@ -240,6 +242,10 @@ class Node:
             self.ledger, self.run_id, self.spec, self.venue, self.gate.limits,
             [*markets, *self.spot], time.time_ns(),
         )  # fmt: skip
+        written = OrderJournal(
+            self.ledger, time.time_ns, port.venue, self.venue.currency, self.causes, memory.rows
+        )
+        held = await missed(markets, memory, held, port, written)
         markets = settle_away(
             markets, memory, held, port, self.ledger, self.venue.currency, time.time_ns(),
             (self.causes.source,), nets=load_venue(self.venue.code).nets_outcomes,
@@ -250,7 +256,7 @@ class Node:
         behind = await catch_up(
             context, returns, markets, memory, held, self.spec.home / "ledger", time.time_ns()
         )
-        self._tell_gone(gone, held)
+        tell_gone(self.ledger, self.venue.code, gone, held, time.time_ns())
         self.began_with = self.gate.equity()
         self._record(markets)
         node = self._build(context, markets)
@@ -288,15 +294,6 @@ class Node:
         if failure.error is not None:
             raise failure.error
         return RunOutcome.ENDED
-
-    def _tell_gone(self, gone: list[Market], held: Mapping[str, Decimal]) -> None:
-        """Say which held markets the venue no longer lists, in a row, which the log repeats."""
-        for iid in (o.instrument_id for m in gone for o in m.outcomes if o.instrument_id in held):
-            row = Fault(
-                where="markets", error=f"{self.venue.code} no longer lists a market that is held",
-                action="held to its settlement; no order for it leaves", detail=f"{held[iid]} of {iid}",
-            )  # fmt: skip
-            self.ledger.append(row, ts_event=time.time_ns())
 
     def _watch(self, port: VenuePort) -> RiskWatch:
         """Return the watch over halts, the operator's and the node's own."""

@@ -92,6 +92,8 @@ class ReportHooks:
             return None
         cid = client.client_id_of(order)
         ours = client.cache.order(ClientOrderId(cid)) if cid else None
+        if ours is None and order.instrument_id in client.context.resolved:
+            return None  # paid out, as its fills: the engine would make it somebody else's and invent them
         filled = order.filled
         if (
             ours is not None

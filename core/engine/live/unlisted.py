@@ -8,13 +8,16 @@ result, the next start pays it out.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 from core.domain.errors import CorruptData
 from core.domain.market import Market, MarketStatus
 from core.engine.catalog.values import market_from_json, market_to_json
+from core.ledger import Ledger
+from core.ledger.kinds import Fault
 
 FILE = "markets.json"
 
@@ -37,6 +40,18 @@ def unlisted(home: Path, markets: Sequence[Market], held: Collection[str]) -> li
     new.write_text(json.dumps(kept), encoding="utf-8")
     new.replace(path)
     return missing
+
+
+def tell_gone(
+    ledger: Ledger, venue: str, gone: Sequence[Market], held: Mapping[str, Decimal], now_ns: int
+) -> None:
+    """Say which held markets the venue no longer lists, in a row, which the log repeats."""
+    for iid in (o.instrument_id for m in gone for o in m.outcomes if o.instrument_id in held):
+        row = Fault(
+            where="markets", error=f"{venue} no longer lists a market that is held",
+            action="held to its settlement; no order for it leaves", detail=f"{held[iid]} of {iid}",
+        )  # fmt: skip
+        ledger.append(row, ts_event=now_ns)
 
 
 def _read(path: Path) -> dict[str, Market]:
