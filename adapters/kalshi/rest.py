@@ -138,7 +138,7 @@ class KalshiRest:
 
     # -- one request ------------------------------------------------------------------------
     async def _headers(
-        self, method: str, url: str, signed: SignedHeaders | None = None
+        self, method: str, url: str, signed: SignedHeaders | None = None, lane: Lane = Lane.READ
     ) -> dict[str, str]:
         if self.signer is None:
             return {}
@@ -146,7 +146,8 @@ class KalshiRest:
             headers = await signed.headers
             if abs(self.venue_ms() - signed.at_ms) <= FRESH_MS:
                 return headers
-        if self.signer.slow:
+        # a cancel is signed here: an order sent after it must not overtake it while a thread is woken
+        if self.signer.slow and lane is not Lane.CANCEL:
             return await asyncio.to_thread(self.signer.headers, method, url, self.venue_ms())
         return self.signer.headers(method, url, self.venue_ms())
 
@@ -173,7 +174,9 @@ class KalshiRest:
         for again in (lane is not Lane.ORDER, False):
             if lane is Lane.ORDER:
                 self.before_order()  # trading may have been halted meanwhile
-            status, headers, data, moved = await self._exchange(method, path, params, body, signed)
+            status, headers, data, moved = await self._exchange(
+                method, path, params, body, signed, lane
+            )
             if status != 401 or not moved or not again:
                 break  # the clocks were found apart by this answer: signed by the venue's time it is asked again
         if status == 429:
@@ -194,11 +197,12 @@ class KalshiRest:
         params: dict[str, str] | None,
         body: bytes | None,
         signed: SignedHeaders | None,
+        lane: Lane,
     ) -> tuple[int, Mapping[str, str], bytes, bool]:
         """Send one request; return status, headers, body, and whether the clocks were found to have moved apart."""
         url = self.base_url + path
         headers = await self._headers(
-            method, url, signed
+            method, url, signed, lane
         )  # after the wait: the signed time must be fresh
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -7,7 +7,7 @@ signed, before the first byte is sent: after a kill or a lost answer the order c
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
@@ -71,7 +71,7 @@ class OrderIds:
     def write(self, order: SentOrder) -> None:
         """Put `order` on disk; returns when it is there. Blocks: call it on a worker thread."""
         if self._file is not None:
-            self._file.write(msgspec.json.encode(asdict(order)) + b"\n")
+            self._file.write(msgspec.json.encode(order) + b"\n")
             os.fsync(self._file.fileno())
         self._note(order)
 

@@ -45,6 +45,8 @@ class AnsweringStrategy(SendingStrategy):
 
     def on_order_denied(self, event: Any) -> None:
         """Book a refusal of the engine's own risk engine: the gate should have said no before."""
+        if self.session.early is not None:
+            self.session.early.denied(event.client_order_id.value, str(event.reason))
         self._bt_done(event, "DENIED", str(event.reason))
 
     def on_order_canceled(self, event: Any) -> None:

@@ -320,6 +320,8 @@ class SendingStrategy(ViewingStrategy):
             self._bt_list.append(order)  # leaves with the others
             return
         if arrivals is None:
+            if session.early is not None:
+                session.early.begin(intent, price)
             super().submit_order(order)
             self._bt_wake_for(ref, intent.ts_ns)
             return

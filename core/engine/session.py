@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nautilus_trader.model import LiquiditySide, OrderSide
 
@@ -31,6 +31,7 @@ from core.risk.states import TradingState
 from core.risk.units import dollars, nanos_of_text
 
 if TYPE_CHECKING:
+    from core.domain.decision import OrderIntent
     from core.engine.arrivals import Arrivals
     from core.engine.feed import Feed
 
@@ -62,6 +63,16 @@ class Moments:
         return self.at_ns or int(self.clock.timestamp_ns())
 
 
+class Early(Protocol):
+    """Begins what an order needs before it leaves, while it is still in the engine's queue."""
+
+    def begin(self, intent: OrderIntent, price: Decimal) -> None:
+        """Begin for an approved intent; `price` is the limit, or the worst price of a market order."""
+
+    def denied(self, client_order_id: str, reason: str) -> None:
+        """Take back what was begun: the engine has refused the order."""
+
+
 class Level(NamedTuple):
     """One price level: dollars per share, shares."""
 
@@ -88,6 +99,8 @@ class Session:
         On a node: the time of the news in hand. None in a backtest, whose clock stands still meanwhile.
     arrivals : Arrivals, optional
         In a replay of a recorded run: when each order reached the venue then.
+    early : Early, optional
+        On a node: is told of an order just before the engine, and of one that the engine refused.
     price_points : int
         Points of each sampled price that are kept.
     refilled : Decimal
@@ -127,6 +140,7 @@ class Session:
     moments: Moments | None = None
     arrivals: Arrivals | None = None
     adopted: Mapping[str, Mapping[str, Adopted]] = field(default_factory=dict)
+    early: Early | None = None
 
     def __post_init__(self) -> None:
         """Note the engine's thread: engine objects abort the process when another one touches them."""

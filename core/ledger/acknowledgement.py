@@ -50,6 +50,12 @@ def settle(acks: Iterable[Ack], error: LedgerError | None) -> None:
             loop.call_soon_threadsafe(_resolve, futures, error)
 
 
+def seen(written: asyncio.Future[None]) -> None:
+    """Look at an answer, so that asyncio does not complain of an error that nobody waited for."""
+    if not written.cancelled():
+        written.exception()
+
+
 def _resolve(futures: list[asyncio.Future[None]], error: LedgerError | None) -> None:
     """Set results on the loop's own thread; a cancelled waiter is passed over."""
     for future in futures:

@@ -7,6 +7,7 @@ what is in the file always verifies.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -73,6 +74,19 @@ class BatchLedger(SequencingLedger):
         if durable or len(waiting) >= BATCH_ROWS:
             self.flush()
         return seq
+
+    def begin_durable(
+        self, payload: Payload, *, ts_event: int, parents: Sequence[int] = ()
+    ) -> tuple[int, asyncio.Future[None]]:
+        """Add a row and write the batch."""
+        seq = self.append(payload, ts_event=ts_event, parents=parents, durable=True)
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        written.set_result(None)
+        return seq, written
+
+    async def acknowledged(self, written: asyncio.Future[None]) -> None:
+        """Return: the batch is written."""
+        await written
 
     async def append_durable_async(
         self, payload: Payload, *, ts_event: int, parents: Sequence[int] = ()

@@ -24,7 +24,7 @@ import apsw
 
 from core.domain.errors import LedgerError, LedgerWriteError
 from core.domain.faultpoints import point
-from core.ledger.acknowledgement import Ack, settle
+from core.ledger.acknowledgement import Ack, seen, settle
 from core.ledger.anchors import write_anchor
 from core.ledger.appended import Appended, fate
 from core.ledger.digest import settle_file
@@ -146,17 +146,34 @@ class DurableLedger(SequencingLedger):
         self, payload: Payload, *, ts_event: int, parents: Sequence[int] = ()
     ) -> int:
         """Add a row and return its number once it is on disk; the event loop goes on meanwhile."""
+        seq, written = self.begin_durable(payload, ts_event=ts_event, parents=parents)
+        await self.acknowledged(written)
+        return seq
+
+    def begin_durable(
+        self, payload: Payload, *, ts_event: int, parents: Sequence[int] = ()
+    ) -> tuple[int, asyncio.Future[None]]:
+        """Add a row and wake the writer; return its number and what `acknowledged` waits for."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        seq = self._enqueue(payload, ts_event, parents, Ack(loop, future))
+        written: asyncio.Future[None] = loop.create_future()
+        written.add_done_callback(seen)  # what was begun need not be waited for
+        return self._enqueue(payload, ts_event, parents, Ack(loop, written)), written
+
+    async def acknowledged(self, written: asyncio.Future[None]) -> None:
+        """Return once a row of `begin_durable` is on disk; the event loop goes on meanwhile.
+
+        Raises
+        ------
+        LedgerWriteError
+            If the row is not on disk, or not within `stall_s`.
+        """
         try:
             async with asyncio.timeout(self._stall_s):
-                await future
+                await written
         except TimeoutError:
             # a loop that was busy elsewhere sees its answer and its alarm at once: the answer counts
-            if not future.done() or future.cancelled() or future.exception() is not None:
+            if not written.done() or written.cancelled() or written.exception() is not None:
                 raise self._stalled() from None
-        return seq
 
     def flush(self) -> None:
         """Return when everything appended so far is on disk; a long queue may take its time while it moves."""

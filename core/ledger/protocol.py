@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -63,6 +64,16 @@ class Ledger(Protocol):
 
         A backtest makes it later, with its batch: `make` must be pure and `parts` immutable.
         """
+        ...
+
+    def begin_durable(
+        self, payload: Payload, *, ts_event: int, parents: Sequence[int] = ()
+    ) -> tuple[int, asyncio.Future[None]]:
+        """Add a row on an event loop; return its number and what `acknowledged` waits for."""
+        ...
+
+    async def acknowledged(self, written: asyncio.Future[None]) -> None:
+        """Return once a row of `begin_durable` is on disk, without blocking the event loop."""
         ...
 
     async def append_durable_async(

@@ -9,13 +9,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from nautilus_trader.model import InstrumentId, OrderSide, Price, Quantity
+from nautilus_trader.model import AccountBalance, InstrumentId, OrderSide, Price, Quantity
 from nautilus_trader.model import TimeInForce as EngineTif
 
 from adapters.fake.faults import Fault, FaultKind
 from core.domain.decision import TimeInForce
+from core.engine.currency import money
 from core.engine.paper.exchange import FakeOrder
 from core.ledger.kinds import RunMode
+from core.ledger.reader import LedgerReader
+from core.ledger.selection import Selection
 from tests.live.rig import Rig, eventually, rig
 
 D = Decimal
@@ -465,4 +468,25 @@ async def paper_lists(code: str, home: Path) -> dict[str, Any]:
             "intents": [i.client_order_id for i in intents] == names[:4],
             "posts": [p for p in r.posts()[before:] if "orders" in p or p.endswith("/order")],
             "fills": len(r.rows("order.filled")),
+        }  # fmt: skip
+
+
+async def engine_denies(code: str, home: Path) -> dict[str, Any]:
+    """The engine's account is empty and the gate's is not: the engine refuses what the gate has approved."""
+    async with rig(code, home) as r:
+        zero = money(D(0), r.client.context.currency)
+        r.client.generate_account_state(
+            [AccountBalance(zero, zero, zero)], [], True, r.client.clock.timestamp_ns()
+        )
+        before = len(r.posts())
+        cid = rest(r, 0)
+        denied = await eventually(lambda: r.status(cid) == "DENIED")
+        await eventually(lambda: r.rows("order.denied"))
+        reader = LedgerReader(r.home / "ledger")
+        rows = list(reader.rows(Selection(kinds=("order.*",))))
+        return {
+            "denied": denied, "names": [row.name for row in rows], "begun": bool(r.client.early),
+            "linked": [rows[0].seq] == list(rows[-1].parent_seqs),
+            "posts": [p for p in r.posts()[before:] if "orders" in p or p.endswith("/order")],
+            "held": sum(1 for _ in r.node.gate.book.orders),
         }  # fmt: skip

@@ -17,16 +17,16 @@ from core.engine.live.client import VenueClient
 #: In the order in which an order passes them.
 STAGES = (
     "gate",  # the strategy's call to the gate's verdict
-    "engine",  # verdict rows queued, order built, handed to the engine
+    "row",  # verdict rows queued, order built, intent encoded and handed to the writer
+    "engine",  # signature begun, handed to the engine
     "queue",  # engine's risk checks, its queue, the client's command handler entered
-    "row",  # approval used up, intent encoded and handed to the writer
-    "writer",  # the writer begins the transaction that holds the intent
-    "commit",  # the transaction is done
-    "awake",  # the loop knows, and the order may leave
+    "awake",  # approval used up, and the loop knows that the intent is on disk: the order may leave
     "signed",  # what was still to wait for the signature
     "written",  # request built and handed to the socket
     "wire",  # bytes at the server's handler
 )
+#: Beside them, counted from "row": the writer begins the transaction that holds the intent, and has done it.
+WRITER = ("writer", "commit")
 
 
 class Stages:
@@ -121,4 +121,4 @@ class Stages:
                 here = at if name == "wire" else row.get(name, before)
                 out[name].append(here - before)
                 before = here
-        return out
+        return out | {n: [r[n] - r["row"] for r in self.rows if n in r] for n in WRITER}

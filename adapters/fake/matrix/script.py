@@ -102,6 +102,7 @@ class Trader:
         stand.client.journal.link(cid, seq)
         order = self._order(intent)
         stand.engine.orders[cid] = order
+        stand.client.early.begin(intent, answer.worst_price if price is None else price)
         await stand.client._submit_order(SimpleNamespace(order=order))
         return cid
 

@@ -48,6 +48,7 @@ from core.engine.paper.exchange import Exchange, FakeMarket, FakeOrder
 from core.engine.paper.port import PaperPort
 from core.engine.paper.store import PaperStore
 from core.ledger import DurableLedger
+from core.ledger.acknowledgement import seen
 from core.ledger.kinds import RunMode, RunStarted, StrategyVersion
 from core.ledger.segment import StoreOptions
 
@@ -97,15 +98,21 @@ class InlineLedger(DurableLedger):
             (self.stand.acknowledged if durable else self.stand.appended).add(seq)
         return seq
 
-    async def append_durable_async(
+    def begin_durable(
         self, payload: Any, *, ts_event: int, parents: Sequence[int] = ()
-    ) -> int:
-        """Write a row and return once it is on disk."""
+    ) -> tuple[int, asyncio.Future[None]]:
+        """Write a row; it is on disk, or never will be acknowledged, when this returns."""
         number, self.durable = self.durable, self.durable + 1
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        written.add_done_callback(seen)
         if number in self.refuse:
-            self.append(payload, ts_event=ts_event, parents=parents)
-            raise LedgerWriteError("the ledger cannot be written", "fault schedule", "")
-        return self.append_durable(payload, ts_event=ts_event, parents=parents)
+            seq = self.append(payload, ts_event=ts_event, parents=parents)
+            why = LedgerWriteError("the ledger cannot be written", "fault schedule", "")
+            written.set_exception(why)
+        else:
+            seq = self.append_durable(payload, ts_event=ts_event, parents=parents)
+            written.set_result(None)
+        return seq, written
 
 
 def _started(life: int) -> RunStarted:

@@ -49,6 +49,7 @@ from core.engine.live.changes import ChangeHooks, Changes
 from core.engine.live.closed import ClosedOrders, same_place
 from core.engine.live.context import LiveContext
 from core.engine.live.conversions import net
+from core.engine.live.early import EarlyOrders
 from core.engine.live.intents import intent_of
 from core.engine.live.leftovers import Leftovers
 from core.engine.live.port import (
@@ -66,6 +67,7 @@ from core.engine.live.strangers import Strangers
 from core.engine.live.unknowns import UnknownOrders
 from core.engine.live.voids import void_event
 from core.engine.units import price_of, quantity_of
+from core.ledger.acknowledgement import seen
 
 MAX_SEEN_TRADES = 200_000
 ROLES = {Role.MAKER: LiquiditySide.MAKER, Role.TAKER: LiquiditySide.TAKER}
@@ -118,7 +120,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self._ended: set[str] = set()
         self._accepted: set[str] = set()
         self._queried: set[str] = set()
-        self.sizes, self.leftovers = Sizes(self), Leftovers(self)
+        self.sizes, self.leftovers, self.early = Sizes(self), Leftovers(self), EarlyOrders(self)
         self.strangers, self.closed = Strangers(self), ClosedOrders(self)
         self._cash_task: asyncio.Task[object] | None = None
         self._thread = 0
@@ -176,10 +178,9 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
 
     def _start(self, order: Any, admitted: tuple[OrderIntent, Decimal]) -> None:
         intent, price = admitted
-        writing, send = self._begin_intent(intent), self.port.prepare(intent, price)
-        self.create_task(
-            self._send(order, intent, writing, send), f"submit-{intent.client_order_id}"
-        )
+        writing, send = self.early.take(intent, price)
+        sending = self._send(order, intent, writing, send or self.port.prepare(intent, price))
+        self.create_task(sending, f"submit-{intent.client_order_id}")
 
     def _admit(self, order: Any) -> tuple[OrderIntent, Decimal] | None:
         """Use up the approval; return intent and limit, or None when the order was denied."""
@@ -196,6 +197,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
             # Whatever goes wrong before the order has left is a denial: nothing may stay half-sent.
             reason = getattr(exc, "code", None) or type(exc).__name__
             self.gate.on_done(cid)
+            self.early.drop(cid)
             self.journal.denied(cid, f"{reason}: {exc}"[:300])
             self.generate_order_denied(order, str(reason))
             return None
@@ -203,16 +205,21 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.acks[cid] = asyncio.Event()
         return intent, intent.price if intent.price is not None else approved.worst_price
 
-    def _begin_intent(self, intent: OrderIntent) -> asyncio.Task[int]:
-        """Hand the intent to the ledger now; whoever awaits the task knows that it is on disk."""
+    def begin_intent(self, intent: OrderIntent) -> asyncio.Future[None]:
+        """Hand the intent to the ledger now; a ledger that refuses it at once answers through the future too."""
         self.context.reached("intent-wanted")
-        loop = asyncio.get_running_loop()
-        return asyncio.Task(self.journal.intended(intent), loop=loop, eager_start=True)
+        try:
+            return self.journal.intended(intent)
+        except LedgerError as exc:
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.add_done_callback(seen)
+            refused.set_exception(exc)
+            return refused
 
-    async def _intend(self, order: Any, intent: OrderIntent, writing: asyncio.Task[int]) -> bool:
+    async def _intend(self, order: Any, intent: OrderIntent, writing: asyncio.Future[None]) -> bool:
         """Wait for the intent's row; without it on disk the order does not leave and trading halts."""
         try:
-            await writing
+            await self.context.ledger.acknowledged(writing)
         except LedgerError as exc:
             self.gate.on_done(intent.client_order_id)
             self._reject(order, f"LEDGER: {exc.what}")
@@ -222,7 +229,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         return True
 
     async def _send(
-        self, order: Any, intent: OrderIntent, writing: asyncio.Task[int], send: Send
+        self, order: Any, intent: OrderIntent, writing: asyncio.Future[None], send: Send
     ) -> None:
         """Send once when the intent is on disk, and say exactly what is known afterwards."""
         if not await self._intend(order, intent, writing):
@@ -237,7 +244,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
 
     async def _send_list(self, orders: list[tuple[Any, tuple[OrderIntent, Decimal]]]) -> None:
         """Write every intent, send those that are on disk together, and take each answer for itself."""
-        begun = [(o, i, p, self._begin_intent(i)) for o, (i, p) in orders]
+        begun = [(o, i, p, self.early.take(i, p)[0]) for o, (i, p) in orders]
         ready = [(o, i, p) for o, i, p, writing in begun if await self._intend(o, i, writing)]
         answers: Sequence[VenueOrder | Exception]
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -226,14 +227,14 @@ class OrderJournal:
         """Name a verdict that the next row of this order comes from too."""
         self._judged[client_order_id] = seq
 
-    async def intended(self, intent: OrderIntent) -> int:
-        """Write the intent and return once it is on disk. Only then may the order leave."""
+    def intended(self, intent: OrderIntent) -> asyncio.Future[None]:
+        """Hand the intent to the ledger now; only when `Ledger.acknowledged` has returned may the order leave."""
         cid = intent.client_order_id
-        seq = await self.ledger.append_durable_async(
+        seq, written = self.ledger.begin_durable(
             OrderIntended.of(intent), ts_event=self.clock(), parents=self._parents(cid)
         )
         self._last[cid] = seq
-        return seq
+        return written
 
     async def unknown(self, client_order_id: str, reason: str) -> int:
         """Write that the fate of an order is unknown; on disk when it returns."""

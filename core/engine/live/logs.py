@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,8 +43,6 @@ MAX_BYTES = 64 << 20
 #: Shorter texts would blank out ordinary words.
 MIN_SECRET = 6
 HIDDEN = "[redacted]"
-#: Between two lines from the ledger the log's thread leaves the interpreter to the loop, which may have an order to send.
-GIVE_WAY_S = 0.0002
 #: Keys whose judgement is remembered.
 MAX_NAMES = 1_000
 _PLAIN = (bool, int, float, type(None))
@@ -175,10 +173,11 @@ class NodeLog:
         """Leave out the rows of earlier runs."""
         self._seq = seq
 
-    def follow(self, pause_s: float = 0.0) -> int:
-        """Write the ledger's new rows since the last call, with a pause after each; return how many."""
+    def follow(self, give_way: Callable[[], None] = lambda: None) -> int:
+        """Write the ledger's new rows since the last call; return how many. `give_way` is called before each."""
         lines = 0
         try:
+            give_way()
             for row in LedgerReader(self._ledger).rows(
                 Selection(kinds=KINDS, first_seq=self._seq + 1)
             ):
@@ -188,8 +187,7 @@ class NodeLog:
                 body.pop("config", None)
                 self.say(str(row.kind), row.ts_event, seq=row.seq, row=body)
                 lines += 1
-                if pause_s:
-                    time.sleep(pause_s)
+                give_way()
         except MissingData:
             return lines
         except (LedgerError, apsw.Error) as exc:

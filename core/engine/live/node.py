@@ -48,11 +48,11 @@ from core.engine.live.grids import GridWatch
 from core.engine.live.header import begin_run
 from core.engine.live.health import Health, keep_heap_small
 from core.engine.live.journal import OrderJournal
-from core.engine.live.logs import GIVE_WAY_S, STATUS_EVERY_S, NodeLog
+from core.engine.live.logs import STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.merged_away import catch_up, settled_first
 from core.engine.live.missed import missed
-from core.engine.live.pauses import Collections, keep_pauses_short
+from core.engine.live.pauses import Collections, GiveWay, keep_pauses_short
 from core.engine.live.port import VenuePort
 from core.engine.live.ports import node_port
 from core.engine.live.recorder import Recording
@@ -271,7 +271,7 @@ class Node:
         assert self.client is not None
         beside = (
             watch.run(),
-            Collections(self._in_flight).run(),
+            Collections(self._busy).run(),
             Audit(self.client, self.spec.audit_every_s).run(),
             collect(self.client, returns, self.spec.collect_every_s, behind),
         )
@@ -305,6 +305,7 @@ class Node:
             self._liquidate,
             halted=lambda: self._halt_reason,
             say=self._say,
+            busy=self._busy,
         )
 
     def _say(self, event: str, **values: Any) -> None:
@@ -312,6 +313,10 @@ class Node:
 
     def _in_flight(self) -> bool:
         return self.client is not None and self.client.in_flight
+
+    def _busy(self) -> bool:
+        """Whether an order is being made, sent or answered: what can wait waits."""
+        return self.client is not None and bool(self.client.early or self.client.in_flight)
 
     def _sweep(self, port: VenuePort) -> Sweep:
         return Sweep(port, self._in_flight, self._say)
@@ -496,6 +501,7 @@ class Node:
             self.spec.seed,
             self.causes,
         )
+        self.session.early = self.client.early if self.client is not None else None
         self.session.adopted = adopted(self.gate, self.spec.home / "ledger", time.time_ns())
         refs = [r for r in self.session.references if not is_spot(r.market)]
         if self.recording is not None:
@@ -559,7 +565,7 @@ class Node:
 
     async def _log(self, port: VenuePort) -> None:
         """Let the log catch up with the ledger, and say how the node is when that is due."""
-        await asyncio.to_thread(self.log.follow, GIVE_WAY_S)
+        await asyncio.to_thread(self.log.follow, GiveWay(self._busy))
         now = time.monotonic()
         if self.log.wants_status(now, self.halted()):
             writer = self.recording.writer if self.recording is not None else None

@@ -21,8 +21,10 @@ YOUNG = 300
 #: Every tenth collection takes those that survived one; a full one comes at most this often, and seldom when it is long.
 OLDER = 10
 FULL_S, FULL_SHARE = 60.0, 0.0005
-#: An order that is never answered puts a collection off by so much at most.
+#: An order that is never answered puts off by so much at most what waits for it.
 PATIENCE_S = 0.5
+#: After each piece of its work a thread leaves the interpreter to the loop for so long, and looks so often for an order.
+GIVE_WAY_S, LOOK_AGAIN_S = 0.0002, 0.002
 
 
 def keep_pauses_short() -> None:
@@ -84,3 +86,23 @@ class Collections:
         if self._young % OLDER:
             return 0
         return 2 if now_s >= self._full_at else 1
+
+
+class GiveWay:
+    """The pause between two pieces of a thread's work: a moment, and longer while an order is on its way.
+
+    Parameters
+    ----------
+    busy : callable
+        As in `Collections`; called on the thread.
+    """
+
+    def __init__(self, busy: Callable[[], bool]) -> None:
+        self._busy, self._patience_s = busy, PATIENCE_S
+
+    def __call__(self) -> None:
+        """Sleep; all pauses together wait `PATIENCE_S` for orders at most."""
+        time.sleep(GIVE_WAY_S)
+        while self._patience_s > 0 and self._busy():
+            self._patience_s -= LOOK_AGAIN_S
+            time.sleep(LOOK_AGAIN_S)

@@ -10,7 +10,15 @@ from collections.abc import Iterator
 import pytest
 
 from core.engine.live import pauses
-from core.engine.live.pauses import FULL_S, OLDER, PATIENCE_S, YOUNG, Collections
+from core.engine.live.pauses import (
+    FULL_S,
+    GIVE_WAY_S,
+    OLDER,
+    PATIENCE_S,
+    YOUNG,
+    Collections,
+    GiveWay,
+)
 
 
 class Ring:
@@ -84,3 +92,17 @@ async def test_the_interpreter_collects_by_itself_again_when_the_node_ends(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert gc.isenabled()
+
+
+def test_a_thread_gives_way_to_orders_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(pauses.time, "sleep", slept.append)
+    GiveWay(lambda: False)()
+    assert slept == [GIVE_WAY_S]
+    slept.clear()
+    give_way = GiveWay(lambda: True)
+    give_way()
+    assert sum(slept) == pytest.approx(PATIENCE_S, abs=0.01)
+    slept.clear()
+    give_way()  # a venue that does not answer keeps the log back once
+    assert slept == [GIVE_WAY_S]
