@@ -44,6 +44,7 @@ class BacktestRequest:
     markets: tuple[str, ...] = ()
     latency_ms: float | None = None
     queue_position: bool = True
+    merge_pairs: bool = True
     limits: str = ""
     seed: int = 0
     params: dict[str, Any] = field(default_factory=dict)
@@ -138,6 +139,7 @@ _TOML_KINDS = {
     "markets": list,
     "latency_ms": float,
     "queue_position": bool,
+    "merge_pairs": bool,
     "limits": str,
     "seed": int,
     "params": dict,
@@ -216,6 +218,7 @@ def run(
         capital=request.capital,
         latency_ms=request.latency_ms,
         queue_position=request.queue_position,
+        merge_pairs=request.merge_pairs,
         markets=request.markets or None,
         ledger=ledger_folder(ledger, request.strategy),
         limits=request.limits or DEFAULT_PROFILE,

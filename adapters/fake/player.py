@@ -13,7 +13,7 @@ import numpy as np
 from adapters.fake.replay import ReplayStep, Step, Tape
 from core.domain.clock import NS_PER_SECOND
 from core.domain.market import Market
-from core.engine.paper.book import PRICE_UNIT, BookSide
+from core.engine.paper.book import PRICE_UNIT, BookSide, Levels, no_levels
 from core.engine.paper.exchange import Exchange, FakeMarket
 
 AHEAD_NS = 2_000_000
@@ -137,6 +137,7 @@ class Player:
         self.behind_ns = self.replayed_ns = self.held_ns = self.holds = 0
         self.finished = asyncio.Event()
         self._fresh: set[str] = set()
+        self._told: dict[str, Levels] = {}  # whole books, until their last level is there
         self._bulky = bulky_steps(tape)
         for market in tape.markets:
             exchange.markets[market.market_id] = fake_market(market, self.shift)
@@ -195,8 +196,10 @@ class Player:
         ticker = step.market_id
         market = self.exchange.markets[ticker]
         if step.step is Step.CLEAR:
-            market.book.clear()
+            self._told[ticker] = no_levels()
             self._fresh.add(ticker)
+        elif step.step is Step.LEVEL and ticker in self._told:
+            self._told[ticker][step.side][step.price] = step.quantity
         elif step.step is Step.LEVEL:
             if self.played in self._bulky:
                 self._fresh.add(ticker)
@@ -214,6 +217,8 @@ class Player:
         else:
             self.exchange.settle(ticker, step.price, now_ns)
         if step.last and step.step in (Step.CLEAR, Step.LEVEL):
+            if (levels := self._told.pop(ticker, None)) is not None:
+                self.exchange.snapshot(ticker, levels, now_ns)
             if ticker in self._fresh:
                 self._fresh.discard(ticker)
                 self.streams.snapshot_all(ticker)

@@ -8,6 +8,10 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(add_completion=False)
+Merge = Annotated[
+    bool | None,
+    typer.Option("--merge/--no-merge", help="A pair of YES and NO becomes a dollar at once."),
+]
 
 
 @app.command(
@@ -46,6 +50,7 @@ def backtest(
     queue: Annotated[
         bool | None, typer.Option("--queue/--no-queue", help="Resting orders wait in line.")
     ] = None,
+    merge: Merge = None,
     limits: Annotated[
         str | None,
         typer.Option(help="Risk profile or TOML file. Default usd100; research lifts the limits."),
@@ -73,6 +78,7 @@ def backtest(
             markets=market,
             latency_ms=latency_ms,
             queue_position=queue,
+            merge_pairs=merge,
             limits=limits,
             seed=seed,
             params=param,

@@ -60,6 +60,7 @@ def _head(summary: Summary) -> Group:
         f"{w.span(h.start_ns, h.end_ns)} · {w.records(h)}{seconds} · "
         f"capital {w.money(h.capital)} · latency {h.latency_ms:g} ms"
         + ("" if h.queue_position else " · no queue position")
+        + ("" if h.merge_pairs else " · pairs held to settlement")
     )
     third = (
         f"strategy {h.strategy_version[:12]} · config {h.config_hash[:12]} · "

@@ -233,6 +233,8 @@ class RunHeader:
         Package name to version.
     limits : str
         Risk profile the gate held the run to.
+    merge_pairs : bool
+        Whether pairs of both outcomes became dollars at once.
     """
 
     run_id: str
@@ -258,6 +260,7 @@ class RunHeader:
     venues: tuple[str, ...] = ()
     interrupted: bool = False
     limits: str = ""
+    merge_pairs: bool = True
 
 
 @dataclass(frozen=True, slots=True)

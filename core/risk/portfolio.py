@@ -60,6 +60,9 @@ class Portfolio:
         self.holdings: dict[tuple[str, str], Holding] = {}
         self.held: dict[str, int] = {}
         self.marks: dict[str, int] = {}
+        #: Shares of an outcome that are matched by as many of its opposite: together they pay a dollar, whatever
+        #: the two books show.
+        self.paired: dict[str, int] = {}
         self.purses: dict[str, Purse] = {}
         self.selling: dict[tuple[str, str], int] = {}
         self.selling_all: dict[str, int] = {}
@@ -95,7 +98,7 @@ class Portfolio:
 
     @property
     def equity(self) -> int:
-        """Cash of all venues plus marked value of everything held."""
+        """Cash of all venues plus value of everything held: pairs at what they pay, the rest as marked."""
         return self.cash_total + self.marked
 
     def free_cash(self, venue: str) -> int:
@@ -283,12 +286,12 @@ class Portfolio:
         self.cash_total += delta
 
     def mark(self, instrument_id: str, price: int) -> None:
-        """Value what is held at `price`."""
+        """Value what is held, and not half of a pair, at `price`."""
         old = self.marks.get(instrument_id, 0)
         self.marks[instrument_id] = price
         held = self.held.get(instrument_id, 0)
         if held:
-            self.marked += held * (price - old)
+            self.marked += (held - self.paired.get(instrument_id, 0)) * (price - old)
 
     def _hold(self, strategy_id: str, rules: InstrumentRules, delta: int, cost: int) -> Holding:
         """Change a holding by `delta` shares and `cost`; the committed total follows the cost."""
@@ -301,6 +304,8 @@ class Portfolio:
         holding.cost += cost
         self.held[iid] = self.held.get(iid, 0) + delta
         self.marked += delta * self.marks.get(iid, 0)
+        if rules.opposite_id in self.held:
+            self._pair(rules)
         if holding.quantity == 0:
             cost -= holding.cost
             holding.cost = 0
@@ -311,6 +316,18 @@ class Portfolio:
             del self.held[iid]
         return holding
 
+    def _pair(self, rules: InstrumentRules) -> None:
+        """Match what is held of both outcomes: a pair is worth what it pays, the rest its mark."""
+        iid, opposite = rules.instrument_id, rules.opposite_id
+        pairs = max(0, min(self.held[iid], self.held[opposite]))
+        marked = self.marks.get(iid, 0) + self.marks.get(opposite, 0)
+        self.marked += (pairs - self.paired.get(iid, 0)) * (rules.pays_at_most - marked)
+        for leg in (iid, opposite):
+            if pairs:
+                self.paired[leg] = pairs
+            else:
+                self.paired.pop(leg, None)
+
     def _drop(self, strategy_id: str, rules: InstrumentRules) -> None:
         del self.holdings[(strategy_id, rules.instrument_id)]
         _add(self.groups, (strategy_id, rules.group), -1)
@@ -319,8 +336,9 @@ class Portfolio:
         self, strategy_id: str, rules: InstrumentRules, quantity: int, cost: int
     ) -> None:
         """Book a holding that was there before the gate; its value is a transfer in."""
-        self.transferred += quantity * self.marks.get(rules.instrument_id, 0)
+        before = self.marked
         self._hold(strategy_id, rules, quantity, cost)
+        self.transferred += self.marked - before
 
     def take(self, trade_id: str, trade: Trade, price: int) -> int:
         """Book one fill; return realised profit (0 for a purchase).

@@ -10,16 +10,7 @@ from tests.integration.test_paper_spot import beta
 @pytest.mark.parametrize(
     ("strategy", "params", "fills"),
     [
-        pytest.param(
-            "polymarket_arb",
-            (),
-            1,
-            marks=pytest.mark.xfail(
-                strict=False,
-                reason="open: one pair is sized 98.95 shares here and 98.90 in the replay; its size follows equity, why "
-                "equity differs is not known yet",
-            ),
-        ),
+        ("polymarket_arb", (), 1),
         ("base_predictor", ("min_edge=0.005", "warmup_quotes=5", "half_life_s=600"), 1),
     ],
 )

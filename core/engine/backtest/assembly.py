@@ -180,7 +180,7 @@ def new_session(
         merging={
             code: MergeBook()
             for code, venue in universe.venues.items()
-            if venue.merge_pairs or venue.nets_outcomes
+            if (venue.merge_pairs and spec.merge_pairs) or venue.nets_outcomes
         },
         mirror=MirrorGuard(),
         queue_position=spec.queue_position,

@@ -57,6 +57,7 @@ class Started:
             currency="/".join(sorted({v.currency for v in universe.venues.values()})),
             latency_ms=latency if spec.latency_ms is None else spec.latency_ms,
             queue_position=spec.queue_position,
+            merge_pairs=spec.merge_pairs,
             records=records,
             engine_seconds=seconds,
             fee_rules=rules,
@@ -156,6 +157,8 @@ def open_run(spec: BacktestSpec, universe: Universe, plans: list[StrategyPlan]) 
         "engine": _installed("nautilus_trader"),
         "platform": _installed("beta-trader"),
     }
+    if not spec.merge_pairs:
+        config["merge_pairs"] = False
     if spec.look_ns:
         config["look_ns"] = spec.look_ns
     if spec.venue_paths:

@@ -35,6 +35,9 @@ class BacktestSpec:
         Order latency; None = the venue's default.
     queue_position : bool
         Whether a resting order waits behind the size that was there before it.
+    merge_pairs : bool
+        Whether a pair of both outcomes becomes a dollar at once where the venue merges; else it is held to its
+        settlement. (Where the venue nets, it always does.)
     instruments, markets : tuple of str, optional
         Restrict the universe; None = everything in the catalog.
     ledger : Path, optional
@@ -58,6 +61,7 @@ class BacktestSpec:
     capital: Decimal = Decimal("100")
     latency_ms: float | None = None
     queue_position: bool = True
+    merge_pairs: bool = True
     instruments: tuple[str, ...] | None = None
     markets: tuple[str, ...] | None = None
     ledger: Path | None = None

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 BookSide = Literal["bid", "ask"]
+#: Quantity by price, of both sides.
+Levels = dict[BookSide, dict[int, int]]
 PRICE_UNIT = 10_000
 QUANTITY_UNIT = 100
 
@@ -25,6 +27,11 @@ QUANTITY_UNIT = 100
 def other(side: BookSide) -> BookSide:
     """Return the opposite side."""
     return "ask" if side == "bid" else "bid"
+
+
+def no_levels() -> Levels:
+    """Return two empty sides."""
+    return {"bid": {}, "ask": {}}
 
 
 @dataclass(slots=True)
@@ -53,8 +60,8 @@ class Match:
 class FakeBook:
     """Replayed levels and own orders of one market."""
 
-    levels: dict[BookSide, dict[int, int]] = field(default_factory=lambda: {"bid": {}, "ask": {}})
-    taken: dict[BookSide, dict[int, int]] = field(default_factory=lambda: {"bid": {}, "ask": {}})
+    levels: Levels = field(default_factory=no_levels)
+    taken: Levels = field(default_factory=no_levels)
     resting: dict[str, Resting] = field(default_factory=dict)
 
     def shown(self, side: BookSide, price: int) -> int:
@@ -75,10 +82,28 @@ class FakeBook:
 
     # -- replay -----------------------------------------------------------------------------
     def clear(self) -> None:
-        """Forget all replayed levels (a new snapshot follows)."""
+        """Forget all replayed levels: nothing is known of the book now; our places in the queue stay."""
         for side in ("bid", "ask"):
             self.levels[side].clear()
             self.taken[side].clear()
+
+    def snapshot(self, levels: Levels) -> list[Match]:
+        """Put `levels` in the place of all replayed ones; return fills of resting orders that they cross.
+
+        The same book told again changes nothing: what we took stays taken, our orders keep their places. Without
+        any level, nothing is known of the book.
+        """
+        if not levels["bid"] and not levels["ask"]:
+            self.clear()
+            return []
+        matches = []
+        for side, shown in levels.items():
+            for price in self.levels[side].keys() - shown.keys():
+                self.set_level(side, price, 0)
+        for side, shown in levels.items():
+            for price in sorted(shown, reverse=side == "bid"):
+                matches += self.set_level(side, price, shown[price])
+        return matches
 
     def set_level(self, side: BookSide, price: int, quantity: int) -> list[Match]:
         """Set a replayed level; return fills of resting orders that it crosses."""

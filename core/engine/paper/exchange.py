@@ -12,7 +12,14 @@ from decimal import Decimal
 
 from core.domain.fees import FeeBook, FeeFill, FeeSchedule, Role, Side
 from core.engine.paper.account import Account
-from core.engine.paper.book import PRICE_UNIT, QUANTITY_UNIT, BookSide, FakeBook, Match
+from core.engine.paper.book import (
+    PRICE_UNIT,
+    QUANTITY_UNIT,
+    BookSide,
+    FakeBook,
+    Levels,
+    Match,
+)
 
 MICRO = 1_000_000
 
@@ -278,6 +285,11 @@ class Exchange:
     def level(self, market_id: str, side: BookSide, price: int, quantity: int, now_ns: int) -> None:
         """Set a replayed level and book what it fills."""
         for match in self.markets[market_id].book.set_level(side, price, quantity):
+            self._execute(match, now_ns)
+
+    def snapshot(self, market_id: str, levels: Levels, now_ns: int) -> None:
+        """Replace the replayed book by `levels` and book what they fill."""
+        for match in self.markets[market_id].book.snapshot(levels):
             self._execute(match, now_ns)
 
     def trade(

@@ -29,7 +29,7 @@ from core.engine.live.port import (
 )
 from core.engine.paper.account import Account, NettedAccount, TokenAccount
 from core.engine.paper.arrivals import ArrivalQueue
-from core.engine.paper.book import PRICE_UNIT, QUANTITY_UNIT, BookSide
+from core.engine.paper.book import PRICE_UNIT, QUANTITY_UNIT, BookSide, no_levels
 from core.engine.paper.collector import PaperCollector
 from core.engine.paper.exchange import Exchange, Execution, FakeMarket, FakeOrder, VenueRefusal
 from core.engine.paper.store import PaperStore
@@ -158,18 +158,29 @@ class PaperPort:
         *,
         ts_ns: int = 0,
     ) -> None:
-        """Take book changes of a market's first outcome: (is bid, price, new size); `ts_ns` is when they came."""
+        """Take book changes of a market's first outcome: (is bid, price, new size), or its whole new book.
+
+        Parameters
+        ----------
+        clear : bool
+            Whether the changes are the whole book; none of them: nothing is known of it now.
+        ts_ns : int
+            When they came.
+        """
         market_id, name = self._of.get(instrument_id, ("", ""))
         if name != "YES" or market_id not in self.exchange.markets:
             return
         now = self._arrivals.news(ts_ns or self.clock())
-        if clear:
-            self.exchange.markets[market_id].book.clear()
+        levels = no_levels()
         for bid, price, size in changes:
             side: BookSide = "bid" if bid else "ask"
-            self.exchange.level(
-                market_id, side, int(price * PRICE_UNIT), int(size * QUANTITY_UNIT), now
-            )
+            units = int(price * PRICE_UNIT), int(size * QUANTITY_UNIT)
+            if clear:
+                levels[side][units[0]] = units[1]
+            else:
+                self.exchange.level(market_id, side, *units, now)
+        if clear:
+            self.exchange.snapshot(market_id, levels, now)
         self._save()
 
     def forget_book(self, instrument_id: str) -> None:

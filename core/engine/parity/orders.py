@@ -99,6 +99,8 @@ class RunOrders:
         Payout by instrument.
     foreign : int
         Executions that belong to no order of this run.
+    merged : bool
+        Whether a pair became a dollar.
     """
 
     orders: list[ComparedOrder] = field(default_factory=list)
@@ -106,6 +108,7 @@ class RunOrders:
     halts: list[int] = field(default_factory=list)
     settled: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     foreign: int = 0
+    merged: bool = False
     ended_ns: int = 0
 
 
@@ -202,6 +205,8 @@ class _Fold:
             self.out.halts.append(ts_ns)
         elif isinstance(row, kinds.Settled):
             self.out.settled[row.instrument_id] = (row.payout, row.quantity)
+        elif isinstance(row, kinds.PositionsMerged):
+            self.out.merged = True
         elif isinstance(row, kinds.RunEnded):
             self.out.ended_ns = ts_ns
 

@@ -78,6 +78,7 @@ def check_parity(
             latency_ms=max(chosen, 0.0),
             limits=limits_from(config["limits"]),
             seed=config["seed"],
+            merge_pairs=ours.merged,
             arrivals=arrivals,
             look_ns=config.get("look_ns", 0),
         ),

@@ -157,6 +157,7 @@ def spec_of(run: RecordedRun, catalog: Path, ledger: Path) -> BacktestSpec:
             latency_ms=config["latency_ms"],
             look_ns=config.get("look_ns", 0),
             queue_position=config["queue_position"],
+            merge_pairs=config.get("merge_pairs", True),
             instruments=tuple(config["instruments"]),
             ledger=ledger,
             limits=Limits.of(config["limits"]),

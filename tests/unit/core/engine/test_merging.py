@@ -91,6 +91,31 @@ def test_the_released_dollars_can_be_spent_at_once(tmp_path: Path) -> None:
     assert [o.status for o in result.orders] == ["FILLED", "FILLED", "FILLED"]
 
 
+class Holder(Planned):
+    """Sees its pairs until they are paid."""
+
+    def on_book(self, iid: str) -> None:
+        plan = self.config.plan
+        if self.n < len(plan):
+            _, outcome, size = plan[self.n]
+            self.buy(
+                YES if outcome == "YES" else NO, D(size), D("0.40" if outcome == "YES" else "0.61")
+            )
+        self.n += 1
+
+
+def test_pairs_that_are_held_lock_their_dollars_and_earn_the_same(tmp_path: Path) -> None:
+    path = catalog(tmp_path / "c")
+    plan = (("BUY", "YES", 60), ("BUY", "NO", 60), ("BUY", "YES", 200))
+    one = {"params": {"plan": plan[:2]}, "venue": "MERGING", "capital": D(100)}
+    at_once, held = run(path, Holder, **one), run(path, Holder, merge_pairs=False, **one)
+    assert (at_once.merged, held.merged, len(held.settlements)) == (60, 0, 2)
+    assert held.final_cash == at_once.final_cash
+    assert held.header.config_hash != at_once.header.config_hash
+    late = run(path, Holder, merge_pairs=False, **(one | {"params": {"plan": plan}}))
+    assert [o.status for o in late.orders] == ["FILLED", "FILLED", "REFUSED"]
+
+
 def test_merged_shares_cannot_be_sold(tmp_path: Path) -> None:
     path = catalog(tmp_path / "c")
     plan = (("BUY", "YES", 100), ("BUY", "NO", 60), ("SELL", "YES", 41), ("SELL", "YES", 40))

@@ -149,10 +149,13 @@ class Model:
         )
 
     def equity(self) -> Fraction:
-        marked = sum(
-            (p.quantity * self.marks.get(i, D(0)) for (_, i), p in self.positions.items()), D(0)
-        )
-        return Fraction(sum(self.cash.values(), D(0)) + marked)
+        """Cash and holdings: as many of both outcomes as are there pay a dollar, what is over is worth its mark."""
+        outcomes = {iid for _, iid in self.positions}
+        value = D(0)
+        for iid in outcomes:
+            pairs = min(self.held(iid), self.held(opposite_of(iid)))
+            value += pairs / 2 + (self.held(iid) - pairs) * self.marks.get(iid, D(0))
+        return Fraction(sum(self.cash.values(), D(0)) + value)
 
     def sellable(self, strategy: str, iid: str) -> Decimal:
         position = self.positions.get((strategy, iid), Position())

@@ -284,6 +284,24 @@ def test_marks_move_equity_but_not_exposure(desk: Desk):
     gate.on_mark(K2YES, D("0.60"), D("0.62"))
 
 
+def test_a_pair_is_worth_a_dollar_whatever_its_two_books_show(desk: Desk):
+    gate = desk.gate
+    desk.hold(PYES, "10", "0.40")
+    desk.hold(PNO, "4", "0.50")
+    # The middles are 0.44 and 0.61: four pairs and six shares of YES, not five cents a pair more.
+    gate.on_mark(PYES, D("0.43"), D("0.45"))
+    gate.on_mark(PNO, D("0.60"), D("0.62"))
+    assert gate.equity() == 200 + 4 + 6 * D("0.44")
+    gate.on_merge("S1", "P1", D(4))
+    assert gate.equity() == 200 + 4 + 6 * D("0.44")
+    desk.hold(PNO, "8", "0.50")
+    gate.on_mark(PNO, D("0.56"), D("0.58"))
+    assert gate.equity() == 200 + 4 + 6 + 2 * D("0.57")
+    gate.on_settlement(PYES, D(1))
+    assert gate.equity() == 200 + 4 + 6 + 8 * D("0.57")
+    assert not gate.book.paired
+
+
 def test_a_refusal_changes_nothing(desk: Desk):
     gate = desk.gate
     desk.send(KYES, "BUY", "200", "0.50")

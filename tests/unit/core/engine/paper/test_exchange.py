@@ -81,6 +81,36 @@ def test_a_crossing_replayed_level_fills_the_resting_order_at_its_own_price():
     assert ex.executions[-1].price == 4000
 
 
+def test_the_same_book_told_again_gives_nothing_twice():
+    ex = exchange()
+    resting = ex.submit(order(price=4000, quantity=1000), 1)
+    book = {"bid": {3900: 500}, "ask": {4000: 300, 4100: 900}}
+    ex.snapshot("M", book, 2)
+    assert resting.filled == 300
+    ex.snapshot("M", book, 3)
+    assert resting.filled == 300, "its 300 are ours already"
+    ex.snapshot("M", {"bid": {}, "ask": {4000: 450}}, 4)
+    assert resting.filled == 450
+    assert ex.markets["M"].book.levels == {"bid": {}, "ask": {4000: 450}}
+
+
+def test_a_whole_book_keeps_the_place_in_the_queue():
+    ex = exchange()
+    ex.level("M", "bid", 4000, 5000, 0)
+    resting = ex.submit(order(price=4000, quantity=1000), 1)
+    ex.snapshot("M", {"bid": {4000: 6000, 3900: 100}, "ask": {}}, 2)
+    ex.trade("M", 4000, 5000, "ask", 3)
+    assert resting.filled == 0
+    ex.snapshot("M", {"bid": {}, "ask": {}}, 4)  # the link is lost: no news of the queue
+    ex.snapshot("M", {"bid": {4000: 1000}, "ask": {}}, 5)
+    ex.trade("M", 4000, 200, "ask", 6)
+    assert resting.filled == 200
+    ex.snapshot("M", {"bid": {3900: 100}, "ask": {}}, 7)
+    ex.snapshot("M", {"bid": {4000: 700}, "ask": {}}, 8)
+    ex.trade("M", 4000, 100, "ask", 9)
+    assert resting.filled == 300
+
+
 @pytest.mark.parametrize(
     ("bad", "code"),
     [
