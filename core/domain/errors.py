@@ -222,14 +222,22 @@ class VenueRefused(VenueError):
         The venue's own code, for example ``"insufficient_balance"``.
     status : int
         HTTP status.
+
+    Attributes
+    ----------
+    venue_ns : int
+        When, by the venue's clock, where it says so (0 = it does not).
     """
 
     usual_mend = "correct what the venue names and send again; nothing was done there"
 
-    def __init__(self, code: str, what: str, status: int = 0, mend: str = "") -> None:
+    def __init__(
+        self, code: str, what: str, status: int = 0, mend: str = "", *, venue_ns: int = 0
+    ) -> None:
         super().__init__(what, f"{code} ({status})" if status else code, mend)
         self.code = code
         self.status = status
+        self.venue_ns = venue_ns
 
 
 class VenueUncertain(VenueError):

@@ -20,6 +20,8 @@ class Arrival:
         Class and place of the strategy (``Momentum#0``).
     decided_ns, arrived_ns, canceled_ns : int
         When the strategy decided, when the venue had it, when its cancel reached the venue (0 = never).
+    unsent : bool
+        Whether it was held back on its last steps.
     """
 
     strategy: str
@@ -28,6 +30,26 @@ class Arrival:
     decided_ns: int
     arrived_ns: int
     canceled_ns: int = 0
+    unsent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the strategies of a recorded run were stopped.
+
+    Attributes
+    ----------
+    seen_ns : int
+        Moment of the last market data that they saw.
+    stopped_ns : int
+        When it was: no order left any more. Until then they heard of their orders and their timers ran.
+    keeps_orders : bool
+        Whether what rested was left at the venue.
+    """
+
+    seen_ns: int
+    stopped_ns: int
+    keeps_orders: bool = False
 
 
 @dataclass(slots=True)
@@ -52,14 +74,14 @@ class Arrivals:
     def __post_init__(self) -> None:
         """Sort the arrivals by what an order of the replay is compared by."""
         for one in sorted(self.recorded, key=lambda a: a.decided_ns):
-            if one.arrived_ns:
+            if one.arrived_ns or one.unsent:
                 key = (one.strategy, one.instrument_id, one.side)
                 self._waiting.setdefault(key, []).append(one)
 
     def of_order(
         self, client_order_id: str, strategy: str, instrument_id: str, side: str, now_ns: int
-    ) -> int:
-        """Return when an order that is decided now arrives, nanoseconds since 1970 UTC."""
+    ) -> int | None:
+        """Return when an order that is decided now arrives, nanoseconds since 1970 UTC; None: it did not leave."""
         waiting = self._waiting.get((strategy, instrument_id, side), [])
         near = min(waiting, key=lambda a: abs(a.decided_ns - now_ns), default=None)
         if near is None or abs(near.decided_ns - now_ns) > self.window_ns:
@@ -67,12 +89,17 @@ class Arrivals:
         # Orders come in the order of time: what lies before this one was not decided again.
         del waiting[: waiting.index(near) + 1]
         self._of[client_order_id] = near
-        return max(near.arrived_ns, now_ns)
+        return None if near.unsent else max(near.arrived_ns, now_ns)
 
     def arrived_ns(self, client_order_id: str, decided_ns: int) -> int:
         """Return when an order of the replay arrived, once it has."""
         found = self._of.get(client_order_id)
         return decided_ns + self.usual_ns if found is None else max(found.arrived_ns, decided_ns)
+
+    def is_withdrawn(self, client_order_id: str) -> bool:
+        """Return whether a stopping node took this order off the book; one that the run did not have is taken too."""
+        found = self._of.get(client_order_id)
+        return found is None or found.canceled_ns != 0
 
     def of_cancel(self, client_order_id: str, now_ns: int) -> int:
         """Return when a cancel that is decided now arrives."""

@@ -114,6 +114,15 @@ class Feed(DataActor):
         """Subscribe to settlements and states, start the grid, hand the clock to the session."""
         session = self.session
         self._time = self.clock
+        if (ending := session.ending) is not None:
+            self._time.set_time_alert_ns(
+                "strategies-end",
+                ending.seen_ns + 1,
+                self._guard(lambda event: self.end_strategies()),
+            )
+            self._time.set_time_alert_ns(
+                "withdrawn", ending.stopped_ns, self._guard(lambda event: self._withdraw())
+            )
         session.attach(self._time, self.cache)
         session.feed = self
         session.wake = self.wake
@@ -157,6 +166,19 @@ class Feed(DataActor):
                 raise
 
         return call
+
+    # -- the end of a node's run ------------------------------------------------------------
+    def end_strategies(self) -> int:
+        """Hand strategies no more market data; return the moment of the last news they saw (0: none, or no node)."""
+        for topic in (self._quotes, self._books, self._trades, self._bars):
+            topic.clear()
+        moments = self.session.moments
+        return 0 if moments is None else moments.last_ns
+
+    def _withdraw(self) -> None:
+        """In a replay: take back what works, as the stopping node did."""
+        for strategy in self.session.strategies:
+            strategy.withdraw()
 
     # -- time -------------------------------------------------------------------------------
     def wake(self, ts_ns: int) -> None:

@@ -136,6 +136,15 @@ class SendingStrategy(ViewingStrategy):
         for client_order_id in list(self._bt_working.get(iid, ())):
             self.cancel(client_order_id)
 
+    def withdraw(self) -> None:
+        """Take back what works when the recorded run that is replayed was stopped."""
+        session = self.session
+        if session.ending is None or session.ending.keeps_orders:
+            return
+        for client_order_id in [cid for orders in self._bt_working.values() for cid in orders]:
+            if session.arrivals is None or session.arrivals.is_withdrawn(client_order_id):
+                self.cancel(client_order_id)
+
     def working(self, iid: str) -> list[OrderRecord]:
         """Own orders of an instrument that are on their way or resting, oldest first."""
         return list(self._bt_working.get(iid, {}).values())
@@ -315,7 +324,9 @@ class SendingStrategy(ViewingStrategy):
             post_only=intent.post_only,
             client_order_id=record.native,
         )
-        arrivals = session.arrivals
+        arrivals, ending = session.arrivals, session.ending
+        if ending is not None and intent.ts_ns > ending.stopped_ns:
+            return  # the node that is replayed sent nothing any more
         if self._bt_list is not None:
             self._bt_list.append(order)  # leaves with the others
             return
@@ -333,7 +344,8 @@ class SendingStrategy(ViewingStrategy):
             intent.side.value,
             intent.ts_ns,
         )
-        self._bt_at(at_ns, partial(super().submit_order, order))
+        if at_ns is not None:
+            self._bt_at(at_ns, partial(super().submit_order, order))
 
     def _bt_at(self, at_ns: int, act: Callable[[], None]) -> None:
         """Act when a recorded run's order reached the venue: now, or by an alert."""

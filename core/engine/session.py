@@ -32,7 +32,7 @@ from core.risk.units import dollars, nanos_of_text
 
 if TYPE_CHECKING:
     from core.domain.decision import OrderIntent
-    from core.engine.arrivals import Arrivals
+    from core.engine.arrivals import Arrivals, Ending
     from core.engine.feed import Feed
 
 #: Instruments whose price is sampled from the start; others from their first order on.
@@ -50,12 +50,14 @@ class Moments:
     ----------
     at_ns : int
         Moment of the news that is being handled; 0 between news.
+    last_ns : int
+        Moment of the newest news that was handled.
     """
 
-    __slots__ = ("at_ns", "clock")
+    __slots__ = ("at_ns", "clock", "last_ns")
 
     def __init__(self) -> None:
-        self.at_ns = 0
+        self.at_ns = self.last_ns = 0
         self.clock: Any = None
 
     def timestamp_ns(self) -> int:
@@ -101,6 +103,8 @@ class Session:
         In a replay of a recorded run: when each order reached the venue then.
     early : Early, optional
         On a node: is told of an order just before the engine, and of one that the engine refused.
+    ending : Ending, optional
+        In a replay of a recorded run: when its strategies were stopped.
     price_points : int
         Points of each sampled price that are kept.
     refilled : Decimal
@@ -139,6 +143,7 @@ class Session:
     queue_position: bool = True
     moments: Moments | None = None
     arrivals: Arrivals | None = None
+    ending: Ending | None = None
     adopted: Mapping[str, Mapping[str, Adopted]] = field(default_factory=dict)
     early: Early | None = None
 

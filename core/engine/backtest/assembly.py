@@ -175,7 +175,7 @@ def new_session(
         journal=Journal(ledger, currencies),
         failure=failure,
         latency_ns={c: _latency_ns(c, universe, spec) for c in universe.all_venues},
-        fan_out=strategies > 1,
+        fan_out=strategies > 1 or spec.ending is not None,
         seed=spec.seed,
         merging={
             code: MergeBook()
@@ -186,6 +186,7 @@ def new_session(
         queue_position=spec.queue_position,
         begin_ns=universe.start_ns if universe.data_start_ns < universe.start_ns else 0,
         arrivals=spec.arrivals,
+        ending=spec.ending,
     )
     session.fee_models = fee_models(
         books, currencies, universe.references, session.merging, session.now_ns, failure

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.engine.arrivals import Arrivals
+from core.engine.arrivals import Arrivals, Ending
 from core.risk.limits import DEFAULT_PROFILE, Limits
 
 #: ``progress(records_done, records_total, simulated_ns)``; total 0 = unknown.
@@ -49,6 +49,8 @@ class BacktestSpec:
         Seed of every random source of the run.
     arrivals : Arrivals, optional
         When the orders of a recorded run reached the venue; `latency_ms` is then only what is reported.
+    ending : Ending, optional
+        When the strategies of a recorded run were stopped: here they stop at the same event.
     look_ns : int
         Step on which the volatility governor sees prices; 0 = a minute, wider over a long period.
     """
@@ -68,5 +70,6 @@ class BacktestSpec:
     limits: str | Path | Limits = DEFAULT_PROFILE
     seed: int = 0
     arrivals: Arrivals | None = None
+    ending: Ending | None = None
     look_ns: int = 0
     venue_paths: Mapping[str, str] | None = None

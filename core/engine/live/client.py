@@ -51,6 +51,7 @@ from core.engine.live.context import LiveContext
 from core.engine.live.conversions import net
 from core.engine.live.early import EarlyOrders
 from core.engine.live.intents import intent_of
+from core.engine.live.journal import HALTED, NOT_ON_DISK
 from core.engine.live.leftovers import Leftovers
 from core.engine.live.port import (
     Send,
@@ -222,7 +223,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
             await self.context.ledger.acknowledged(writing)
         except LedgerError as exc:
             self.gate.on_done(intent.client_order_id)
-            self._reject(order, f"LEDGER: {exc.what}")
+            self._reject(order, f"{NOT_ON_DISK}{exc.what}")
             self.context.halt(f"ledger: {exc.what}")
             return False
         self.context.reached("intent-on-disk")
@@ -269,19 +270,20 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
             post_only = "post" in answer.code and "only" in answer.code
             # A post-only order that would have taken is no error of the venue or of ours.
             self.gate.on_done(cid, rejected=not post_only)
-            self._reject(order, f"{answer.code}: {answer.what}", post_only=post_only)
+            why = f"{answer.code}: {answer.what}"
+            self._reject(order, why, post_only=post_only, venue_ns=answer.venue_ns)
         elif isinstance(answer, HaltedError):  # halted on its last steps: it has not left
             self.gate.on_done(cid)
-            self._reject(order, f"HALTED: {answer.seen}")
+            self._reject(order, f"{HALTED}{answer.seen}")
         elif isinstance(answer, VenueUncertain):
             await self.unknowns.add(intent, answer.what)
         else:  # a bug in a port after the bytes may have left is as unclear as a time-out
             await self.unknowns.add(intent, f"{type(answer).__name__}: {answer}")
 
-    def _reject(self, order: Any, reason: str, post_only: bool = False) -> None:
+    def _reject(self, order: Any, reason: str, post_only: bool = False, venue_ns: int = 0) -> None:
         cid = order.client_order_id.value
         self._ended.add(cid)
-        self.journal.rejected(cid, reason[:300])
+        self.journal.rejected(cid, reason[:300], venue_ns)
         self.generate_order_rejected(order, reason[:300], self.clock.timestamp_ns(), post_only)
         self._answered(cid)
 

@@ -31,6 +31,8 @@ class LiveFeed(Feed):
         moments = self.session.moments
         assert moments is not None, "a node has moments"
         moments.at_ns = now = deltas.ts_init
+        if now > moments.last_ns:
+            moments.last_ns = now
         if self.backlog is not None:
             self.backlog.saw(now)
         try:
@@ -95,6 +97,8 @@ class LiveFeed(Feed):
         moments = self.session.moments
         assert moments is not None, "a node has moments"
         moments.at_ns = now = news.ts_init
+        if now > moments.last_ns:
+            moments.last_ns = now
         if self.backlog is not None:
             self.backlog.saw(now)
         try:

@@ -42,6 +42,8 @@ from core.risk.states import RiskEvent, TradingState, Trigger
 
 #: What a denial begins with whose approval had run out.
 EXPIRED = "APPROVAL_EXPIRED"
+#: What a rejection begins with that is our own: a halt or the ledger stopped an order on its last steps.
+HALTED, NOT_ON_DISK = "HALTED: ", "LEDGER: "
 
 
 class LiveJournal(Journal):
@@ -278,9 +280,10 @@ class OrderJournal:
         )
         return self._write(client_order_id, row)
 
-    def rejected(self, client_order_id: str, reason: str) -> int:
+    def rejected(self, client_order_id: str, reason: str, venue_ns: int = 0) -> int:
         """Write a venue's no."""
-        return self.event(OrderRejected, client_order_id, reason=reason)
+        row = OrderRejected(client_order_id=client_order_id, reason=reason, venue_ns=venue_ns)
+        return self._write(client_order_id, row)
 
     def clock_read(self, purpose: str, client_order_id: str) -> None:
         """Write what the clock said; the next row of this order comes from it too."""

@@ -60,6 +60,7 @@ from core.engine.live.recording import About, parts_path, recording_path
 from core.engine.live.run_config import is_synthetic
 from core.engine.live.spot import SpotSource, spot_markets
 from core.engine.live.status import NodeStatus
+from core.engine.live.stopping import end_strategies, withdrawn
 from core.engine.live.sweep import Sweep
 from core.engine.live.unlisted import tell_gone, unlisted
 from core.engine.live.venue import LiveVenue, wire_venue
@@ -78,8 +79,6 @@ NO_THROTTLE = "1000000/00:00:01"
 CLAIMS_PER_STRATEGY = 2_000
 #: Quotes, trades and bars kept per instrument (the engine's default is 10,000, half a gigabyte for 100 markets).
 TICK_CAPACITY = 100
-#: How long a stopping node goes on cancelling.
-WITHDRAW_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +170,7 @@ class Node:
         self._loop_lag = 0.0
         self._counters: dict[str, int] = {}
         self._feed_watch: FeedWatch | None = None
+        self._feed: LiveFeed
         self.backlog = Backlog()
 
     # -- halts ------------------------------------------------------------------------------
@@ -280,7 +280,10 @@ class Node:
         for task in tasks:
             task.cancel()
         self._stopping = "the node is stopping"
-        if not self.spec.keep_orders and not await self._withdraw(port):
+        end_strategies(
+            self.ledger, self.causes.source, self.run_id, self._feed, reason, self.spec.keep_orders
+        )
+        if not self.spec.keep_orders and not await withdrawn(self._sweep(port)):
             reason += "; working orders could not be cancelled"
         handle.stop()
         status.cancel()
@@ -320,15 +323,6 @@ class Node:
 
     def _sweep(self, port: VenuePort) -> Sweep:
         return Sweep(port, self._in_flight, self._say)
-
-    async def _withdraw(self, port: VenuePort) -> bool:
-        """Cancel what works before the node goes; return whether nothing is left."""
-        sweep, end = self._sweep(port), time.monotonic() + WITHDRAW_S
-        sweep.start("stop", kill_switch=False)
-        while not sweep.clean and time.monotonic() < end:
-            await asyncio.sleep(0.01)
-        sweep.stop()
-        return sweep.clean
 
     async def _until_stopped(self, run: asyncio.Future[Any]) -> str:
         """Wait for a stop, the end of the engine, a failed strategy or the time limit."""
@@ -506,9 +500,9 @@ class Node:
         refs = [r for r in self.session.references if not is_spot(r.market)]
         if self.recording is not None:
             node.add_actor(self.recording.actor(self.backlog))
-        live = LiveFeed(self.session, refs, refs, look_ns=self.spec.look_ns)
-        live.serve(context, self.backlog)
-        node.add_actor(live)
+        self._feed = LiveFeed(self.session, refs, refs, look_ns=self.spec.look_ns)
+        self._feed.serve(context, self.backlog)
+        node.add_actor(self._feed)
         if isinstance(context.port, PaperPort):
             feed = PaperFeed()
             feed.port, feed.backlog = context.port, self.backlog

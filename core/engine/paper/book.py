@@ -180,8 +180,13 @@ class FakeBook:
         return matches
 
     def rest(self, order_id: str, side: BookSide, price: int, quantity: int) -> None:
-        """Put an order into the book behind what is there."""
-        self.resting[order_id] = Resting(order_id, side, price, quantity, self.shown(side, price))
+        """Put an order into the book behind all that the replay shows there, as the backtest does.
+
+        What we took from that level before is nobody's place in the queue, but the replay does not say whose trades
+        would have been which: an order is never filled earlier than behind the whole level.
+        """
+        ahead = self.levels[side].get(price, 0)
+        self.resting[order_id] = Resting(order_id, side, price, quantity, ahead)
 
     def remove(self, order_id: str) -> int:
         """Take an order out; return the quantity that was left (0 when it was not there)."""

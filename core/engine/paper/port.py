@@ -287,6 +287,7 @@ class PaperPort:
                 "the paper venue takes no orders while halted",
                 400,
                 "beta risk resume, once the cause is mended",
+                venue_ns=now,
             )
         market_id, outcome = self._where(intent.instrument_id)
         buys = intent.side is Side.BUY
@@ -308,8 +309,9 @@ class PaperPort:
             done = self.exchange.submit(order, now)
         except VenueRefusal as exc:
             raise VenueRefused(
-                exc.code, f"the paper venue refused: {exc}", 409 if "exists" in exc.code else 400
-            ) from exc
+                exc.code, f"the paper venue refused: {exc}", 409 if "exists" in exc.code else 400,
+                venue_ns=now,
+            ) from exc  # fmt: skip
         self._save()
         return self.order(done)
 
@@ -442,11 +444,16 @@ class PaperPort:
         return VenueCash(self.exchange.account.cash / micro, self.exchange.reserved() / micro)
 
     async def cancel_everything(self) -> list[str]:
-        """Cancel all working orders."""
-        for order in self.exchange.working():
-            self.exchange.cancel(order.order_id, self.clock(), "operator")
-        self._save()
-        return []
+        """Cancel all working orders now: after all news that was received before, and before any later."""
+
+        def arrive(now: int) -> list[str]:
+            for order in self.exchange.working():
+                self.exchange.cancel(order.order_id, now, "operator")
+            self._save()
+            return []
+
+        left: list[str] = await self._arrivals.at(self.clock() - self._arrivals.latency_ns, arrive)
+        return left
 
     async def engage_kill_switch(self) -> list[str]:
         """Cancel all working orders and refuse new ones, also those already on their way."""

@@ -18,8 +18,8 @@ from core.engine.parity.orders import ComparedOrder, RunOrders
 
 #: Less than this is rounding of a fee; a cent or more is another rule.
 ROUNDING_USD = Decimal("0.01")
-#: Detail of an order that was decided between the news of one fill or expiry in the two runs.
-HEARD = "a fill or an expiry was news in one run and not yet in the other"
+#: Detail of an order that was decided between the news of one fill or end of an order in the two runs.
+HEARD = "a fill or the end of an order was news in one run and not yet in the other"
 #: Detail of one that was decided when an earlier order had filled in one run only: it stood elsewhere in the queue.
 STOOD = "an order before it filled in other parts and at another time"
 #: What venues (and the paper venue) say of an order that met one of our own: the engine has no such rule.
@@ -264,15 +264,18 @@ def _of_pair(
 def _heard_apart(
     ours: ComparedOrder, theirs: ComparedOrder, taken: Set[tuple[str, str, Decimal]]
 ) -> list[Span]:
-    """Return the spans in which one run knew of a fill or the expiry of the pair and the other did not.
+    """Return the spans in which one run knew of a fill or the end of the pair and the other did not.
 
     Fills of the same parts are the same executions, told at two times. Other parts are others: the two orders stood
     at two places in the queue, behind what we took from there before where that is so.
     """
     spans: list[Span] = []
-    if ours.status == "EXPIRED" and ours.expire_ns < ours.ended_ns:
-        # the replay ends it at its moment
-        spans.append((ours.expire_ns, ours.ended_ns, Reason.LATENCY))
+    # The replay ends it at its moment, the run when it heard of it.
+    moments = {
+        "EXPIRED": ours.expire_ns, "CANCELED": ours.canceled_ns, "REJECTED": ours.arrival_ns
+    }  # fmt: skip
+    if 0 < (at_ns := moments.get(ours.status, 0)) < ours.ended_ns:
+        spans.append((at_ns, ours.ended_ns, Reason.LATENCY))
     parts = [[f.quantity for f in o.fills] for o in (ours, theirs)]
     reason = Reason.LATENCY
     if parts[0] != parts[1]:

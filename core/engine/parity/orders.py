@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 from core.domain.errors import MissingData, UsageError
 from core.domain.money import ZERO
-from core.engine.arrivals import Arrivals
+from core.engine.arrivals import Arrivals, Ending
+from core.engine.live.journal import HALTED, NOT_ON_DISK
 from core.engine.orders import LIQUIDITY_TAKEN
 from core.engine.results import RunResult
 from core.ledger import kinds
@@ -42,7 +43,9 @@ class ComparedOrder:
     ts_ns : int
         When the strategy decided.
     arrival_ns : int
-        When the venue had it; 0 = never.
+        When the venue had it, also to refuse it; 0 = never.
+    unsent : bool
+        Whether a halt, a stop or the ledger held it back on its last steps.
     canceled_ns : int
         When it was taken off the book before it was filled; 0 = it was not.
     expire_ns, ended_ns : int
@@ -65,6 +68,7 @@ class ComparedOrder:
     status: str = ""
     code: str = ""
     unknown: bool = False
+    unsent: bool = False
     fills: list[Execution] = field(default_factory=list)
 
     @property
@@ -95,6 +99,8 @@ class RunOrders:
         Refusals of the gate by code.
     halts : list of int
         Times at which trading was halted or reduced.
+    ending : Ending, optional
+        When its strategies were stopped; None for a run that was killed, or from before that was recorded.
     settled : dict
         Payout by instrument.
     foreign : int
@@ -110,6 +116,7 @@ class RunOrders:
     foreign: int = 0
     merged: bool = False
     ended_ns: int = 0
+    ending: Ending | None = None
 
 
 def find_run(directory: Path, run_id: str = "") -> str:
@@ -207,6 +214,8 @@ class _Fold:
             self.out.settled[row.instrument_id] = (row.payout, row.quantity)
         elif isinstance(row, kinds.PositionsMerged):
             self.out.merged = True
+        elif isinstance(row, kinds.RunStopping):
+            self.out.ending = Ending(row.seen_ns, ts_ns, row.keeps_orders)
         elif isinstance(row, kinds.RunEnded):
             self.out.ended_ns = ts_ns
 
@@ -252,6 +261,10 @@ class _Fold:
             return
         if isinstance(row, kinds.OrderAccepted):
             order.arrival_ns = order.arrival_ns or self._when(row, ts_ns)
+        elif isinstance(row, kinds.OrderRejected):
+            order.unsent = row.reason.startswith((HALTED, NOT_ON_DISK))
+            if not order.unsent:
+                order.arrival_ns = order.arrival_ns or self._when(row, ts_ns)
         elif isinstance(row, kinds.OrderCanceled):
             order.canceled_ns = self._when(row, ts_ns)
         elif isinstance(row, OrderUnknown):
@@ -261,12 +274,19 @@ class _Fold:
                 order.status, order.code, order.ended_ns = status, row.reason, ts_ns
 
 
-def replayed(result: RunResult, arrivals: Arrivals | None = None) -> RunOrders:
-    """Return the orders of a backtest, which arrived as `arrivals` say or after its latency."""
+def replayed(
+    result: RunResult, arrivals: Arrivals | None = None, ending: Ending | None = None
+) -> RunOrders:
+    """Return the orders of a backtest, which arrived as `arrivals` say or after its latency.
+
+    What its strategies asked for after `ending` was not sent, in the recorded run and here.
+    """
     out = RunOrders()
     by_id: dict[str, ComparedOrder] = {}
     latency_ns = round(result.header.latency_ms * 1_000_000)
     for row in result.orders:
+        if ending is not None and row.ts_ns > ending.stopped_ns:
+            continue
         if row.status == "REFUSED" and row.code != LIQUIDITY_TAKEN:
             out.refusals[row.code] += 1
             continue

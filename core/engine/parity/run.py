@@ -80,11 +80,12 @@ def check_parity(
             seed=config["seed"],
             merge_pairs=ours.merged,
             arrivals=arrivals,
+            ending=ours.ending,
             look_ns=config.get("look_ns", 0),
         ),
         progress,
     )
-    theirs = replayed(result, arrivals)
+    theirs = replayed(result, arrivals, ours.ending)
     pairs = pair_orders(ours.orders, theirs.orders, round(window_ms * NS_PER_MS))
     start, end = catalog.span_ns()
     lost = [n for n in catalog.meta.notes if "could not be written" in n]
@@ -120,7 +121,9 @@ def arrivals_of(ours: RunOrders, median_ms: float, window_ms: float) -> Arrivals
     """Return when the orders of a run, and the cancels of what rested, reached the venue."""
     return Arrivals(
         [
-            Arrival(o.strategy, o.instrument_id, o.side, o.ts_ns, o.arrival_ns, o.canceled_ns)
+            Arrival(
+                o.strategy, o.instrument_id, o.side, o.ts_ns, o.arrival_ns, o.canceled_ns, o.unsent
+            )
             for o in ours.orders
         ],
         usual_ns=round(median_ms * NS_PER_MS),

@@ -59,6 +59,7 @@ from core.ledger.kinds.runs import (
     RunMode,
     RunOutcome,
     RunStarted,
+    RunStopping,
     StrategyVersion,
 )
 from core.ledger.kinds.tokens import (
@@ -116,6 +117,7 @@ __all__ = [
     "RunMode",
     "RunOutcome",
     "RunStarted",
+    "RunStopping",
     "Settled",
     "StateChanged",
     "StrategyVersion",

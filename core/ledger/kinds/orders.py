@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from core.domain.decision import OrderIntent
 from core.domain.fees import Side
 from core.domain.money import ONE
-from core.ledger.registry import Payload, kind
+from core.ledger.registry import Payload, kind, upcaster
 
 
 @kind("order.intent")
@@ -70,9 +71,17 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True):
     venue_ns: int = 0
 
 
-@kind("order.rejected")
+@kind("order.rejected", version=2)
 class OrderRejected(OrderEvent, frozen=True, kw_only=True):
-    """The venue refused the order."""
+    """The venue refused the order; ``venue_ns`` is when, by the venue's clock (0 = it did not say)."""
+
+    venue_ns: int = 0
+
+
+@upcaster("order.rejected", 1)
+def _without_a_time(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a first version's fields as those of the second."""
+    return plain | {"venue_ns": 0}
 
 
 @kind("order.denied")

@@ -108,6 +108,20 @@ def _before_causes(plain: dict[str, Any]) -> dict[str, Any]:
     return plain | {"recording": 1}
 
 
+@kind("run.stopping")
+class RunStopping(Payload, frozen=True, kw_only=True):
+    """The strategies of a node were stopped: they saw no market data after ``seen_ns``, and no order left any more.
+
+    ``seen_ns`` is the receive time of the last news they saw (0: none). What worked was withdrawn next, unless
+    ``keeps_orders``.
+    """
+
+    run_id: str
+    seen_ns: int
+    reason: str = ""
+    keeps_orders: bool = False
+
+
 @kind("run.ended")
 class RunEnded(Payload, frozen=True, kw_only=True):
     """A run is sealed."""
