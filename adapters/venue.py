@@ -26,6 +26,8 @@ class VenueSpec:
         Whether a YES and a NO turn back into one dollar before resolution.
     default_latency_ms : float
         Order latency used when a run names none.
+    stamps_orders : bool
+        Whether its orders and its market data carry the milliseconds of one clock.
     """
 
     code: str
@@ -34,3 +36,4 @@ class VenueSpec:
     nets_outcomes: bool = False
     merge_pairs: bool = False
     default_latency_ms: float = 100.0
+    stamps_orders: bool = False

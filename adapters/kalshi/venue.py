@@ -12,4 +12,5 @@ VENUE = VenueSpec(
     nets_outcomes=True,
     merge_pairs=True,
     default_latency_ms=100.0,
+    stamps_orders=True,
 )

@@ -38,6 +38,8 @@ class Venue(Protocol):
         True when one YES and one NO can be turned into a dollar before resolution.
     default_latency_ms : float
         Order latency of a backtest when none is given.
+    stamps_orders : bool, optional
+        True when what it says of an order carries the time of the same clock as its market data, in milliseconds.
     """
 
     code: str

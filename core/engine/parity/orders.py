@@ -14,6 +14,7 @@ from core.domain.money import ZERO
 from core.engine.arrivals import Arrivals, Ending
 from core.engine.live.journal import HALTED, NOT_ON_DISK
 from core.engine.orders import LIQUIDITY_TAKEN
+from core.engine.parity.tape import Received
 from core.engine.results import RunResult
 from core.ledger import kinds
 from core.ledger.kinds.orders import OrderAbsent, OrderEvent, OrderUnknown
@@ -158,16 +159,20 @@ def strategy_key(strategy_id: str, first: int) -> str:
     return f"{name}#{int(number) - first}" if number.isdigit() else strategy_id
 
 
-def recorded(directory: Path, run_id: str, own_clock: bool = False) -> RunOrders:
+def recorded(
+    directory: Path, run_id: str, own_clock: bool = False, received: Received | None = None
+) -> RunOrders:
     """Return the orders of a node's run from its ledger.
 
     Parameters
     ----------
     own_clock : bool
         The venue's clock is the node's (paper): its times of arrival are exact. Otherwise an order arrived when
-        the node heard of it.
+        the node heard of it, or earlier, as `received` says.
+    received : callable, optional
+        Where in the recorded news the venue's own time of an order lies (`Tape.received`).
     """
-    fold = _Fold(own_clock)
+    fold = _Fold(own_clock, received)
     for row in LedgerReader(directory).rows(Selection(run=run_id)):
         fold.take(row.ts_event, row.decoded())
     fold.out.orders.sort(key=lambda o: o.ts_ns)
@@ -175,7 +180,7 @@ def recorded(directory: Path, run_id: str, own_clock: bool = False) -> RunOrders
 
 
 class _Fold:
-    """Rows to orders. `own_clock`: see `recorded`."""
+    """Rows to orders. `own_clock`, `received`: see `recorded`."""
 
     ENDS: ClassVar[dict[type[OrderEvent], str]] = {
         kinds.OrderRejected: "REJECTED",
@@ -185,8 +190,8 @@ class _Fold:
         OrderAbsent: "ABSENT",
     }
 
-    def __init__(self, own_clock: bool) -> None:
-        self.own_clock = own_clock
+    def __init__(self, own_clock: bool, received: Received | None) -> None:
+        self.own_clock, self.received = own_clock, received
         self.out = RunOrders()
         self._by_id: dict[str, ComparedOrder] = {}
         self._decided: dict[str, int] = {}
@@ -219,8 +224,14 @@ class _Fold:
         elif isinstance(row, kinds.RunEnded):
             self.out.ended_ns = ts_ns
 
-    def _when(self, row: Any, ts_ns: int) -> int:
-        return row.venue_ns if self.own_clock and row.venue_ns else ts_ns
+    def _when(self, order: ComparedOrder, row: Any, ts_ns: int) -> int:
+        """Return when the venue took, refused or cancelled an order."""
+        if row.venue_ns and self.own_clock:
+            return int(row.venue_ns)
+        if row.venue_ns and self.received is not None:
+            first = order.arrival_ns or order.ts_ns
+            return self.received(order.instrument_id, row.venue_ns, first, ts_ns)
+        return ts_ns
 
     def _intended(self, ts_ns: int, row: kinds.OrderIntended) -> None:
         order = ComparedOrder(
@@ -260,13 +271,13 @@ class _Fold:
         if order is None:
             return
         if isinstance(row, kinds.OrderAccepted):
-            order.arrival_ns = order.arrival_ns or self._when(row, ts_ns)
+            order.arrival_ns = order.arrival_ns or self._when(order, row, ts_ns)
         elif isinstance(row, kinds.OrderRejected):
             order.unsent = row.reason.startswith((HALTED, NOT_ON_DISK))
             if not order.unsent:
-                order.arrival_ns = order.arrival_ns or self._when(row, ts_ns)
+                order.arrival_ns = order.arrival_ns or self._when(order, row, ts_ns)
         elif isinstance(row, kinds.OrderCanceled):
-            order.canceled_ns = self._when(row, ts_ns)
+            order.canceled_ns = self._when(order, row, ts_ns)
         elif isinstance(row, OrderUnknown):
             order.unknown = True
         for kind, status in self.ENDS.items():

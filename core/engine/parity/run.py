@@ -7,14 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from core.domain.errors import UsageError
 from core.domain.money import ZERO
 from core.engine.arrivals import Arrival, Arrivals
 from core.engine.backtest import BacktestSpec, Progress, run_backtest
 from core.engine.backtest.strategies import plan_strategies
-from core.engine.catalog import Catalog, Kind
 from core.engine.live.recording import about_of, open_recording
 from core.engine.live.run_config import limits_from
 from core.engine.parity.compare import (
@@ -26,7 +23,9 @@ from core.engine.parity.compare import (
     pair_orders,
 )
 from core.engine.parity.orders import RunOrders, find_run, recorded, replayed, started_of
+from core.engine.parity.tape import Tape
 from core.engine.strategy_files import files_of, load_file
+from core.engine.venues import load_venue
 from core.ledger.kinds import RunMode
 
 #: Decisions of one order may be this far apart and still be the same order.
@@ -64,7 +63,10 @@ def check_parity(
     about, catalog = about_of(home, run_id), open_recording(home, run_id)
     for name, file in files_of(config).items():
         load_file(name, Path(file))
-    ours = recorded(home / "ledger", run_id, own_clock=started.mode is RunMode.PAPER)
+    tape, own_clock = Tape(catalog), started.mode is RunMode.PAPER
+    stamped = getattr(load_venue(about.venue), "stamps_orders", False)
+    received = tape.received if stamped and not own_clock else None
+    ours = recorded(home / "ledger", run_id, own_clock, received)
     delays = [(o.arrival_ns - o.ts_ns) / NS_PER_MS for o in ours.orders if o.arrival_ns]
     median = statistics.median(delays) if delays else float(config["latency_ms"])
     chosen = median if latency_ms is None else latency_ms
@@ -94,7 +96,7 @@ def check_parity(
         data_start_ns=start,
         data_end_ns=end,
         lost_rows=bool(lost),
-        moved=Movements(catalog).moved,
+        moved=tape.moved,
     )
     found = differences(pairs, ours, known)
     found += _settlements(ours, theirs, bool(found))
@@ -185,25 +187,3 @@ def _settlements(ours: RunOrders, theirs: RunOrders, after: bool) -> list[Differ
         words = ["" if s is None else f"{s[1]} paid {s[0]} each" for s in (a, b)]
         out.append(Difference("settlement", reason, "", iid, 0, *words))
     return out
-
-
-class Movements:
-    """When the books and trades of a recording moved."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._times: dict[str, Any] = {}
-
-    def moved(self, instrument_id: str, start_ns: int, end_ns: int) -> bool:
-        """Return whether anything of the instrument is recorded in ``(start_ns, end_ns]``."""
-        times = self._times.get(instrument_id)
-        if times is None:
-            kinds = self._catalog.kinds(instrument_id)
-            parts = [np.zeros(0, dtype=np.int64)]
-            if Kind.DELTAS in kinds:
-                parts.append(self._catalog.deltas(instrument_id).ts)
-            if Kind.TRADES in kinds:
-                parts.append(self._catalog.trades(instrument_id).ts)
-            times = self._times[instrument_id] = np.sort(np.concatenate(parts))
-        low, high = np.searchsorted(times, [start_ns, end_ns], side="right")
-        return bool(high > low)
