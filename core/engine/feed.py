@@ -114,15 +114,6 @@ class Feed(DataActor):
         """Subscribe to settlements and states, start the grid, hand the clock to the session."""
         session = self.session
         self._time = self.clock
-        if (ending := session.ending) is not None:
-            self._time.set_time_alert_ns(
-                "strategies-end",
-                ending.seen_ns + 1,
-                self._guard(lambda event: self.end_strategies()),
-            )
-            self._time.set_time_alert_ns(
-                "withdrawn", ending.stopped_ns, self._guard(lambda event: self._withdraw())
-            )
         session.attach(self._time, self.cache)
         session.feed = self
         session.wake = self.wake
@@ -174,11 +165,6 @@ class Feed(DataActor):
             topic.clear()
         moments = self.session.moments
         return 0 if moments is None else moments.last_ns
-
-    def _withdraw(self) -> None:
-        """In a replay: take back what works, as the stopping node did."""
-        for strategy in self.session.strategies:
-            strategy.withdraw()
 
     # -- time -------------------------------------------------------------------------------
     def wake(self, ts_ns: int) -> None:

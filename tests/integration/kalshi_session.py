@@ -253,12 +253,20 @@ def write_traded_catalog(path, steps=200, seed=1):
 async def session(told):
     """Run a fake Kalshi and a paper node on it; return what the node said at its end."""
     from core.engine.backtest.strategies import plan_strategies
+    from core.engine.live import node as nodes
     from core.engine.live import recorder
     from core.engine.live.node import Node, NodeSpec
     from core.engine.live.venue import open_venue
     from core.ledger.kinds import RunMode
 
     recorder.FLUSH_S = told.get("flush_s", recorder.FLUSH_S)
+    withdrawn, linger_s = nodes.withdrawn, told.get("linger_s", 0.0)
+
+    async def slowly(sweep):
+        await asyncio.sleep(linger_s)
+        return await withdrawn(sweep)
+
+    nodes.withdrawn = slowly
     fake = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "adapters.fake.kalshi.process", "--catalog", told["catalog"],
         "--speed", str(told.get("speed", 1.0)), "--cash", str(told.get("capital", "100")), stdout=asyncio.subprocess.PIPE,
@@ -282,7 +290,12 @@ async def session(told):
             "base_url": where["base_url"],
             "ws_url": where["ws_url"],
         }
-        node = Node(spec, open_venue("KALSHI", settings))
+
+        def look(status):
+            if told.get("until_paid") and status.settled >= status.markets:
+                node.stop()
+
+        node = Node(spec, open_venue("KALSHI", settings), on_status=look)
         await node.run()
         print(json.dumps({"run_id": node.run_id, "at": time.time()}), flush=True)
     finally:

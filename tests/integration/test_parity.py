@@ -11,6 +11,8 @@ import pytest
 
 from core.engine.live.recording import open_recording, parts_path
 from core.engine.parity import Reason, check_parity
+from core.ledger.reader import LedgerReader
+from core.ledger.selection import Selection
 from tests.integration.kalshi_session import write_catalog
 
 
@@ -35,23 +37,25 @@ def fills_told(log):
     return log.read_text().count('"event": "order.filled') if log.is_file() else 0
 
 
+def stopped(node, home, when):
+    """Stop a node once its log says `when`; return its run."""
+    log, end = home / "node.log.jsonl", time.monotonic() + 120
+    while not (log.is_file() and when(log)):
+        assert node.poll() is None, "the node ended by itself"
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    node.send_signal(signal.SIGTERM)
+    said, _ = node.communicate(timeout=120)
+    assert node.returncode == 0
+    return json.loads(said)["run_id"]
+
+
 @pytest.fixture(scope="module")
 def recorded(repo_root, tmp_path_factory):
     home = tmp_path_factory.mktemp("node")
     catalog = write_catalog(tmp_path_factory.mktemp("cat") / "walk", steps=50)
     node = start(repo_root, home / "home", catalog, run_s=90.0, params={"every": 6})
-    log, fills, since = home / "home" / "node.log.jsonl", 0, time.monotonic()
-    while (
-        fills < 5 or time.monotonic() < since + 4
-    ):  # the tape is over: nothing is decided when it stops
-        assert node.poll() is None
-        if (now := fills_told(log)) > fills:
-            fills, since = now, time.monotonic()
-        time.sleep(0.2)
-    node.send_signal(signal.SIGTERM)
-    said, _ = node.communicate(timeout=60)
-    assert node.returncode == 0
-    return home / "home", json.loads(said)["run_id"]
+    return home / "home", stopped(node, home / "home", lambda log: fills_told(log) >= 5)
 
 
 def test_a_paper_session_and_its_backtest_send_the_same_orders(recorded):
@@ -80,6 +84,30 @@ def test_the_log_of_the_session_holds_every_order_event_and_the_state_of_the_nod
     assert status["recorded_rows"] > 0
     assert status["feed_age_s"] is not None
     assert said[-1]["event"].startswith("run.ended")
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_news_after_the_strategies_were_stopped_is_recorded_and_decides_nothing(
+    repo_root, tmp_path, mode
+):
+    """The node goes on receiving for a second after it has stopped its strategies: they would have traded on."""
+    home, catalog = tmp_path / "home", write_catalog(tmp_path / "walk", steps=300)
+    params, strategy = {"every": 2}, "tests.integration.kalshi_session:TakesNowAndThen"
+    node = start(
+        repo_root, home, catalog, run_s=200.0, params=params, linger_s=1.5, limits="research",
+        strategy=strategy, mode=mode, capital="1000",
+    )  # fmt: skip
+    run_id = stopped(node, home, lambda log: fills_told(log) >= 4)
+    (row,) = LedgerReader(home / "ledger").rows(Selection(kinds=("run.stopping",)))
+    told = row.decoded()
+    assert (told.run_id, told.reason) == (run_id, "signal")
+    _, end_ns = open_recording(home, run_id).span_ns()
+    assert end_ns - told.seen_ns > 10**9, "a second of news that no strategy saw"
+    assert row.ts_event - told.seen_ns >= 0
+    report = check_parity(home)
+    assert report.differences == ()
+    assert report.orders[0] == report.orders[1] >= 4
+    assert report.fills[0] == report.fills[1] >= 4
 
 
 def test_a_replay_with_another_latency_differs_and_says_why(recorded):

@@ -26,9 +26,10 @@ def tape(tmp_path_factory):
 
 
 def report_of(repo_root, home, catalog, **told):
-    told = {"run_s": 16.0, "limits": "research", "capital": "1000"} | told
+    """Run a session until its markets have paid, however long that takes here, and replay it."""
+    told = {"run_s": 300.0, "limits": "research", "capital": "1000", "until_paid": True} | told
     node = start(repo_root, home, catalog, **told)
-    said, _ = node.communicate(timeout=120)
+    said, _ = node.communicate(timeout=400)
     assert node.returncode == 0
     report = check_parity(home)
     assert report.run_id == json.loads(said)["run_id"]

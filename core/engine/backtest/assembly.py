@@ -16,6 +16,7 @@ from nautilus_trader.model import NautilusDataType
 from nautilus_trader.risk import RiskEngineConfig
 
 from core.domain.errors import UsageError
+from core.engine.backtest.ending import EndingFeed
 from core.engine.backtest.hindsight import at_start
 from core.engine.backtest.limits import limits_of
 from core.engine.backtest.rows import MergedRows
@@ -278,7 +279,7 @@ def _feed(
     step = max((universe.end_ns - universe.start_ns) // GRID_POINTS, 1)
     # Between two daily bars there is nothing to see: looking there would only call every bar a jump.
     looks = max(min(LOOKS, universe.records), 1)
-    return Feed(
+    return (Feed if session.ending is None else EndingFeed)(
         session,
         statuses=[r for r in refs if Kind.STATUSES in universe.kinds[r.iid]],
         closes=[r for r in refs if Kind.CLOSES in universe.kinds[r.iid]],

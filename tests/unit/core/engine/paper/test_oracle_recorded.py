@@ -205,11 +205,12 @@ def recorded_windows(shared_data, tmp_path_factory):
     seed=st.integers(0, 10_000),
     every=st.integers(2, 6),
     quantity=st.integers(1, 60),
+    sells=st.booleans(),
 )
-def test_resting_bids_on_drawn_tapes_fill_in_the_same_parts(
-    tmp_path_factory, seed, every, quantity
+def test_resting_orders_on_drawn_tapes_fill_in_the_same_parts(
+    tmp_path_factory, seed, every, quantity, sells
 ):
     folder = tmp_path_factory.mktemp("drawn")
     root = write_traded_catalog(folder / "tape", steps=60, seed=seed)
-    params = {"every": every, "stay": 10**9, "quantity": str(quantity), "sells": False}
+    params = {"every": every, "stay": 10**9, "quantity": str(quantity), "sells": sells}
     compare(folder, root, RESTS, params)

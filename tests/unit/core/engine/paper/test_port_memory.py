@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 
@@ -131,3 +132,29 @@ async def test_a_minute_passes_between_two_looks_for_what_is_old(tmp_path: Path)
     port.forget_old(clock())
     assert len(port.exchange.orders) == 1
     port.store.close()
+
+
+async def test_a_refused_order_has_the_moment_it_arrived_at(tmp_path: Path) -> None:
+    clock = Clock()
+    port = opened(tmp_path / "paper.sqlite", clock)
+    with pytest.raises(VenueRefused) as refused:
+        send(port, 1, "0.41", TimeInForce.FOK)
+    assert refused.value.code == "fok_unfilled"
+    assert refused.value.venue_ns == T
+
+
+async def test_a_stop_cancels_after_the_news_that_was_received_before_it(tmp_path: Path) -> None:
+    """A trade that was received before the cancel and is handled after it fills the order first, as in a replay."""
+    clock = Clock()
+    port = opened(tmp_path / "paper.sqlite", clock)
+    order = send(port, 1, "0.41", TimeInForce.GTC)
+    clock.now = T + 1_000_000
+    cancelling = asyncio.ensure_future(port.cancel_everything())
+    await asyncio.sleep(0)
+    port.on_trade(YES, D("0.41"), D("0.50"), False, ts_ns=T + 900_000)
+    port.on_trade(YES, D("0.41"), D("0.50"), False, ts_ns=T + 1_100_000)
+    assert await cancelling == []
+    found = await port.find("O-1", YES, 0)
+    assert found is not None
+    assert (found.venue_order_id, found.filled) == (order.venue_order_id, D("0.50"))
+    assert found.ts_last_ns == T + 1_000_000

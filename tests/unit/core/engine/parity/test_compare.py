@@ -154,3 +154,13 @@ def test_a_level_that_was_taken_from_before_is_named():
     (one,) = compare(left, right)
     assert one.reason is Reason.TAKEN
     assert one.detail == "0.5"
+
+
+@pytest.mark.parametrize(
+    ("status", "at"),
+    [("CANCELED", {"canceled_ns": 300 * MS}), ("REJECTED", {"arrival_ns": 300 * MS})],
+)
+def test_an_order_decided_before_the_news_of_a_cancel_or_a_refusal_differs_by_latency(status, at):
+    ours = order(1, status=status, ended_ns=340 * MS, **at)
+    (one,) = compare([ours], [order(1, status=status), order(320, FULL)])
+    assert (one.reason, one.detail) == (Reason.LATENCY, HEARD)
