@@ -326,7 +326,8 @@ class SendingStrategy(ViewingStrategy):
         )
         arrivals, ending = session.arrivals, session.ending
         if ending is not None and intent.ts_ns > ending.stopped_ns:
-            return  # the node that is replayed sent nothing any more
+            self._bt_at(intent.ts_ns + 1, partial(self._bt_unsent, record))
+            return
         if self._bt_list is not None:
             self._bt_list.append(order)  # leaves with the others
             return
@@ -344,8 +345,13 @@ class SendingStrategy(ViewingStrategy):
             intent.side.value,
             intent.ts_ns,
         )
-        if at_ns is not None:
+        if at_ns is None:
+            self._bt_at(intent.ts_ns + 1, partial(self._bt_unsent, record))
+        else:
             self._bt_at(at_ns, partial(super().submit_order, order))
+
+    def _bt_unsent(self, record: OrderRecord) -> None:
+        """Book that the node that is replayed held this order back: it never left."""
 
     def _bt_at(self, at_ns: int, act: Callable[[], None]) -> None:
         """Act when a recorded run's order reached the venue: now, or by an alert."""

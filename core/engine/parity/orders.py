@@ -276,6 +276,8 @@ class _Fold:
             order.unsent = row.reason.startswith((HALTED, NOT_ON_DISK))
             if not order.unsent:
                 order.arrival_ns = order.arrival_ns or self._when(order, row, ts_ns)
+        elif isinstance(row, kinds.OrderDenied):
+            order.unsent = True
         elif isinstance(row, kinds.OrderCanceled):
             order.canceled_ns = self._when(order, row, ts_ns)
         elif isinstance(row, OrderUnknown):

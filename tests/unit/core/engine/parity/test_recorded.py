@@ -11,6 +11,7 @@ from core.ledger import DurableLedger
 from core.ledger.kinds import (
     OrderAccepted,
     OrderCanceled,
+    OrderDenied,
     OrderIntended,
     OrderRejected,
     RunStopping,
@@ -34,6 +35,8 @@ def ledger(tmp_path):
         (11, intent("refused")),
         (12, intent("held")),
         (13, intent("unwritten")),
+        (14, intent("denied")),
+        (34, OrderDenied(client_order_id="denied", reason="HALTED: trading is halted")),
         (35, OrderAccepted(client_order_id="taken", venue_ns=30 * MS)),
         (36, OrderRejected(client_order_id="refused", reason="fok_unfilled: no", venue_ns=31 * MS)),
         (37, OrderRejected(client_order_id="held", reason="HALTED: the node is stopping")),
@@ -55,8 +58,14 @@ def when(run):
 
 def test_on_paper_an_order_also_a_refused_one_arrived_when_the_venue_says(ledger):
     run = recorded(ledger, "run-1", own_clock=True)
-    assert when(run) == {"taken": (30, 41), "refused": (31, 0), "held": (0, 0), "unwritten": (0, 0)}
-    assert [o.order_id for o in run.orders if o.unsent] == ["held", "unwritten"]
+    assert when(run) == {
+        "taken": (30, 41),
+        "refused": (31, 0),
+        "held": (0, 0),
+        "unwritten": (0, 0),
+        "denied": (0, 0),
+    }
+    assert [o.order_id for o in run.orders if o.unsent] == ["held", "unwritten", "denied"]
 
 
 def test_live_it_arrived_when_it_was_heard_of(ledger):
