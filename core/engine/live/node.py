@@ -279,10 +279,7 @@ class Node:
         reason = await self._until_stopped(run)
         for task in tasks:
             task.cancel()
-        self._stopping = "the node is stopping"
-        end_strategies(
-            self.ledger, self.causes.source, self.run_id, self._feed, reason, self.spec.keep_orders
-        )
+        self._stop_strategies(reason)
         if not self.spec.keep_orders and not await withdrawn(self._sweep(port)):
             reason += "; working orders could not be cancelled"
         handle.stop()
@@ -297,6 +294,13 @@ class Node:
         if failure.error is not None:
             raise failure.error
         return RunOutcome.ENDED
+
+    def _stop_strategies(self, reason: str) -> None:
+        """Let no order leave and hand strategies no more market data, both between two news."""
+        self._stopping = "the node is stopping"
+        end_strategies(
+            self.ledger, self.causes.source, self.run_id, self._feed, reason, self.spec.keep_orders
+        )
 
     def _watch(self, port: VenuePort) -> RiskWatch:
         """Return the watch over halts, the operator's and the node's own."""
