@@ -311,7 +311,7 @@ def _pace(gate: Intake, d: Draft) -> str:
 
 
 def coverage(gate: Intake, d: Draft) -> str:
-    """Check that a sale is covered and that a buy does not open the opposite of what is held."""
+    """Check that a sale is covered, and that a buy does not open the opposite of what is held or others are buying."""
     rules = d.rules
     if not d.buy:
         free, selling = gate.book.sellable(d.intent.strategy_id, rules), d.quantity
@@ -321,10 +321,14 @@ def coverage(gate: Intake, d: Draft) -> str:
             return d.fail("covered_sell", selling, free, Code.COVERED_SELL)
         d.raw.append((COVERED, selling, free))
     elif rules.nets_outcomes:
-        opposite = gate.book.held.get(rules.opposite_id, 0)
+        book, other = gate.book, rules.opposite_id
+        opposite, bid = book.held.get(other, 0), book.others_buy(d.intent.strategy_id, other)
         if opposite > 0:
             return d.fail("opposite_held", opposite, 0, Code.OPPOSITE_HELD)
-        d.raw.append((OPPOSITE, opposite))
+        if bid > 0:
+            held = ("opposite_held", opposite, 0, True)
+            return d.fail("opposite_bid", bid, 0, Code.OPPOSITE_BID, held)
+        d.raw.append((OPPOSITE, opposite, bid))
     return ""
 
 

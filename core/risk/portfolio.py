@@ -66,7 +66,8 @@ class Portfolio:
         self.purses: dict[str, Purse] = {}
         self.selling: dict[tuple[str, str], int] = {}
         self.selling_all: dict[str, int] = {}
-        self.buying: dict[str, int] = {}
+        self.buying: dict[tuple[str, str], int] = {}
+        self.buying_all: dict[str, int] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
         self.by_family: dict[str, int] = {}
         self.families: dict[str, str] = {}
@@ -119,8 +120,14 @@ class Portfolio:
         own = holding.quantity - holding.provisional - self.selling.get((strategy_id, iid), 0)
         if not rules.nets_outcomes:
             return own
-        opposite = self.buying.get(rules.opposite_id, 0) + self.held.get(rules.opposite_id, 0)
+        other = rules.opposite_id
+        opposite = self.buying_all.get(other, 0) + self.held.get(other, 0)
         return min(own, self.held[iid] - self.selling_all.get(iid, 0) - opposite)
+
+    def others_buy(self, strategy_id: str, instrument_id: str) -> int:
+        """Return the shares that working purchases of other strategies can still fill."""
+        total = self.buying_all.get(instrument_id, 0)
+        return total - self.buying.get((strategy_id, instrument_id), 0) if total else 0
 
     # -- orders -------------------------------------------------------------------------------------
 
@@ -133,11 +140,7 @@ class Portfolio:
             self.waiting[cid] = order
         if delta := order.reserved:
             self._reserve_cash(order, delta)
-        iid = order.rules.instrument_id
-        if order.buy:
-            self.buying[iid] = self.buying.get(iid, 0) + order.quantity
-        else:
-            self._working(order, order.quantity)
+        self._working(order, order.quantity)
 
     def renew(self, order: WorkingOrder, approved: ApprovedOrder) -> None:
         """Let an open order wait for the redemption of the approval of its change."""
@@ -234,11 +237,8 @@ class Portfolio:
     def _working(self, order: WorkingOrder, delta: int) -> None:
         iid = order.rules.instrument_id
         if order.buy:
-            left = self.buying.get(iid, 0) + delta
-            if left:
-                self.buying[iid] = left
-            else:
-                self.buying.pop(iid, None)
+            _add(self.buying, (order.strategy_id, iid), delta)
+            _add(self.buying_all, iid, delta)
         else:
             _add(self.selling, (order.strategy_id, iid), delta)
             _add(self.selling_all, iid, delta)

@@ -38,6 +38,7 @@ SIZE_CHECKS = frozenset(
         "depth",
         "covered_sell",
         "opposite_held",
+        "opposite_bid",
     ]
 )
 
@@ -94,9 +95,9 @@ PACE = Shape(("rate", 1, 2), ("repeats", 3, 4))
 PACE_OF_BUYS = Shape(
     ("rate", 1, 2), ("repeats", 3, 4), ("unknown_orders", 5, 6), ("open_orders", 7, 8)
 )
-#: Quantity to sell and what is free of it; what is held of the opposite outcome.
+#: Quantity to sell and what is free of it; what is held of the opposite outcome, and bid for by others.
 COVERED = Shape(("covered_sell", 1, 2))
-OPPOSITE = Shape(("opposite_held", 1, "0"))
+OPPOSITE = Shape(("opposite_held", 1, "0"), ("opposite_bid", 2, "0"))
 #: Cost, and free cash. `reserved` reads the cost as the last but one of the last group.
 CASH = Shape(("cash", 1, 2))
 #: Every limit of money with what it would hold, then cost and free cash.

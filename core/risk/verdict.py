@@ -28,6 +28,7 @@ class Code(StrEnum):
     NO_REFERENCE = "NO_REFERENCE"
     COVERED_SELL = "COVERED_SELL"
     OPPOSITE_HELD = "OPPOSITE_HELD"
+    OPPOSITE_BID = "OPPOSITE_BID"
     FEE_UNKNOWN = "FEE_UNKNOWN"
     CASH = "CASH"
     HALTED = "HALTED"
@@ -72,6 +73,7 @@ MENDS: dict[str, str] = {
     Code.NO_REFERENCE: "wait for a quote: there is no price to compare with",
     Code.COVERED_SELL: "sell at most what is held and not already promised to resting orders",
     Code.OPPOSITE_HELD: "sell the held side instead: this venue nets the two outcomes",
+    Code.OPPOSITE_BID: "cancel the other strategy's purchase first: this venue nets the two outcomes",
     Code.FEE_UNKNOWN: "give the market a fee schedule that its venue's rules know",
     Code.CASH: "order less, or free cash by cancelling resting orders",
     Code.HALTED: "mend the cause, then beta risk resume",

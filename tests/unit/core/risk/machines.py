@@ -125,6 +125,8 @@ class GateMachine(RuleBasedStateMachine):
             codes.add(Code.COVERED_SELL)
         if buy and venue_of(iid) in NETS and m.held(opposite_of(iid)) > 0:
             codes.add(Code.OPPOSITE_HELD)
+        if buy and venue_of(iid) in NETS and m.others_buy(intent.strategy_id, opposite_of(iid)) > 0:
+            codes.add(Code.OPPOSITE_BID)
         if buy and len(m.orders) >= 12 and order is None:
             codes.add(Code.OPEN_ORDERS)
         if buy and sum(o.state == "unknown" for o in m.orders.values()) >= 3:
@@ -275,6 +277,17 @@ class GateMachine(RuleBasedStateMachine):
                 self._must_not_redeem(true, replace(true.intent, quantity=other))
                 self.model.orders.pop(cid)
             return
+        self._forge(true, kind, other)
+
+    @rule(iid=outcomes, owner=owners, at=prices, kind=st.integers(0, 5), other=sizes)
+    def forge(self, iid, owner, at, kind, other) -> None:
+        """Send a forged approval right after the true one was given."""
+        before = set(self.approvals)
+        self._place(iid, owner, True, D(5), at, 0, True)
+        for cid in set(self.approvals) - before:
+            self._forge(self.approvals[cid], kind, other)
+
+    def _forge(self, true, kind, other) -> None:
         parts = list(true)
         wrong = [replace(true.intent, quantity=other + 1), 10**6, 0, 10**30, 1, bytes(32)]
         parts[kind] = wrong[kind]
@@ -529,11 +542,21 @@ class GateMachine(RuleBasedStateMachine):
         in_market = book.used("market")
         for iid in OUTCOMES:
             assert Fraction(book.held.get(iid, 0), NANO) == Fraction(m.held(iid))
-            assert Fraction(book.buying.get(iid, 0), NANO) == Fraction(m.buying(iid))
+            assert Fraction(book.buying_all.get(iid, 0), NANO) == Fraction(m.buying(iid))
+            for owner in ("S1", "S2"):
+                own = Fraction(book.buying.get((owner, iid), 0), NANO)
+                assert own == Fraction(m.buying(iid, owner))
             assert close(
                 money(in_market.get(market_of(iid), 0)), m.committed(market_of(iid), market_of)
             )
         assert book.unknown == sum(o.state == "unknown" for o in m.orders.values())
+
+    @invariant()
+    def where_the_venue_nets_no_two_strategies_hold_a_pair(self) -> None:
+        m = self.model
+        for iid in OUTCOMES:
+            if venue_of(iid) in NETS and iid not in m.barred:
+                assert not (m.held(iid) > 0 and m.held(opposite_of(iid)) > 0)
 
     @invariant()
     def no_sale_can_leave_a_strategy_short(self) -> None:

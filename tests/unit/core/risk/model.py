@@ -130,8 +130,12 @@ class Model:
             D(0),
         )
 
-    def buying(self, iid: str) -> Decimal:
-        return sum((o.leaves for o in self.orders.values() if o.buy and o.iid == iid), D(0))
+    def buying(self, iid: str, strategy: str = "") -> Decimal:
+        own = (o for o in self.orders.values() if strategy in ("", o.strategy))
+        return sum((o.leaves for o in own if o.buy and o.iid == iid), D(0))
+
+    def others_buy(self, strategy: str, iid: str) -> Decimal:
+        return self.buying(iid) - self.buying(iid, strategy)
 
     def committed(self, key: str = "", scope=None) -> Fraction:
         """Cost of what is held and of unconfirmed sales, plus reservations of buys, in one scope."""

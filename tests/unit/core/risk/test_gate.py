@@ -141,6 +141,18 @@ def test_the_opposite_of_a_held_outcome_is_refused_where_the_venue_nets(desk: De
     assert desk.send(PNO, "BUY", "5", "0.40").approved
 
 
+def test_the_opposite_of_what_another_strategy_buys_is_refused_where_the_venue_nets(desk: Desk):
+    assert desk.send(KYES, "BUY", "10", "0.40").approved
+    refused(desk.send(KNO, "BUY", "1", "0.40", strategy_id="S2"), Code.OPPOSITE_BID)
+    assert desk.send(KNO, "BUY", "1", "0.40").approved, "both sides of one strategy are its own"
+    assert desk.send(KYES, "BUY", "1", "0.40", strategy_id="S2").code == Code.OPPOSITE_BID
+    desk.gate.on_done("O-1")
+    desk.gate.on_done("O-3")
+    assert desk.send(KNO, "BUY", "1", "0.40", strategy_id="S2").approved
+    desk.send(PYES, "BUY", "10", "0.40")
+    assert desk.send(PNO, "BUY", "5", "0.40", strategy_id="S2").approved
+
+
 def test_where_the_venue_nets_a_resting_opposite_buy_takes_away_what_may_be_sold(desk: Desk):
     assert desk.send(KYES, "BUY", "10", "0.40").approved
     assert desk.send(KNO, "BUY", "10", "0.50").approved

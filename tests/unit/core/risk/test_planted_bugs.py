@@ -217,6 +217,11 @@ def the_opposite_of_a_held_outcome_is_bought(patch: pytest.MonkeyPatch) -> None:
 
 
 @bug(GateMachine)
+def two_strategies_bid_for_both_sides_where_the_venue_nets(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Portfolio, "others_buy", lambda self, strategy_id, instrument_id: 0)
+
+
+@bug(GateMachine)
 def a_settlement_pays_twice(patch: pytest.MonkeyPatch) -> None:
     settle = Portfolio.settle
 

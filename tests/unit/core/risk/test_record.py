@@ -45,7 +45,8 @@ def test_a_purchase_shows_every_check_and_a_sale_those_that_it_needs(desk: Desk)
     limits = ["order", "market_exposure", "event_exposure", "venue_exposure", "total_exposure"]
     bought = desk.send(KYES, "BUY", "10", "0.40", ask=D("0.40"), depth=D(100))
     assert names(bought.checks) == [
-        *both, "book_age_ns", *paced, "unknown_orders", "open_orders", "opposite_held", *limits, "cash",
+        *both, "book_age_ns", *paced, "unknown_orders", "open_orders", "opposite_held", "opposite_bid",
+        *limits, "cash",
     ]  # fmt: skip
     assert all(check.passed for check in bought.checks)
     desk.hold(PYES, "50")
