@@ -1,10 +1,11 @@
-"""Fills compared with what was approved: what cannot be is an anomaly, and some anomalies stop buying."""
+"""What went wrong: fills that cannot be are anomalies, and some stop buying; arbitrage counts its own errors."""
 
 from __future__ import annotations
 
 from core.domain.errors import FeeError
 from core.domain.fees import Side
 from core.risk.bounds import Bounds
+from core.risk.breaker import CircuitBreaker
 from core.risk.instruments import InstrumentRules
 from core.risk.states import GRAVE, Holds, RiskEvent, TradingState
 from core.risk.units import NANO, dollars, shares
@@ -15,6 +16,7 @@ class Inspection(Bounds):
     """The part of the gate that does not take a fill on trust."""
 
     now_ns: int
+    breaker: CircuitBreaker
     holds: Holds
     rules: dict[str, InstrumentRules]
     _events: list[RiskEvent]
@@ -67,6 +69,20 @@ class Inspection(Bounds):
             self._anomaly("FEE_ABOVE_BOUND", f"{cid}: {dollars(total)}")
         elif order.buy:
             self._anomaly("FEE_RULE_CHANGED", f"{cid}: {dollars(total)}")
+
+    def _arbitrages(self, order: WorkingOrder) -> bool:
+        return self.book.families.get(order.strategy_id) == self.breaker.family
+
+    def _breaker_error(self, order: WorkingOrder, reason: str) -> None:
+        if self._arbitrages(order):
+            self.breaker.error(order.client_order_id, reason, self.now_ns)
+
+    def _strangers(self, rules: InstrumentRules, strategy_id: str) -> None:
+        """Count shares that came or went without us as a mismatch, where arbitrage holds legs."""
+        families, group = self.book.families, rules.group
+        owners = {s for s, held in self.book.groups if held == group} | {strategy_id}
+        if any(families.get(owner) == self.breaker.family for owner in owners):
+            self.breaker.mismatch(rules.market_id, self.now_ns)
 
     def _anomaly(self, code: str, detail: str) -> None:
         self._events.append(RiskEvent(self.now_ns, "anomaly", code, "", "", detail))

@@ -215,13 +215,6 @@ class Intake(Inspection):
             self.breaker.neither(client_order_id)
         return True
 
-    def _arbitrages(self, order: WorkingOrder) -> bool:
-        return self.book.families.get(order.strategy_id) == self.breaker.family
-
-    def _breaker_error(self, order: WorkingOrder, reason: str) -> None:
-        if self._arbitrages(order):
-            self.breaker.error(order.client_order_id, reason, self.now_ns)
-
     def on_legs(
         self,
         strategy_id: str,
@@ -251,13 +244,6 @@ class Intake(Inspection):
             self.breaker.matched(market_id)
         if attempt:
             self.breaker.attempt(bool(lacking), f"legs missing in {', '.join(lacking)}", ts_ns)
-
-    def _strangers(self, rules: InstrumentRules, strategy_id: str) -> None:
-        """Count shares that came or went without us as a mismatch, where arbitrage holds legs."""
-        families, group = self.book.families, rules.group
-        owners = {s for s, held in self.book.groups if held == group} | {strategy_id}
-        if any(families.get(owner) == self.breaker.family for owner in owners):
-            self.breaker.mismatch(rules.market_id, self.now_ns)
 
     def on_modify_rejected(self, client_order_id: str, ts_ns: int = 0) -> None:
         """Note that a modification was not made: the old terms hold. One that was made: `Gate.adopt_change`."""
@@ -485,6 +471,20 @@ class Intake(Inspection):
         yes, no = self._pair(market_id)
         profit = self.book.merge(strategy_id, yes, no, nanos_of(quantity) or 0)
         self._realised(strategy_id, yes, profit)
+
+    def on_netted(
+        self,
+        strategy_id: str,
+        instrument_id: str,
+        quantity: Decimal,
+        proceeds: Decimal,
+        ts_ns: int = 0,
+    ) -> None:
+        """Take shares that the venue netted against another owner's of the opposite outcome."""
+        self._advance(ts_ns)
+        rules, size = self.rules[instrument_id], nanos_of(quantity) or 0
+        profit = self.book.net(strategy_id, rules, size, attos_down(proceeds))
+        self._realised(strategy_id, rules, profit)
 
     def on_split(self, strategy_id: str, market_id: str, quantity: Decimal, ts_ns: int = 0) -> None:
         """Turn dollars into pairs of both outcomes."""

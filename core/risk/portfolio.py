@@ -496,6 +496,26 @@ class Portfolio:
         self.add_cash(yes.venue.code, paid)
         return paid - cost
 
+    def net(self, strategy_id: str, leg: InstrumentRules, quantity: int, paid: int) -> int:
+        """Turn `quantity` shares of one outcome into `paid`; return realised profit.
+
+        Raises
+        ------
+        MarketError
+            If fewer are held.
+        """
+        key = strategy_id, leg.instrument_id
+        if not 0 < quantity <= self.holdings.get(key, Holding()).quantity:
+            raise MarketError(
+                "cannot net more shares than are held",
+                quantity / NANO,
+                "please report this: the books of this node are wrong",
+            )
+        cost = self.cost_of(*key, quantity)
+        self._hold(strategy_id, leg, -quantity, -cost)
+        self.add_cash(leg.venue.code, paid)
+        return paid - cost
+
     def split(
         self, strategy_id: str, yes: InstrumentRules, no: InstrumentRules, quantity: int
     ) -> None:

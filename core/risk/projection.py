@@ -174,7 +174,11 @@ class Fold:
     @_on.register
     def _(self, row: PositionsMerged, ts_ns: int) -> None:
         market_id = self._market_of(row.instrument_ids)
-        self.gate.on_merge(row.strategy_id, market_id, row.quantity, ts_ns)
+        if len(row.instrument_ids) > 1:
+            self.gate.on_merge(row.strategy_id, market_id, row.quantity, ts_ns)
+        else:
+            (iid,) = row.instrument_ids
+            self.gate.on_netted(row.strategy_id, iid, row.quantity, row.proceeds, ts_ns)
 
     @_on.register
     def _(self, row: PositionsSplit, ts_ns: int) -> None:

@@ -10,7 +10,9 @@ from core.domain.errors import MissingData
 from core.domain.fees import Side
 from core.domain.market import Market
 from core.domain.money import ZERO
+from core.engine.live.bought import KINDS
 from core.engine.live.memory import LedgerMemory
+from core.engine.live.netting import Shares, write
 from core.engine.live.port import VenuePort
 from core.engine.paper.port import PaperPort
 from core.ledger import Ledger
@@ -19,8 +21,6 @@ from core.ledger.kinds.money import PositionsMerged, PositionsSplit
 from core.ledger.kinds.orders import FillVoided
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
-
-KINDS = ("order.filled", "order.voided", "settlement", "position.merged", "position.split")
 
 
 def holdings(directory: Path) -> dict[str, Decimal]:
@@ -62,8 +62,7 @@ def settle_away(
     currency: str,
     now_ns: int,
     source: tuple[int, ...] = (),
-    *,
-    nets: bool = False,
+    shares: Shares | None = None,
 ) -> list[Market]:
     """Pay out what resolved meanwhile; return the markets that are left to trade (all of them when none is).
 
@@ -73,15 +72,14 @@ def settle_away(
         `holdings` of the ledger.
     source : tuple of int
         Row of the node's data, which says that the market has resolved: for a holding without a fill of ours.
-    nets : bool
-        Whether the venue nets YES against NO: pairs of the ledger's are dollars there, also when a kill came before
-        their row.
+    shares : Shares, optional
+        The ledger's by owner: at a venue that nets, pairs of it are dollars, also when a kill came before their row.
 
     A paper account is told and pays. At a real venue the money is in the balance already. Either way the ledger gets
     the row that nobody was there to write.
     """
-    if nets:
-        held = _net(markets, memory, held, ledger, currency, now_ns)
+    if shares is not None:
+        held = _net(markets, memory, held, ledger, currency, now_ns, shares, source)
     for market in markets:
         if not market.resolved:
             continue
@@ -91,8 +89,7 @@ def settle_away(
                 continue
             if isinstance(port, PaperPort):
                 port.on_settlement(iid, payout)
-            quantity = held.get(iid, ZERO)
-            if quantity > 0:
+            for owner, quantity in _owners(iid, held.get(iid, ZERO), memory, shares).items():
                 row = Settled(
                     venue=market.venue,
                     instrument_id=iid,
@@ -100,12 +97,22 @@ def settle_away(
                     quantity=quantity,
                     currency=currency,
                     source="resolved while no node ran",
-                    strategy_id=memory.last_owner.get(iid, ""),
+                    strategy_id=owner,
                 )
-                last = memory.fills.get((row.strategy_id, iid), 0)
+                last = memory.fills.get((owner, iid), 0)
                 ledger.append(row, ts_event=now_ns, parents=(last,) if last else source)
             memory.settled.add(iid)
     return [m for m in markets if not m.resolved] or list(markets)
+
+
+def _owners(
+    iid: str, quantity: Decimal, memory: LedgerMemory, shares: Shares | None
+) -> dict[str, Decimal]:
+    """Divide what is paid out among those whose shares they are; all to the last who bought when the ledger is unclear."""
+    owners = shares.of(iid) if shares is not None else {}
+    if sum(owners.values(), ZERO) != quantity:
+        owners = {memory.last_owner.get(iid, ""): quantity}
+    return {owner: part for owner, part in owners.items() if part > 0}
 
 
 def _net(
@@ -115,22 +122,18 @@ def _net(
     ledger: Ledger,
     currency: str,
     now_ns: int,
+    shares: Shares,
+    source: tuple[int, ...],
 ) -> dict[str, Decimal]:
     """Write the rows of pairs that the venue has netted and no node could write; return what is left."""
     left = dict(held)
+    shares.follow(markets)
     for market in markets:
-        iids = tuple(sorted(o.instrument_id for o in market.outcomes))
-        owners = {strategy for strategy, iid in memory.fills if iid in iids}
-        pairs = min((left.get(iid, ZERO) for iid in iids), default=ZERO)
-        if len(iids) != 2 or pairs <= 0 or len(owners) != 1:
-            continue
-        (owner,) = owners
-        parents = sorted({memory.fills.get((owner, iid), 0) for iid in iids} - {0})
-        row = PositionsMerged(
-            venue=market.venue, instrument_ids=iids, quantity=pairs, proceeds=pairs,
-            currency=currency, strategy_id=owner,
-        )  # fmt: skip
-        ledger.append(row, ts_event=now_ns, parents=parents)
-        for iid in iids:
-            left[iid] -= pairs
+        parts = shares.netted(market.outcomes[0].instrument_id)
+        write(
+            ledger, parts, memory.fills, source, venue=market.venue, currency=currency, ts_ns=now_ns
+        )
+        for part in parts:
+            for iid in part.instrument_ids:
+                left[iid] -= part.quantity
     return left

@@ -5,6 +5,7 @@ How many shares are held says the gate, which asked the venue; cost and age are 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from core.domain.errors import MissingData
 from core.domain.fees import Side
 from core.domain.money import ZERO
 from core.engine.adopted import Adopted
-from core.engine.live.away import KINDS
 from core.ledger.kinds import OrderFilled, Settled
 from core.ledger.kinds.money import PositionsMerged, PositionsSplit
 from core.ledger.kinds.orders import FillVoided
@@ -22,24 +22,45 @@ from core.risk.gate import Gate
 from core.risk.units import dollars
 
 Key = tuple[str, str]
+#: Rows that change what is held.
+KINDS = ("order.filled", "order.voided", "settlement", "position.merged", "position.split")
 NOTHING = Adopted(ZERO, ZERO, 0)
 
 
-def bought(directory: Path) -> dict[Key, Adopted]:
+@dataclass(slots=True)
+class Bought:
+    """What the ledger says was bought and is still there.
+
+    Attributes
+    ----------
+    held : dict
+        (strategy, instrument) to shares, cost and age.
+    last : dict
+        Instrument to (row, price) of its newest fill.
+    """
+
+    held: dict[Key, Adopted] = field(default_factory=dict)
+    last: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
+
+
+def bought(directory: Path) -> Bought:
     """Return what the ledger knows of each (strategy, instrument) that was not paid out."""
     fold = _Fold()
     try:
         reader = LedgerReader(directory)
     except MissingData:
-        return {}
+        return Bought()
     for row in reader.rows(Selection(kinds=KINDS)):
-        fold.take(row.ts_event, row.decoded())
-    return {key: one for key, one in fold.held.items() if one.quantity > 0}
+        payload = row.decoded()
+        fold.take(row.ts_event, payload)
+        if isinstance(payload, OrderFilled):
+            fold.last[payload.instrument_id] = row.seq, payload.price
+    return Bought({key: one for key, one in fold.held.items() if one.quantity > 0}, fold.last)
 
 
 def adopted(gate: Gate, directory: Path, now_ns: int) -> dict[str, dict[str, Adopted]]:
     """Return by strategy what it holds at the start of a node, by instrument."""
-    known = bought(directory)
+    known = bought(directory).held
     out: dict[str, dict[str, Adopted]] = {}
     for (strategy_id, iid), holding in sorted(gate.book.holdings.items()):
         quantity = gate.position(strategy_id, iid)
@@ -57,6 +78,7 @@ def adopted(gate: Gate, directory: Path, now_ns: int) -> dict[str, dict[str, Ado
 class _Fold:
     def __init__(self) -> None:
         self.held: dict[Key, Adopted] = {}
+        self.last: dict[str, tuple[int, Decimal]] = {}
         self._fills: dict[str, tuple[Key, Decimal, Decimal]] = {}
 
     def take(self, ts_ns: int, row: object) -> None:

@@ -48,7 +48,7 @@ from core.engine.live.cancels import CancelHooks
 from core.engine.live.changes import ChangeHooks, Changes
 from core.engine.live.closed import ClosedOrders, same_place
 from core.engine.live.context import LiveContext
-from core.engine.live.conversions import net
+from core.engine.live.conversions import net_after
 from core.engine.live.early import EarlyOrders
 from core.engine.live.intents import intent_of
 from core.engine.live.journal import HALTED, NOT_ON_DISK
@@ -440,7 +440,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         strategy = self.context.owners.get(cid) or ours.strategy_id.value
         self.tell_gate(fill, cid, strategy)
         self.journal.filled(fill, cid, strategy)
-        net(self.context, self.gate, self.port.venue, fill.instrument_id, self.clock.timestamp_ns())
+        net_after(self, fill)
         self.context.reached("fill-row-queued")
         if late:
             self.refresh_cash()

@@ -39,7 +39,7 @@ from core.domain.errors import VenueUncertain
 from core.domain.fees import Role
 from core.domain.money import ZERO
 from core.engine.currency import currency, money
-from core.engine.live.conversions import net
+from core.engine.live.conversions import net_after
 from core.engine.live.over import MOST_OVER
 from core.engine.live.paid_out import PaidOut
 from core.engine.live.port import VenueFill, VenueOrder, VenueVoid
@@ -223,8 +223,7 @@ class ClosedOrders:
         )  # fmt: skip
         client.journal.resume(cid, closed.row)
         client.journal.filled(fill, cid, closed.strategy_id)
-        now = client.clock.timestamp_ns()
-        net(client.context, client.gate, client.port.venue, fill.instrument_id, now)
+        net_after(client, fill)
         one = (fill.trade_id, fill.quantity, fill.price)
         self._change(cid, closed, fill.quantity, (*closed.fills, one))
         client.context.tell(self._filled(fill, cid, closed))

@@ -15,6 +15,7 @@ from core.domain.faultpoints import point
 from core.engine.journal import Causes
 from core.engine.live.journal import OrderJournal
 from core.engine.live.memory import Leftover
+from core.engine.live.netting import Shares
 from core.engine.live.passage import Passage
 from core.engine.live.port import VenuePort
 from core.ledger import Ledger
@@ -49,6 +50,8 @@ class LiveContext:
         Trade ids of earlier runs that the venue had not made final, and client order ids, to client order ids and markets.
     adopted : set of str, optional
         Trades that the gate's cash and holdings include since the start; None = the gate was not filled from the venue.
+    shares : Shares, optional
+        The ledger's by owner; fed with every fill that the start writes.
     resolved : set of str
         Instruments that have been paid out; they are never reported as positions again.
     halted : callable
@@ -92,6 +95,7 @@ class LiveContext:
     provisional: dict[str, str] = field(default_factory=dict)
     markets: Mapping[str, str] = field(default_factory=dict)
     adopted: set[str] | None = None
+    shares: Shares | None = None
     resolved: set[str] = field(default_factory=set)
     halted: Callable[[], str] = lambda: ""
     on_halt: Callable[[str], None] = lambda reason: None

@@ -1,10 +1,10 @@
 """Pairs that become dollars while a node runs, or dollars that become pairs.
 
-A venue that nets YES against NO (Kalshi) does so itself when two orders on opposite sides that were on their way
-together have both filled. Elsewhere the owner of the account merges and splits at the venue.
+A venue that nets YES against NO (Kalshi) does so itself when a fill leaves the account with both: two orders on opposite
+sides that were on their way together, or a trade by hand. It is booked with that fill (`netting`).
 
-Shares of both outcomes go and as many dollars come: that is no error of either book. It is known by this alone, since
-the venue tells no order of it, and booked as what it is.
+Elsewhere the owner of the account merges and splits at the venue. Shares of both outcomes go and as many dollars come: that
+is no error of either book. It is known by this alone, since the venue tells no order of it, and booked as what it is.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from core.domain.fees import Side
 from core.domain.money import ZERO
-from core.ledger.kinds import PositionsMerged, PositionsSplit
+from core.engine.live.netting import Part, parts_of, write
+from core.ledger.kinds import PositionsSplit
 from core.risk.gate import Gate
 from core.risk.units import shares
 
 if TYPE_CHECKING:
+    from core.engine.live.client import VenueClient
     from core.engine.live.context import LiveContext
+    from core.engine.live.port import VenueFill
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +69,63 @@ def conversions(
     return out if abs(cash + moved) <= slack + dust * len(out) else []
 
 
-def net(context: LiveContext, gate: Gate, venue: str, instrument_id: str, now_ns: int) -> None:
-    """Book the pairs that a fill has completed at a venue that nets: they are dollars already."""
-    rules = gate.rules.get(instrument_id)
-    if rules is None or not rules.nets_outcomes or not gate.book.held.get(rules.opposite_id):
+def net_after(client: VenueClient, fill: VenueFill) -> None:
+    """Book the pairs that a fill, booked and written, has completed at a venue that nets: they are dollars already."""
+    now_ns = client.clock.timestamp_ns()
+    net(client.context, client.gate, client.port.venue, fill.instrument_id, fill.price, now_ns)
+
+
+def net_away(client: VenueClient, fill: VenueFill, owner: str) -> None:
+    """Book what a fill from while no node ran has netted. A gate that began after it has begun with the dollars."""
+    context, now_ns = client.context, client.clock.timestamp_ns()
+    parts: list[Part] = []
+    if context.shares is not None:
+        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
+        parts = context.shares.fill(owner, fill.instrument_id, signed, fill.price)
+    if fill.trade_id in (context.adopted or ()):
+        _written(context, client.port.venue, parts, now_ns)
+    else:
+        net_after(client, fill)
+
+
+def net(
+    context: LiveContext,
+    gate: Gate,
+    venue: str,
+    instrument_id: str,
+    price: Decimal,
+    now_ns: int,
+) -> None:
+    """Book pairs in the market of a fill at this price, whoever's the shares are."""
+    rules, held = gate.rules.get(instrument_id), gate.book.held
+    if rules is None or not rules.nets_outcomes or held.get(rules.opposite_id, 0) <= 0:
         return
     first, second = sorted((instrument_id, rules.opposite_id))
-    pairs = _pairs(gate, first, second)
-    if pairs > 0:
-        book(context, gate, venue, Conversion(rules.market_id, (first, second), pairs), now_ns)
+    mine = {k: shares(h.quantity) for k, h in gate.book.holdings.items() if k[1] in (first, second)}
+    parts = parts_of(mine, (first, second), (instrument_id, price))
+    _book(context, gate, venue, rules.market_id, parts, now_ns)
+
+
+def _book(
+    context: LiveContext, gate: Gate, venue: str, market_id: str, parts: list[Part], now_ns: int
+) -> None:
+    """Tell the gate, then the ledger."""
+    for part in parts:
+        if len(part.instrument_ids) > 1:
+            gate.on_merge(part.strategy_id, market_id, part.quantity, now_ns)
+        else:
+            (iid,) = part.instrument_ids
+            gate.on_netted(part.strategy_id, iid, part.quantity, part.proceeds, now_ns)
+    _written(context, venue, parts, now_ns)
+
+
+def _written(context: LiveContext, venue: str, parts: list[Part], now_ns: int) -> None:
+    causes = context.causes
+    last = write(
+        context.ledger, parts, causes.fills, tuple(filter(None, (causes.source,))), venue=venue,
+        currency=context.currency, ts_ns=now_ns,
+    )  # fmt: skip
+    causes.money = last or causes.money
 
 
 def _held(gate: Gate, strategy_id: str, iids: tuple[str, str]) -> Decimal:
@@ -108,10 +160,9 @@ def book(context: LiveContext, gate: Gate, venue: str, one: Conversion, now_ns: 
     left = one.quantity
     for owner in _owners(gate, one.instrument_ids):
         part = min(left, _held(gate, owner, one.instrument_ids))
-        if part <= 0:
-            continue
-        book_merge(context, gate, venue, one, owner, part, now_ns)
         left -= part
+        if part > 0:
+            book_merge(context, gate, venue, one, owner, part, now_ns)
 
 
 def book_merge(
@@ -124,18 +175,12 @@ def book_merge(
     now_ns: int,
 ) -> None:
     """Tell the gate and the ledger that `part` of the pairs, a strategy's, are dollars now."""
-    gate.on_merge(owner, one.market_id, part, now_ns)
-    context.causes.money = write_merge(context, venue, one, owner, part, now_ns)
+    merged = Part(owner, one.instrument_ids, part, part)
+    _book(context, gate, venue, one.market_id, [merged], now_ns)
 
 
 def write_merge(
     context: LiveContext, venue: str, one: Conversion, owner: str, part: Decimal, now_ns: int
-) -> int:
-    """Write the row of pairs of a strategy that are dollars now; return it."""
-    return context.ledger.append(
-        PositionsMerged(
-            venue=venue, instrument_ids=one.instrument_ids, quantity=part, proceeds=part,
-            currency=context.currency, strategy_id=owner,
-        ),
-        ts_event=now_ns, parents=context.causes.of_holding(owner, one.instrument_ids),
-    )  # fmt: skip
+) -> None:
+    """Write the row of pairs of a strategy that are dollars now."""
+    _written(context, venue, [Part(owner, one.instrument_ids, part, part)], now_ns)

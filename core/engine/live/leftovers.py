@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from core.domain.errors import VenueRefused, VenueUncertain
+from core.engine.live.conversions import net_away
 from core.engine.live.memory import Leftover
 from core.engine.live.port import VenueFill, VenueOrder, VenueOrderStatus, VenueVoid
 from core.risk.states import taken_back
@@ -85,6 +86,7 @@ class Leftovers:
             return False  # the start has not read its fills yet: they come as reports
         self._write(fill, cid)
         self.missed(fill, context.owners[cid], cid)
+        net_away(client, fill, context.owners[cid])
         context.halt(f"order {cid} of an earlier run filled after the start; restart the node")
         return True
 
@@ -102,6 +104,7 @@ class Leftovers:
         if fill.trade_id not in (context.adopted or ()):
             return False
         self._write(fill, cid)
+        net_away(client, fill, context.owners[cid])
         return True
 
     def _write(self, fill: VenueFill, cid: str) -> None:

@@ -69,7 +69,7 @@ async def catch_up(
     slack = context.port.share_dust * FILLS_OF_DUST
     behind = Behind([c for c in calls if c.state is CallState.OPEN], slack=slack)
     missed = await _missed(context, memory)
-    done, told, owned = _merged(calls), _rows(directory), bought(directory)
+    done, told, owned = _merged(calls), _rows(directory), bought(directory).held
     for market in markets:
         if len(market.outcomes) != 2 or market.resolved:
             continue

@@ -14,6 +14,7 @@ from core.domain.money import ZERO
 from core.engine.live.context import LOOKBACK_NS
 from core.engine.live.journal import OrderJournal
 from core.engine.live.memory import LedgerMemory
+from core.engine.live.netting import Shares
 from core.engine.live.port import VenueFill, VenueOrderStatus, VenuePort
 
 
@@ -23,6 +24,7 @@ async def missed(
     held: Mapping[str, Decimal],
     port: VenuePort,
     journal: OrderJournal,
+    shares: Shares,
 ) -> dict[str, Decimal]:
     """Write what became of orders without an end in resolved markets; return `held` with their trades.
 
@@ -33,6 +35,8 @@ async def missed(
     ----------
     held : mapping of str to Decimal
         `holdings` of the ledger.
+    shares : Shares
+        The ledger's by owner; they take the trades too.
 
     Raises
     ------
@@ -53,6 +57,7 @@ async def missed(
                 _take(fill, cid, memory, journal)
                 signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
                 out[fill.instrument_id] = out.get(fill.instrument_id, ZERO) + signed
+                shares.take(memory.owners[cid], fill.instrument_id, signed, fill.price)
         if found.status is VenueOrderStatus.WORKING:
             continue
         if found.status is not VenueOrderStatus.FILLED or found.filled < left.quantity:

@@ -33,7 +33,7 @@ from core.engine.live.assembly import engine_config, live_gate, live_session, li
 from core.engine.live.audit import EVERY_S, Audit
 from core.engine.live.away import holdings, settle_away
 from core.engine.live.backlog import Backlog
-from core.engine.live.bought import adopted
+from core.engine.live.bought import adopted, bought
 from core.engine.live.client import VenueClient
 from core.engine.live.clock_watch import watch_clock
 from core.engine.live.collectable import collector_of
@@ -52,6 +52,7 @@ from core.engine.live.logs import STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.merged_away import catch_up, settled_first
 from core.engine.live.missed import missed
+from core.engine.live.netting import Shares
 from core.engine.live.pauses import Collections, GiveWay, keep_pauses_short
 from core.engine.live.port import VenuePort
 from core.engine.live.ports import node_port
@@ -245,13 +246,15 @@ class Node:
         written = OrderJournal(
             self.ledger, time.time_ns, port.venue, self.venue.currency, self.causes, memory.rows
         )
-        held = await missed(markets, memory, held, port, written)
+        nets = load_venue(self.venue.code).nets_outcomes
+        shares = Shares(bought(self.spec.home / "ledger"), nets=nets)
+        held = await missed(markets, memory, held, port, written, shares)
         markets = settle_away(
             markets, memory, held, port, self.ledger, self.venue.currency, time.time_ns(),
-            (self.causes.source,), nets=load_venue(self.venue.code).nets_outcomes,
+            (self.causes.source,), shares,
         )  # fmt: skip
         owner = f"{self.spec.plans[0].type.__name__}-001"
-        context = self._context(port, memory)
+        context = self._context(port, memory, shares)
         await adopt(context, markets, memory, owner, time.time_ns(), gone)
         behind = await catch_up(
             context, returns, markets, memory, held, self.spec.home / "ledger", time.time_ns()
@@ -393,7 +396,7 @@ class Node:
         except LedgerError as exc:
             self.halt(exc.what)
 
-    def _context(self, port: VenuePort, memory: LedgerMemory) -> LiveContext:
+    def _context(self, port: VenuePort, memory: LedgerMemory, shares: Shares) -> LiveContext:
         return LiveContext(
             port=port,
             gate=self.gate,
@@ -404,6 +407,7 @@ class Node:
             instrument_owners=memory.last_owner,
             known_trades=memory.trades,
             provisional=memory.provisional,
+            shares=shares,
             markets=memory.markets,
             resolved=set(memory.settled),
             leftovers=memory.leftovers,

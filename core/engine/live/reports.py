@@ -23,6 +23,7 @@ from nautilus_trader.model import (
 
 from core.domain.fees import Role, Side
 from core.engine.currency import money
+from core.engine.live.conversions import net_away
 from core.engine.live.port import VenueFill, VenueOrder, VenueOrderStatus
 from core.engine.live.slices import sliced
 from core.engine.units import price_of, quantity_of
@@ -158,6 +159,7 @@ class ReportHooks:
         if fill.trade_id not in client.context.known_trades:
             client.context.known_trades.add(fill.trade_id)
             client.journal.filled(fill, cid, owner)
+            net_away(client, fill, owner)
         else:
             client.leftovers.confirm(fill, cid)
 

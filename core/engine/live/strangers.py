@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from core.engine.live.conversions import net_after
 from core.engine.live.port import VenueFill
 
 if TYPE_CHECKING:
@@ -74,4 +75,5 @@ class Strangers:
         client.leftovers.missed(fill, owner, cid or fill.venue_order_id)
         context.known_trades.add(fill.trade_id)
         client.journal.stranger(fill, cid, owner)
+        net_after(client, fill)
         client.refresh_cash()

@@ -37,7 +37,11 @@ class Settled(Payload, frozen=True, kw_only=True):
 
 @kind("position.merged")
 class PositionsMerged(Payload, frozen=True, kw_only=True):
-    """Equal amounts of exhaustive outcomes turned back into cash (YES + NO = one dollar)."""
+    """Equal amounts of exhaustive outcomes turned back into cash (YES + NO = one dollar).
+
+    Names one outcome where a venue netted it against somebody else's shares of the other: each owner has a row of its
+    own, and their proceeds add up to the dollar.
+    """
 
     venue: str
     instrument_ids: tuple[str, ...]

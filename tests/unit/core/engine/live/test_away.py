@@ -8,7 +8,9 @@ from core.domain.fees import FeeSchedule, Side
 from core.domain.grid import Band, TickGrid
 from core.domain.market import Market, Outcome
 from core.engine.live.away import holdings, settle_away
+from core.engine.live.bought import bought
 from core.engine.live.memory import remember
+from core.engine.live.netting import Shares
 from core.engine.paper.port import PaperPort
 from core.engine.paper.store import PaperStore
 from core.engine.venues import load_venue
@@ -133,7 +135,8 @@ def test_a_pair_that_a_netting_venue_took_before_a_kill_is_written_at_the_next_s
     memory = remember(tmp_path / "ledger")
     held = holdings(tmp_path / "ledger")
     for nets in (False, True):
-        settle_away([market()], memory, held, None, ledger, "USD", 9, nets=nets)
+        shares = Shares(bought(tmp_path / "ledger"), nets=nets)
+        settle_away([market()], memory, held, None, ledger, "USD", 9, (), shares)
         ledger.flush()
         rows = list(LedgerReader(tmp_path / "ledger").rows(Selection(kinds=("position.merged",))))
         assert len(rows) == nets

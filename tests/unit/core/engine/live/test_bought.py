@@ -41,18 +41,18 @@ def test_bought_twice_and_sold_once_costs_the_average_with_its_fees(tmp_path, le
         ledger, fill("a", 10, fee="0.10"), fill("b", 10, "0.50", fee="0.10"), fill("a", 10),
         fill("c", 5, "0.90", Side.SELL, fee="0.05"),
     )  # fmt: skip
-    assert bought(tmp_path / "ledger") == {("S-001", YES): Adopted(D(15), D("6.90"), 1)}
+    assert bought(tmp_path / "ledger").held == {("S-001", YES): Adopted(D(15), D("6.90"), 1)}
 
 
 def test_what_is_sold_out_begins_anew(tmp_path, ledger):
     written(ledger, fill("a", 10), fill("b", 10, "0.5", Side.SELL), fill("c", 4, "0.30"))
-    assert bought(tmp_path / "ledger") == {("S-001", YES): Adopted(D(4), D("1.20"), 3)}
+    assert bought(tmp_path / "ledger").held == {("S-001", YES): Adopted(D(4), D("1.20"), 3)}
 
 
 def test_a_trade_taken_back_was_never_paid(tmp_path, ledger):
     void = FillVoided(client_order_id="O-a", trade_id="a", venue="POLYMARKET", reason="FAILED")
     written(ledger, fill("a", 10), void)
-    assert bought(tmp_path / "ledger") == {}
+    assert bought(tmp_path / "ledger").held == {}
 
 
 def test_strategies_keep_apart_and_a_payout_ends_its_own(tmp_path, ledger):
@@ -61,7 +61,7 @@ def test_strategies_keep_apart_and_a_payout_ends_its_own(tmp_path, ledger):
         strategy_id="S-001",
     )  # fmt: skip
     written(ledger, fill("a", 1), fill("b", 2, strategy="T-002"), paid)
-    assert bought(tmp_path / "ledger") == {("T-002", YES): Adopted(D(2), D("0.80"), 2)}
+    assert bought(tmp_path / "ledger").held == {("T-002", YES): Adopted(D(2), D("0.80"), 2)}
 
 
 def test_merged_pairs_are_gone_and_split_ones_are_there(tmp_path, ledger):
@@ -71,10 +71,10 @@ def test_merged_pairs_are_gone_and_split_ones_are_there(tmp_path, ledger):
         PositionsMerged(quantity=D(4), proceeds=D(4), **told),
         PositionsSplit(quantity=D(2), cost=D(2), strategy_id="S-001", **told),
     )  # fmt: skip
-    found = bought(tmp_path / "ledger")
+    found = bought(tmp_path / "ledger").held
     assert found["S-001", YES] == Adopted(D(8), D("3.40"), 1)
     assert found["S-001", NO] == Adopted(D(8), D("4.00"), 2)
 
 
 def test_no_ledger_has_bought_nothing(tmp_path):
-    assert bought(tmp_path / "none") == {}
+    assert bought(tmp_path / "none").held == {}

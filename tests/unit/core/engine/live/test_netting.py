@@ -39,7 +39,7 @@ def both(folder: Path, venue: str, yes: str, no: str) -> tuple[Desk, list[Positi
                 instrument=iid, strategy="S1",
             )  # fmt: skip
             causes.filled("S1", iid, ledger.append(row, ts_event=T0))
-            net(context, gate, venue, iid, T0)  # type: ignore[arg-type]
+            net(context, gate, venue, iid, D("0.48"), T0)  # type: ignore[arg-type]
     rows = LedgerReader(folder).rows(Selection(kinds=("position.merged",)))
     found = [(row.parent_seqs, row.decoded()) for row in rows]
     assert all(parents == tuple(sorted(causes.fills.values())) for parents, _ in found)
