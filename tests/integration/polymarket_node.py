@@ -73,6 +73,34 @@ class Pairs(BetaStrategy):
             self.buy(iid, self.config.quantity, ask.price, reason="pair")
 
 
+class BothSides(BetaStrategy):
+    """Rests a bid for NO at `rest_at`, then buys YES, unless it wants nothing; says what it was given back."""
+
+    config_type = Config
+
+    def on_start(self):
+        self.asked, self.no = False, self.config.iid.replace("-YES.", "-NO.")
+        for iid in (self.no, self.config.iid):
+            self.watch_book(iid)
+
+    def on_adopted(self, held):
+        print(
+            json.dumps({"adopted": {i: str(one.quantity) for i, one in held.items()}}), flush=True
+        )
+
+    def on_book(self, iid):
+        ask = self.best_ask(self.config.iid)
+        seen = ask is not None and self.best_ask(self.no) is not None
+        if not seen or self.asked or not self.config.quantity:
+            return
+        self.asked = True
+        self.buy(self.no, D(3), self.config.rest_at, tif=TimeInForce.GTC, reason="rest")
+        self.buy(self.config.iid, self.config.quantity, ask.price, reason="first")
+
+    def on_refused(self, intent, refusal):
+        print(json.dumps({"refused": refusal.code}), flush=True)
+
+
 class Presses(BetaStrategy):
     """Rests one more bid at each change of the book."""
 

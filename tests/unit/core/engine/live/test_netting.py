@@ -61,6 +61,40 @@ def test_a_pair_is_dollars_in_gate_and_ledger_and_the_rest_can_be_sold(tmp_path:
         assert [p["instrument_id"] for p in held if D(str(p["quantity"]))] == [KNO]
 
 
+def test_a_pair_of_two_strategies_is_dollars_for_both_at_the_price_of_the_later_fill(
+    tmp_path: Path,
+) -> None:
+    """The gate lets no two come to it; an order that was proven absent and fills after all does."""
+    desk = Desk(world())
+    gate = desk.gate
+    desk.hold(KYES, "5", "0.40")
+    desk.hold(KNO, "3", "0.62", "S2")
+    before = gate.cash("KALSHI")
+    with DurableLedger(tmp_path) as ledger:
+        ledger.begin_run(make.started(), ts_event=T0)
+        causes = Causes()
+        for owner, iid, size, price in (("S1", KYES, "5", "0.40"), ("S2", KNO, "3", "0.62")):
+            row = make.fill(
+                f"O-{owner}", f"T-{owner}", quantity=size, price=price, fee="0", instrument=iid, strategy=owner,
+            )  # fmt: skip
+            causes.filled(owner, iid, ledger.append(row, ts_event=T0))
+        context = SimpleNamespace(ledger=ledger, causes=causes, currency="USD")
+        net(context, gate, "KALSHI", KNO, D("0.62"), T0)  # type: ignore[arg-type]
+    assert (gate.position("S1", KYES), gate.position("S2", KNO)) == (2, 0)
+    assert gate.cash("KALSHI") == before + 3
+    assert dollars(gate.book.committed) == D("0.80")
+    rows = list(LedgerReader(tmp_path).rows(Selection(kinds=("position.merged",))))
+    behind = tuple(sorted(causes.fills.values()))
+    assert [r.parent_seqs for r in rows] == [behind, behind]
+    with Projections(tmp_path) as projections:
+        projections.catch_up()
+        told = {
+            str(p["strategy_id"]): (D(str(p["quantity"])), D(str(p["realized_pnl"])))
+            for p in projections.query("SELECT * FROM positions")
+        }
+        assert told == {"S1": (2, D("-0.06")), "S2": (0, 0)}
+
+
 def test_where_pairs_stay_tokens_nothing_is_merged(tmp_path: Path) -> None:
     desk, merged = both(tmp_path, "POLYMARKET", PYES, PNO)
     assert merged == []
