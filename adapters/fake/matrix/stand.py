@@ -38,18 +38,16 @@ from core.domain.market import Market
 from core.engine.live.adoption import adopt
 from core.engine.live.assembly import live_gate
 from core.engine.live.audit import Audit
-from core.engine.live.bought import bought
 from core.engine.live.context import LiveContext
 from core.engine.live.instruments import engine_instrument
 from core.engine.live.memory import remember
-from core.engine.live.netting import Shares
+from core.engine.live.netting import shares_of
 from core.engine.live.port import VenuePort
 from core.engine.live.sweep import Sweep
 from core.engine.paper.account import NettedAccount, TokenAccount
 from core.engine.paper.exchange import Exchange, FakeMarket, FakeOrder
 from core.engine.paper.port import PaperPort
 from core.engine.paper.store import PaperStore
-from core.engine.venues import load_venue
 from core.ledger import DurableLedger
 from core.ledger.acknowledgement import seen
 from core.ledger.kinds import RunMode, RunStarted, StrategyVersion
@@ -189,7 +187,7 @@ class Stand:
         """Begin a life of the client side: what it knows it has from the ledger and from the venue."""
         code = self.markets[0].venue
         memory = remember(self.root / "ledger")
-        shares = Shares(bought(self.root / "ledger"), nets=load_venue(code).nets_outcomes)
+        shares = shares_of(self.root / "ledger", code)
         shares.follow(self.markets)
         self.lives += 1
         self.appended.clear()  # rows that nobody waited for may have died with the life before

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
 
 from core.domain.market import Market
 from core.domain.money import ONE, ZERO
-from core.engine.live.bought import Bought
+from core.engine.live.bought import Bought, bought
+from core.engine.venues import load_venue
 from core.ledger import Ledger
 from core.ledger.kinds import PositionsMerged
 
@@ -90,6 +92,11 @@ def write(
         )  # fmt: skip
         seq = ledger.append(row, ts_event=ts_ns, parents=tuple(behind) or source)
     return seq
+
+
+def shares_of(directory: Path, venue: str) -> Shares:
+    """Return what the ledger in `directory` holds by owner at a venue."""
+    return Shares(bought(directory), nets=load_venue(venue).nets_outcomes)
 
 
 class Shares:

@@ -33,7 +33,7 @@ from core.engine.live.assembly import engine_config, live_gate, live_session, li
 from core.engine.live.audit import EVERY_S, Audit
 from core.engine.live.away import holdings, settle_away
 from core.engine.live.backlog import Backlog
-from core.engine.live.bought import adopted, bought
+from core.engine.live.bought import adopted
 from core.engine.live.client import VenueClient
 from core.engine.live.clock_watch import watch_clock
 from core.engine.live.collectable import collector_of
@@ -52,7 +52,7 @@ from core.engine.live.logs import STATUS_EVERY_S, NodeLog
 from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.merged_away import catch_up, settled_first
 from core.engine.live.missed import missed
-from core.engine.live.netting import Shares
+from core.engine.live.netting import Shares, shares_of
 from core.engine.live.pauses import Collections, GiveWay, keep_pauses_short
 from core.engine.live.port import VenuePort
 from core.engine.live.ports import node_port
@@ -69,7 +69,6 @@ from core.engine.paper.feed import PaperFeed
 from core.engine.paper.port import PaperPort
 from core.engine.quiet_imports import without_unneeded
 from core.engine.session import Session
-from core.engine.venues import load_venue
 from core.ledger import DurableLedger
 from core.ledger.kinds import RunEnded, RunMode, RunOutcome
 from core.risk.gate import Gate
@@ -246,8 +245,7 @@ class Node:
         written = OrderJournal(
             self.ledger, time.time_ns, port.venue, self.venue.currency, self.causes, memory.rows
         )
-        nets = load_venue(self.venue.code).nets_outcomes
-        shares = Shares(bought(self.spec.home / "ledger"), nets=nets)
+        shares = shares_of(self.spec.home / "ledger", self.venue.code)
         held = await missed(markets, memory, held, port, written, shares)
         markets = settle_away(
             markets, memory, held, port, self.ledger, self.venue.currency, time.time_ns(),
@@ -269,11 +267,10 @@ class Node:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self.stop)
-        watch = self._watch(port)
         status = asyncio.create_task(self._report(port))
         assert self.client is not None
         beside = (
-            watch.run(),
+            self._watch(port).run(),
             Collections(self._busy).run(),
             Audit(self.client, self.spec.audit_every_s).run(),
             collect(self.client, returns, self.spec.collect_every_s, behind),
