@@ -16,7 +16,7 @@ from core.domain.fees import FeeSchedule
 from core.engine.paper.account import NettedAccount
 from core.engine.paper.exchange import Exchange, FakeMarket
 from core.ledger.kinds import OrderFilled, OrderIntended, Settled
-from core.ledger.kinds.orders import OrderAccepted
+from core.ledger.kinds.orders import OrderAccepted, OrderCanceled
 from core.ledger.verify import verify
 from tests.faults.test_node_process import Killed, rows
 from tests.integration.polymarket_stand import C1, C2, IYES, YES2, eventually
@@ -121,3 +121,33 @@ async def test_what_was_paid_out_meanwhile_is_booked_once_and_as_its_strategys(
     accepted = [a.client_order_id for a in rows(tmp_path, OrderAccepted)]
     assert set(accepted) <= intended and len(accepted) == len(set(accepted))
     assert verify(tmp_path / "home" / "ledger").ok
+
+
+@pytest.mark.parametrize("code", ["KALSHI", "POLYMARKET"])
+async def test_after_a_reconnect_nothing_of_an_earlier_life_is_written_again(
+    tmp_path, repo_root, code
+):
+    _, iid, other = PLACES[code]
+    places = {"KALSHI": kalshi, "POLYMARKET": polymarket}
+    async with places[code](tmp_path) as (fake, told):
+        first = started(repo_root, tmp_path, code, told, iid, mode="live", point="")
+        await killed(first, iid, fake, "live")
+        fake.exchange.trade(PLACES[code][0], 3800, 10_200, "ask", time.time_ns())
+        again = started(repo_root, tmp_path, code, told, other, mode="live")
+        await again.start()
+        await eventually(lambda: again.held() == {iid: 15.0, other: 10.0} or again.proc.returncode)
+        for _ in range(2):  # each time everything is read again
+            dropped = len(again.said)
+            await fake.streams.drop_all()
+            await eventually(
+                lambda: (
+                    any(s.get("link") for s in again.said[dropped + 2 :]) or again.proc.returncode
+                )  # noqa: B023
+            )
+        assert again.held() == {iid: 15.0, other: 10.0}, again.errors.decode()[-2000:]
+        assert await again.end() == 0, again.errors.decode()[-2000:]
+    accepted = [a.client_order_id for a in rows(tmp_path, OrderAccepted)]
+    assert len(accepted) == len(set(accepted))
+    filled = {f.client_order_id for f in rows(tmp_path, OrderFilled)}
+    assert len(filled) == 3
+    assert not filled & {c.client_order_id for c in rows(tmp_path, OrderCanceled)}

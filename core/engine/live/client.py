@@ -361,6 +361,8 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
             return
         if self._is_late(cid, order) or cid in self._ended:
             return
+        if ours.is_closed and cid in self.context.owners:
+            return  # of an earlier run: the start has told all of it
         before = self.venue_orders.get(cid)
         if before is not None and order.filled < before.filled:
             return  # an older message; counts never go back
