@@ -137,13 +137,12 @@ async def test_after_a_reconnect_nothing_of_an_earlier_life_is_written_again(
         await again.start()
         await eventually(lambda: again.held() == {iid: 15.0, other: 10.0} or again.proc.returncode)
         for _ in range(2):  # each time everything is read again
-            dropped = len(again.said)
             await fake.streams.drop_all()
-            await eventually(
-                lambda: (
-                    any(s.get("link") for s in again.said[dropped + 2 :]) or again.proc.returncode
-                )  # noqa: B023
-            )
+
+            def back(since=len(again.said) + 2):
+                return any(s.get("link") for s in again.said[since:]) or again.proc.returncode
+
+            await eventually(back)
         assert again.held() == {iid: 15.0, other: 10.0}, again.errors.decode()[-2000:]
         assert await again.end() == 0, again.errors.decode()[-2000:]
     accepted = [a.client_order_id for a in rows(tmp_path, OrderAccepted)]

@@ -1,4 +1,4 @@
-"""What the README promises of `beta paper`: its own lines, killed at the first fill, end with nothing held."""
+"""What the README promises of `beta paper`: its own lines, killed at the first fill, end with everything paid out."""
 
 import json
 import os
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from core.domain.fees import Side
 from core.engine.live.memory import remember
-from core.ledger.kinds import RunMode
+from core.ledger.kinds import OrderFilled, RunMode, Settled
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
 
@@ -51,7 +52,7 @@ def workplace(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_node_is_started_again_and_ends_with_all_sold_or_paid_out(workplace):
+def test_a_killed_node_is_started_again_and_all_that_it_bought_is_paid_out(workplace):
     first_line, second_line, _ = promised()
     ledger = workplace / "runs" / "paper" / "fake-kalshi" / "ledger"
     first = beta(first_line, workplace)
@@ -70,10 +71,14 @@ def test_a_killed_node_is_started_again_and_ends_with_all_sold_or_paid_out(workp
     after = remember(ledger)
     assert set(before.trades) <= set(after.trades)
     assert told["unknown"] == 0
-    assert not told["positions"], "all is sold or paid out"
-    filled = [r.decoded() for r in LedgerReader(ledger).rows(Selection(kinds=("order.filled",)))]
-    assert {f.strategy_id for f in filled} == {"KalshiEvent-001"}
+    assert not told["positions"], "all is paid out"
+    rows = [r.decoded() for r in LedgerReader(ledger).rows(Selection())]
+    filled = [r for r in rows if isinstance(r, OrderFilled)]
+    paid = [r for r in rows if isinstance(r, Settled)]
+    assert {r.strategy_id for r in (*filled, *paid)} == {"KalshiEvent-001"}
     assert len({f.trade_id for f in filled}) == len(filled), "each trade once"
+    assert {f.side for f in filled} == {Side.BUY}, "nothing is sold before the payout"
+    assert sum(f.quantity for f in filled) == sum(p.quantity for p in paid)
     runs = [r for r in LedgerReader(ledger).runs() if r.mode == RunMode.PAPER]
     assert len(runs) == 2
 
