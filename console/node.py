@@ -14,6 +14,8 @@ from console.backtest import BacktestRequest
 from core.domain.errors import ConfigError, GateClosed, HaltedError, LedgerWriteError, UsageError
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from core.engine.backtest.strategies import StrategyPlan
     from core.engine.live.spot import SpotSource
     from core.engine.live.status import NodeStatus
@@ -43,6 +45,8 @@ class NodeRequest:
         Replay of a fake venue: speed, longest quiet stretch, number of markets, passes.
     for_s : float
         Stop by itself; 0 = run on.
+    collect : tuple of str, optional
+        Caps of a call and of 24 hours of a live node that collects; None = it does not.
     collect_every_s : float
         How often a node looks for pairs and winners to turn into dollars; 0 = never.
     environment : str
@@ -64,6 +68,7 @@ class NodeRequest:
     for_s: float = 0.0
     spot: str = "auto"
     environment: str = ""
+    collect: tuple[str, str] | None = None
     collect_every_s: float = 60.0
     as_json: bool = False
     keep_fake: bool = False
@@ -116,6 +121,8 @@ class NodeRequest:
             raise UsageError(
                 "unknown source of spot", request.spot, f"--spot auto, off, {', '.join(SPOT)}"
             )
+        if request.collect is not None and VENUES[venue] != "POLYMARKET":
+            raise UsageError("only Polymarket has pairs to collect", venue, "leave out --collect")
         known = ("", "production", "demo") if venue == "kalshi" else ("", "production")
         if request.environment not in known:
             raise UsageError(
@@ -280,6 +287,22 @@ def _settings(request: NodeRequest) -> dict[str, Any]:
         "api_secret": secret("POLYMARKET_API_SECRET"),
         "passphrase": secret("POLYMARKET_PASSPHRASE"),
         "state_dir": request.folder,
+        **_collecting(request, secret("POLYMARKET_RELAYER_KEY")),
+    }
+
+
+def _collecting(request: NodeRequest, relayer_key: SecretStr | None) -> dict[str, Any]:
+    """Return the settings of a node that collects: caps, key, and the ledger of calls that `beta tokens` has too."""
+    if request.collect is None:
+        return {}
+    cap, day_cap = request.collect
+    return {
+        "collect": True,
+        "relayer_key": relayer_key,
+        "collect_cap": cap,
+        "collect_day_cap": day_cap,
+        "tokens_dir": (DEFAULT_HOME / "tokens" / "polymarket").absolute(),
+        "runs_dir": DEFAULT_HOME.absolute(),
     }
 
 

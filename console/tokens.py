@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from adapters.polymarket.relayer.service import TokenCalls
     from core.domain.market import Market
     from core.ledger import DurableLedger
-    from core.risk.states import TradingState
 
 DEFAULT_FOLDER = DEFAULT_HOME / "tokens" / "polymarket"
 #: Calls to a fake venue are no part of what a wallet has really done.
@@ -172,22 +171,6 @@ def told(call: KnownCall) -> dict[str, Any]:
     }
 
 
-def trading_state(risk: Path | None = None, runs: Path = DEFAULT_HOME) -> TradingState:
-    """Return what the kill switches say: the worst of any live node here, and of the operator's word to any node."""
-    from core.risk.state_file import CORRUPT, OPERATOR, RiskFile
-    from core.risk.states import SEVERITY, TradingState
-
-    found = [TradingState.RUNNING]
-    own = [runs.parent / "risk", *([risk] if risk is not None else [])]
-    for folder in (*runs.glob("*/*/risk"), *own):
-        state = RiskFile(folder).read()
-        if folder in own or folder.parent.parent.name == "live":
-            found.append(state.trading)
-        else:
-            found += [h.state for source, h in state.holds.items() if source in (OPERATOR, CORRUPT)]
-    return max(found, key=SEVERITY.__getitem__)
-
-
 class _Venue:
     """One session with order book, catalogue and relayer of one place."""
 
@@ -237,6 +220,7 @@ class _Venue:
         from adapters.polymarket.relayer.funds import Funds
         from adapters.polymarket.relayer.service import Pace, TokenCalls
         from core.ledger.reader import LedgerReader
+        from core.risk.switches import trading_state
 
         request = self.request
         pace = Pace(wait_s=request.wait_s)
@@ -247,7 +231,7 @@ class _Venue:
             LedgerReader(ledger.directory),
             self.relayer,
             Funds(self.rest),
-            lambda: trading_state(request.risk),
+            lambda: trading_state(DEFAULT_HOME, request.risk),
             caps=Caps(request.cap, request.day_cap),
             pace=pace,
             actor=_actor(),

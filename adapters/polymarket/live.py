@@ -13,12 +13,16 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from adapters.connection import OnState, venue_session
 from adapters.polymarket.catalogue import DATA, GAMMA, GEOBLOCK, Catalogue
+from adapters.polymarket.collector import LEAST, CollectTerms, TokenCollector
 from adapters.polymarket.data import PolymarketData
 from adapters.polymarket.markets import condition_of
 from adapters.polymarket.order_ids import OrderIds
 from adapters.polymarket.port import PolymarketPort
+from adapters.polymarket.positions import Caps
 from adapters.polymarket.provider import MarketFilter, PolymarketProvider, discover
 from adapters.polymarket.registry import Registry
+from adapters.polymarket.relayer.client import RELAYER, Relayer
+from adapters.polymarket.relayer.service import Pace
 from adapters.polymarket.rest import CLOB, ClobRest
 from adapters.polymarket.signing import ApiKey, Wallet
 from adapters.polymarket.sockets import (
@@ -30,6 +34,12 @@ from adapters.polymarket.sockets import (
 )
 from core.domain.errors import ConfigError, MissingData
 from core.domain.market import Market, MarketStatus
+from core.risk.states import TradingState
+from core.risk.switches import trading_state
+
+#: Name of the relayer's key in the environment, and what to do without it.
+RELAYER_KEY = "POLYMARKET_RELAYER_KEY"
+RELAYER_MEND = f"export {RELAYER_KEY}=... (polymarket.com, settings), or leave out --collect"
 
 
 class PolymarketSettings(BaseModel):
@@ -43,6 +53,16 @@ class PolymarketSettings(BaseModel):
         Needed for orders only. Without an API key the wallet's own is derived at the first private call.
     signature_type, funder
         Kind and address of the wallet that holds the money (0 = the key's own address).
+    collect : bool
+        Turn pairs and winners into dollars while a live node runs, through the relayer.
+    relayer_key, relayer_url
+        The relayer's own key (polymarket.com, settings); needed to collect.
+    collect_min, collect_cap, collect_day_cap : Decimal
+        Fewest pairs of a call; most dollars or shares of one, and of 24 hours.
+    collect_settle_s, collect_wait_s, collect_poll_s : float
+        How long calls are waited for (`Pace`).
+    tokens_dir, runs_dir : Path, optional
+        Folder of the ledger of calls, and of the nodes whose kill switches hold calls back.
     state_dir : Path, optional
         Where ids of sent orders are kept; default ``$XDG_STATE_HOME/beta-trader``.
     """
@@ -72,6 +92,17 @@ class PolymarketSettings(BaseModel):
     poll_result_s: float = 30.0
     timeout_s: float = 5.0
     state_dir: Path | None = None
+    collect: bool = False
+    relayer_key: SecretStr | None = None
+    relayer_url: str = RELAYER
+    collect_min: Decimal = LEAST
+    collect_cap: Decimal = Decimal(50)
+    collect_day_cap: Decimal = Decimal(200)
+    collect_settle_s: float = 15.0
+    collect_wait_s: float = 60.0
+    collect_poll_s: float = 2.0
+    tokens_dir: Path | None = None
+    runs_dir: Path | None = None
 
 
 class PolymarketLive:
@@ -225,7 +256,7 @@ class PolymarketLive:
             )
         folder = self.settings.state_dir or state_home()
         self._ids = OrderIds(folder / f"polymarket-{self.wallet.funder.lower()}.jsonl")
-        return PolymarketPort(
+        port = PolymarketPort(
             self.rest,
             self.catalogue,
             self.registry,
@@ -235,6 +266,35 @@ class PolymarketLive:
             heartbeat_s=self.settings.heartbeat_s,
             settle_s=self.settings.settle_s,
         )
+        if self.settings.collect:
+            port.collector = self._collector(port, self.wallet, folder)
+        return port
+
+    def _collector(self, port: PolymarketPort, wallet: Wallet, folder: Path) -> TokenCollector:
+        """Return what collects.
+
+        Raises
+        ------
+        ConfigError
+            Without a relayer key, or for a wallet that the relayer does not serve.
+        """
+        s = self.settings
+        if s.relayer_key is None:
+            raise ConfigError("collecting needs a relayer key", RELAYER_KEY, RELAYER_MEND)
+        terms = CollectTerms(
+            s.tokens_dir or folder,
+            Caps(s.collect_cap, s.collect_day_cap, ("--collect-cap", "--collect-day-cap")),
+            Pace(s.collect_settle_s, s.collect_wait_s, s.collect_poll_s),
+            s.collect_min,
+        )
+        relayer = Relayer(
+            self._session_of(), s.relayer_url, wallet, s.relayer_key, timeout_s=s.timeout_s
+        )
+        runs = s.runs_dir
+        return TokenCollector(
+            self.rest, self.catalogue, self.registry, relayer, port.executions.tokens, terms,
+            lambda: trading_state(runs) if runs is not None else TradingState.RUNNING,
+        )  # fmt: skip
 
     def hold(self, markets: Sequence[Market]) -> None:
         """Know the tokens of markets that are no longer listed: positions are asked for by token."""

@@ -19,6 +19,7 @@ from adapters.connection import OnState
 from adapters.mends import GONE_MEND
 from adapters.polymarket import schemas
 from adapters.polymarket.catalogue import Catalogue
+from adapters.polymarket.collector import TokenCollector
 from adapters.polymarket.executions import Executions
 from adapters.polymarket.fees import PolymarketFeeBook
 from adapters.polymarket.heartbeat import Heartbeat
@@ -78,6 +79,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
     channel = "user"
     buys_in_cash = True
     share_dust = LOT
+    collector: TokenCollector | None = None
 
     def __init__(
         self,

@@ -173,10 +173,11 @@ def _convert(
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Most dollars or shares of one call, and of all calls of 24 hours."""
+    """Most dollars or shares of one call, and of all calls of 24 hours; `options` are what changes them."""
 
     call: Decimal = Decimal(50)
     day: Decimal = Decimal(200)
+    options: tuple[str, str] = ("--cap", "--day-cap")
 
     def hold(self, amount: Decimal, spent: Decimal = Decimal(0)) -> None:
         """Refuse an amount above a cap.
@@ -187,8 +188,12 @@ class Caps:
             Naming the cap.
         """
         if amount > self.call:
-            raise GateClosed("above the cap of one call", amount, f"the cap is {self.call}: --cap")
+            raise GateClosed(
+                "above the cap of one call", amount, f"the cap is {self.call}: {self.options[0]}"
+            )
         if spent + amount > self.day:
             raise GateClosed(
-                "above the cap of 24 hours", spent + amount, f"the cap is {self.day}: --day-cap"
+                "above the cap of 24 hours",
+                spent + amount,
+                f"the cap is {self.day}: {self.options[1]}",
             )

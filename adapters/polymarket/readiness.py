@@ -9,16 +9,24 @@ from typing import Any
 import aiohttp
 
 from adapters.polymarket.catalogue import Catalogue
-from adapters.polymarket.live import live_venue
+from adapters.polymarket.live import (
+    RELAYER_KEY,
+    RELAYER_MEND,
+    PolymarketSettings,
+    live_venue,
+)
 from adapters.polymarket.preflight import MAX_SKEW_S, VERSIONS
+from adapters.polymarket.relayer.signing import kind_of
 from adapters.polymarket.rest import ClobRest
+from adapters.polymarket.signing import Wallet
+from core.domain.errors import ConfigError
 from core.engine.live.venue import Finding, found
 
 APPROVE = "approve the exchange contracts for your dollars on polymarket.com (make one trade there)"
 
 
 async def findings(settings: Mapping[str, Any]) -> list[Finding]:
-    """Return what was found of place, clock, order format, account, balance and allowances.
+    """Return what was found of place, clock, order format, account, balance, allowances and collecting.
 
     Nothing here raises for a venue that says no or cannot be asked: that is a finding too. Without a key only
     what needs none is looked at.
@@ -39,7 +47,24 @@ async def findings(settings: Mapping[str, Any]) -> list[Finding]:
             if key.good:
                 out.append(await found("closed-only", lambda: _account(rest)))
                 out += await _money(rest)
+            out.append(_collect(chosen, venue.wallet))
     return out
+
+
+def _collect(chosen: PolymarketSettings, wallet: Wallet) -> Finding:
+    """Return whether pairs come back while the node runs, and what that lacks."""
+    if not chosen.collect:
+        return Finding(
+            "collect", True, "off: the money of pairs and winners stays locked; --collect"
+        )
+    if chosen.relayer_key is None:
+        return Finding("collect", False, f"no {RELAYER_KEY}", RELAYER_MEND)
+    try:
+        kind = kind_of(wallet)
+    except ConfigError as exc:
+        return Finding("collect", False, f"{exc.what}: {exc.seen}", exc.mend)
+    seen = f"on, at most {chosen.collect_cap} a call and {chosen.collect_day_cap} in 24 hours"
+    return Finding("collect", True, f"{seen} ({kind} wallet)")
 
 
 async def _place(catalogue: Catalogue) -> Finding:

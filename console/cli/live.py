@@ -11,6 +11,7 @@ from console.cli.node_options import (
     EXIT_CODES,
     AsJson,
     Capital,
+    CollectEvery,
     Config,
     Data,
     Environment,
@@ -44,6 +45,20 @@ def live(
         Path | None, typer.Option(help="Folder of the node. Default runs/live/VENUE.")
     ] = None,
     really: Annotated[bool, typer.Option("--live", help="Without it nothing is started.")] = False,
+    collect: Annotated[
+        bool,
+        typer.Option(
+            "--collect",
+            help="Merge pairs and redeem winners through Polymarket's relayer while it runs.",
+        ),
+    ] = False,
+    collect_every: CollectEvery = 60.0,
+    collect_cap: Annotated[
+        str, typer.Option(help="Most dollars or shares of one such call.")
+    ] = "50",
+    collect_day_cap: Annotated[
+        str, typer.Option(help="Most of all calls of 24 hours, those of beta tokens counted.")
+    ] = "200",
     for_s: ForSeconds = 0.0,
     as_json: AsJson = False,
 ) -> None:
@@ -77,6 +92,8 @@ def live(
             for_s=for_s,
             spot=spot,
             environment=environment,
+            collect=(collect_cap, collect_day_cap) if collect else None,
+            collect_every_s=collect_every,
             as_json=as_json,
         )
     )

@@ -7,6 +7,8 @@ from adapters.fake.polymarket.server import FakePolymarket
 from adapters.polymarket.readiness import findings
 from tests.integration.polymarket_stand import PUBLIC, SECRET, exchange, infos, settings
 
+FUNDER = "0x" + "f1" * 20
+
 
 async def look(tmp_path, change=lambda fake: None, **more):
     fake = FakePolymarket(exchange(), infos(), secret=SECRET, public_key=PUBLIC)
@@ -23,6 +25,7 @@ async def test_an_account_that_may_trade_is_ready(tmp_path):
     found = await look(tmp_path)
     assert list(found) == [
         "geoblock", "venue clock", "order format", "key", "closed-only", "balance", "allowance",
+        "collect",
     ]  # fmt: skip
     assert all(f.good for f in found.values()), found
 
@@ -55,3 +58,19 @@ async def test_a_venue_that_does_not_answer_is_a_finding_not_a_crash(tmp_path):
     assert not found["geoblock"].good
     assert not found["key"].good or not found["closed-only"].good
     assert all("check the network" in f.mend for f in found.values() if not f.good), found
+
+
+@pytest.mark.parametrize(
+    ("more", "good", "word"),
+    [
+        ({}, True, "off"),
+        ({"collect": True}, False, "POLYMARKET_RELAYER_KEY"),
+        ({"collect": True, "relayer_key": "k"}, False, "plain key"),
+        ({"collect": True, "relayer_key": "k", "signature_type": 3, "funder": FUNDER}, True, "200 in 24 hours"),
+    ],
+)  # fmt: skip
+async def test_collecting_is_off_until_it_is_asked_for_and_names_what_it_lacks(
+    tmp_path, more, good, word
+):
+    found = (await look(tmp_path, **more))["collect"]
+    assert (found.good, word in found.seen + found.mend) == (good, True), found

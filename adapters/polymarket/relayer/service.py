@@ -99,13 +99,14 @@ class TokenCalls:
         caps: Caps | None = None,
         pace: Pace | None = None,
         actor: str = "",
+        channel: str = "cli",
         tell: Callable[[str], None] = lambda line: None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.ledger, self.reader = ledger, reader
         self.relayer, self.funds, self.trading = relayer, funds, trading
         self.caps, self.pace = caps or Caps(), pace or Pace()
-        self.actor, self.tell, self.clock_ns = actor, tell, clock_ns
+        self.actor, self.channel, self.tell, self.clock_ns = actor, channel, tell, clock_ns
 
     def known(self) -> dict[str, KnownCall]:
         """Return every call of this ledger."""
@@ -193,7 +194,7 @@ class TokenCalls:
         now = self.clock_ns()
         ordered = self.ledger.append(
             OperatorCommand(
-                command=f"tokens {call.action}", actor=self.actor, channel="cli",
+                command=f"tokens {call.action}", actor=self.actor, channel=self.channel,
                 arguments={"market_id": market.market_id, "amount": f"{size:f}"},
             ),
             ts_event=now,

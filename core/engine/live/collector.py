@@ -105,7 +105,8 @@ class Collector:
             if pairs >= self._returns.smallest and self._due(market_id) and not self._open:
                 await self._merge(Conversion(market_id, both, pairs))
         for winner in await self._winners():
-            if self._due(f"{REDEEM} {winner.market_id}") and not self._open:
+            unpaid = winner.instrument_id in self._client.gate.book.held  # the gate pays it first
+            if not unpaid and self._due(f"{REDEEM} {winner.market_id}") and not self._open:
                 await self._redeem(winner)
 
     def _free(self) -> dict[str, tuple[tuple[str, str], Decimal]]:
@@ -176,6 +177,7 @@ class Collector:
             self._row(key, f"a {told.action} was not carried out", told.detail, "")
             return
         self._failures.pop(key, None)
+        self._client.context.reached("collect.done")
         if leaving is not None:
             self._book(leaving)
         elif told.action == REDEEM:

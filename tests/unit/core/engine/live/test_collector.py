@@ -88,7 +88,7 @@ class Stand:
         self.ledger.begin_run(make.started(), ts_event=T0)
         self.context = SimpleNamespace(
             gate=self.gate, ledger=self.ledger, causes=Causes(), currency="USD", passage=Passage(),
-            halted=lambda: self.reason,
+            halted=lambda: self.reason, reached=lambda name: None,
         )  # fmt: skip
         client = SimpleNamespace(
             context=self.context, gate=self.gate, port=SimpleNamespace(venue="POLYMARKET"),
