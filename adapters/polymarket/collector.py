@@ -118,7 +118,7 @@ class TokenCollector:
 
     async def redeem(self, winner: Winner) -> TokenCall:
         """Redeem a winner; version 1 takes all shares of its market."""
-        market = self._market(winner.market_id)
+        market = next(m for m in self.registry.resolved() if m.market_id == winner.market_id)
         v2 = market.info.get("version") == "v2"
         index = [o.instrument_id for o in market.outcomes].index(winner.instrument_id)
         amount = winner.quantity if v2 else ZERO
@@ -127,7 +127,7 @@ class TokenCollector:
 
     async def winners(self) -> list[Winner]:
         """Return shares of resolved markets of this node that pay something and are still in the wallet."""
-        resolved = [m for m in self.registry.markets.values() if m.resolved]
+        resolved = self.registry.resolved()
         wanted = {o.token_id for m in resolved for o in m.outcomes if o.payout and o.payout > 0} - {
             token for token, looks in self._empty.items() if looks >= EMPTY_LOOKS
         }

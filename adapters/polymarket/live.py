@@ -232,6 +232,11 @@ class PolymarketLive:
         on_settled: Callable[[str, Decimal], None],
     ) -> PolymarketData:
         """Return the data client."""
+
+        def settled(instrument_id: str, payout: Decimal) -> None:
+            self.registry.paid[instrument_id] = payout
+            on_settled(instrument_id, payout)
+
         return PolymarketData(
             name=name,
             config=config,
@@ -242,7 +247,7 @@ class PolymarketLive:
             catalogue=self.catalogue,
             sockets_of=self._market_sockets,
             on_status=on_status,
-            on_settled=on_settled,
+            on_settled=settled,
             poll_result_s=self.settings.poll_result_s,
         )
 

@@ -29,6 +29,8 @@ class Registry:
 
     Attributes
     ----------
+    paid : dict of str to Decimal
+        Payouts by instrument that were told while running; `markets` keep theirs as they were loaded.
     refused : list of (slug, reason)
         Markets left out, and why.
     versions : dict of str to int
@@ -43,6 +45,7 @@ class Registry:
         self.refused: list[tuple[str, str]] = []
         self.versions: dict[str, int] = {}
         self.held: set[str] = set()
+        self.paid: dict[str, Decimal] = {}
         self.listeners: list[Callable[[Market], None]] = []
 
     def take(
@@ -101,6 +104,16 @@ class Registry:
         changed = replace(market, grid=grid_from_tick(tick))
         self.put(changed)
         return changed
+
+    def resolved(self) -> list[Market]:
+        """Return markets that have been resolved, with their payouts."""
+        out = []
+        for market in self.markets.values():
+            payouts = [self.paid.get(o.instrument_id, o.payout) for o in market.outcomes]
+            known = tuple(p for p in payouts if p is not None)
+            if len(known) == len(payouts):
+                out.append(market.resolved_as(known))
+        return out
 
     def token(self, instrument_id: str) -> tuple[Market, Outcome]:
         """Return market and outcome of an instrument.

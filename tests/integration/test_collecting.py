@@ -15,6 +15,7 @@ import pytest
 from adapters.fake.faults import Fault, FaultKind, FaultSchedule
 from adapters.fake.polymarket.relayer import UnredeemedAccount
 from core.domain.errors import MissingData
+from core.engine.paper.account import TokenAccount
 from core.engine.paper.store import PaperStore
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
@@ -134,10 +135,8 @@ FUNDER = "0x" + "f1" * 20
 @asynccontextmanager
 async def relayed(tmp_path, *faults, kept=False, **more):
     """Yield (fake, settings) of a deposit wallet whose node may collect."""
-    async with venue(tmp_path, faults=FaultSchedule(faults)) as (fake, told):
-        if kept:
-            fake.exchange.account = UnredeemedAccount(fake.exchange.account.cash)
-            fake.relayer.exchange = fake.exchange
+    account = UnredeemedAccount if kept else TokenAccount
+    async with venue(tmp_path, account, faults=FaultSchedule(faults)) as (fake, told):
         fake.relayer.key = RELAYER_KEY
         yield fake, told | {
             "signature_type": 3, "funder": FUNDER, "relayer_url": told["clob_url"], "collect": True,
@@ -184,7 +183,8 @@ async def merged_once(node, fake, tmp_path):
     await agrees(node, fake)
     assert merges(tmp_path) == [("Pairs-001", 10)]
     assert (truth(fake)[1], len(fake.relayer.executed)) == (0, 1)
-    assert rows(tmp_path, "account.difference") == []
+    # a trade that is matched but not mined may differ for one look; nothing lasts, and nothing is booked as a stranger's
+    assert {p.action for p in rows(tmp_path, "account.difference")} <= {"looked at again"}
 
 
 async def test_a_live_node_merges_a_pair_through_the_relayer_once(tmp_path):

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from adapters.fake.polymarket.server import FakePolymarket
 from core.engine.live.memory import remember
+from core.engine.paper.account import TokenAccount
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
 from core.risk.state_file import Command, RiskFile
@@ -35,10 +36,10 @@ pytestmark = pytest.mark.slow
 
 
 @asynccontextmanager
-async def venue(tmp_path, **options):
-    fake = FakePolymarket(
-        exchange(1_000_000_000), infos(), secret=SECRET, public_key=PUBLIC, **options
-    )
+async def venue(tmp_path, account=TokenAccount, **options):
+    market = exchange(1_000_000_000)
+    market.account = account(market.account.cash)
+    fake = FakePolymarket(market, infos(), secret=SECRET, public_key=PUBLIC, **options)
     server = TestServer(fake.app())
     await server.start_server()
     told = settings(server, tmp_path) | {
