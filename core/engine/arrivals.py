@@ -102,8 +102,9 @@ class Arrivals:
         return found is None or found.canceled_ns != 0
 
     def of_cancel(self, client_order_id: str, now_ns: int) -> int:
-        """Return when a cancel that is decided now arrives."""
+        """Return when a cancel that is decided now arrives: never before its order."""
         found = self._of.get(client_order_id)
-        if found is not None and found.canceled_ns >= now_ns:
-            return found.canceled_ns
-        return now_ns + self.usual_ns
+        if found is None:
+            return now_ns + self.usual_ns
+        at_ns = found.canceled_ns if found.canceled_ns >= now_ns else now_ns + self.usual_ns
+        return max(at_ns, found.arrived_ns + 1)

@@ -126,7 +126,11 @@ class SendingStrategy(ViewingStrategy):
             return
 
         def arrive() -> None:
-            if record.is_open:
+            if not record.is_open:
+                return
+            if self._bt_cache.order(record.native) is None:  # its own arrival is of this moment
+                self._bt_at(self.now_ns + 1, arrive)
+            else:
                 self.cancel_order(record.native)
 
         self._bt_at(arrivals.of_cancel(client_order_id, self.now_ns), arrive)

@@ -49,6 +49,10 @@ class Backlog:
         if lag > self._lag_ns:
             self._lag_ns = lag
 
+    def behind(self, ts_ns: int) -> bool:
+        """Return whether news that was told may be older than `ts_ns` and has not been seen."""
+        return self._seen_ns < self._told_ns and self._seen_ns < ts_ns
+
     def worst_lag_s(self) -> float:
         """Return the longest way from reader to actor since the last call, in seconds."""
         lag, self._lag_ns = self._lag_ns, 0

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: Seconds after its arrival at which an order is matched although no later news has come: news that was received
-#: before has been handled by then.
-GRACE_S = 0.01
+#: before has been handled by then, or is waited for, in steps and not for ever (nobody may follow it).
+GRACE_S, STEP_S, MOST_STEPS = 0.01, 0.001, 200
 #: The same news for the other outcome has the next nanosecond (`core.engine.live.books.Stamps.beside`).
 AFTER_NEWS_NS = 2
 
@@ -37,11 +37,17 @@ class ArrivalQueue:
         Time of the machine, nanoseconds.
     latency_ns : int
         Way to the venue.
+
+    Attributes
+    ----------
+    behind : callable
+        Returns whether news that was received before a moment is still on its way to the book.
     """
 
     def __init__(self, clock: Callable[[], int], latency_ns: int) -> None:
         self.clock, self.latency_ns = clock, latency_ns
         self.last_ns = 0
+        self.behind: Callable[[int], bool] = lambda ts_ns: False
         self._queue: list[_Waiting] = []
         self._count = 0
 
@@ -55,7 +61,7 @@ class ArrivalQueue:
         one = _Waiting(due, self._count, act, loop.create_future())
         heapq.heappush(self._queue, one)
         left_ns = min(max(due - self.clock(), 0), self.latency_ns)
-        timer = loop.call_later(left_ns / 1e9 + GRACE_S, self._run_until, due)
+        timer = loop.call_later(left_ns / 1e9 + GRACE_S, self._overdue, due, MOST_STEPS)
         try:
             return await one.done
         finally:
@@ -67,6 +73,13 @@ class ArrivalQueue:
             self._run_until(ts_ns - 1)
         self.last_ns = max(self.last_ns, ts_ns)
         return ts_ns
+
+    def _overdue(self, due_ns: int, steps: int) -> None:
+        """Let what was due arrive, once news from before it is handled."""
+        if steps and self._queue and self.behind(due_ns):
+            asyncio.get_running_loop().call_later(STEP_S, self._overdue, due_ns, steps - 1)
+            return
+        self._run_until(due_ns)
 
     def _run_until(self, ts_ns: int) -> None:
         while self._queue and self._queue[0].due_ns <= ts_ns:

@@ -32,7 +32,9 @@ class PaperFeed(DataActor):
     backlog: Backlog | None = None
 
     def on_start(self) -> None:
-        """Subscribe to everything that moves the paper book."""
+        """Subscribe to everything that moves the paper book; the port's orders wait for news from before them."""
+        if self.backlog is not None:
+            self.port.wait_for_news(self.backlog.behind)
         for iid in self.instruments:
             instrument = InstrumentId.from_str(iid)
             self.subscribe_book_deltas(instrument, BookType.L2_MBP, managed=True)

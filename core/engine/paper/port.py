@@ -105,6 +105,10 @@ class PaperPort:
         self._killed = False
         self._arrivals = ArrivalQueue(clock, round(latency_s * 1e9))
 
+    def wait_for_news(self, behind: Callable[[int], bool]) -> None:
+        """Match no order before news that was received before its arrival (`ArrivalQueue.behind`)."""
+        self._arrivals.behind = behind
+
     def most_shares(self, venue_order_id: str) -> Decimal | None:
         """Return None: paper orders are for shares."""
         return None

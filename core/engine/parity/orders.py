@@ -229,7 +229,7 @@ class _Fold:
         if row.venue_ns and self.own_clock:
             return int(row.venue_ns)
         if row.venue_ns and self.received is not None:
-            first = order.arrival_ns or order.ts_ns
+            first = order.arrival_ns + 1 if order.arrival_ns else order.ts_ns
             return self.received(order.instrument_id, row.venue_ns, first, ts_ns)
         return ts_ns
 

@@ -48,3 +48,9 @@ def test_a_cancel_arrives_when_it_did_or_as_usual():
 
 def test_an_order_that_never_reached_the_venue_lends_no_arrival():
     assert arrivals((100, 0, 0)).of_order("a", "S#0", "A", "BUY", 100 * MS) == 150 * MS
+
+
+def test_a_cancel_never_arrives_before_its_order():
+    book = arrivals((100, 700, 0))
+    book.of_order("a", "S#0", "A", "BUY", 100 * MS)
+    assert book.of_cancel("a", 200 * MS) == 700 * MS + 1

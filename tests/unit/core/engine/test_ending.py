@@ -84,3 +84,11 @@ def test_an_order_that_was_held_back_on_its_last_steps_never_reaches_the_venue(c
     result = run(catalog, BidsAtEachChange, ending=Ending(ns(0), ns(0.5)), arrivals=arrivals)
     assert [o.status for o in result.orders] == ["DENIED"]
     assert not result.fills
+
+
+def test_a_cancel_of_the_moment_at_which_its_order_arrives_comes_after_it(catalog):
+    """Both may have the time of the last news before them."""
+    rows = [Arrival(NAME, YES, "BUY", ns(second), ns(3), ns(3)) for second in (0, 1, 2)]
+    arrivals = Arrivals(rows, usual_ns=0, window_ns=0)
+    result = run(catalog, BidsAtEachChange, ending=Ending(ns(2), ns(2.5)), arrivals=arrivals)
+    assert [o.status for o in result.orders] == ["CANCELED"] * 3

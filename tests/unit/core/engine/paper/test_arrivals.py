@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from core.engine.paper.arrivals import AFTER_NEWS_NS, ArrivalQueue
+from core.engine.paper.arrivals import AFTER_NEWS_NS, GRACE_S, ArrivalQueue
 
 MS = 1_000_000
 
@@ -90,3 +90,29 @@ def test_a_sender_that_gave_up_sends_nothing():
         queue.news(300 * MS)
 
     assert run(story) == []
+
+
+def test_an_order_waits_for_news_from_before_it_that_is_still_on_its_way():
+    """The machine is late: the order is overdue for long, and the news that it must meet has not been handled."""
+    late = [True]
+
+    async def story(queue, seen, now):
+        queue.behind = lambda ts_ns: late[0] and ts_ns == 100 * MS
+        now[0] = 110 * MS
+        task = await started(queue, 0, lambda at: seen.append(("order", at)))
+        await asyncio.sleep(5 * GRACE_S)
+        assert not task.done()
+        seen.append(("news", queue.news(80 * MS)))
+        late[0] = False
+        await task
+
+    assert run(story) == [("news", 80 * MS), ("order", 100 * MS)]
+
+
+def test_an_order_does_not_wait_for_ever_for_news_that_nobody_follows():
+    async def story(queue, seen, now):
+        queue.behind = lambda ts_ns: True
+        now[0] = 110 * MS
+        await queue.at(0, lambda at: seen.append(at))
+
+    assert run(story) == [100 * MS]
