@@ -75,7 +75,8 @@ class Collector:
         self._client, self._returns, self.every_s, self._behind = client, returns, every_s, behind
         self.merged = self.redeemed = 0
         self._open = {call.call_id: call for call in behind.calls}
-        self._paying: dict[str, Winner] = {}
+        self._inherited = frozenset(self._open)
+        self._ours = set(self._open)
         self._failures: dict[str, tuple[int, float]] = {}
         self._said: dict[str, float] = {}
         said_elsewhere = returns.trading
@@ -131,33 +132,46 @@ class Collector:
             self._failed(pairs.market_id, exc)
             self._find(one)
             return
+        self._ours.add(told.call_id)
         self._take(told, one)
 
     async def _redeem(self, winner: Winner) -> None:
+        """Redeem a winner; until then the gate has its dollars only if it was paid out in this run."""
+        passage = self._client.context.passage
+        if winner.instrument_id in self._behind.paid:
+            passage.paying[winner.market_id] = winner.dollars
         try:
             told = await self._returns.redeem(winner)
         except Exception as exc:
             self._failed(f"{REDEEM} {winner.market_id}", exc)
-            for call_id in self._opened():
-                self._paying[call_id] = winner
+            if self._begun(REDEEM, winner.market_id) is None:
+                passage.paying.pop(winner.market_id, None)
         else:
-            self._paying[told.call_id] = winner
+            self._ours.add(told.call_id)
             self._take(told, None)
 
     def _find(self, leaving: Leaving) -> None:
-        """After an error, keep a promise if there is an open call now, else take it back: nothing has left."""
-        fresh = self._opened()
-        if fresh:
-            leaving.call_id = fresh[0]
+        """After an error, keep a promise if its call is open now, else take it back: nothing has left."""
+        pairs = leaving.pairs
+        call = self._begun(MERGE, pairs.market_id, pairs.quantity)
+        if call is not None:
+            leaving.call_id = call.call_id
         else:
             self._client.context.passage.end(self._client.gate, leaving)
 
-    def _opened(self) -> list[str]:
-        """Return calls that are open and were not before the last one."""
+    def _begun(
+        self, action: str, market_id: str, quantity: Decimal | None = None
+    ) -> TokenCall | None:
+        """Return a call that is open and was not before the last one, if it is this one; the owner may send others."""
         found = {c.call_id: c for c in self._returns.calls() if c.state is CallState.OPEN}
-        fresh = [call_id for call_id in found if call_id not in self._open]
+        fresh = [c for call_id, c in found.items() if call_id not in self._open]
         self._open |= found
-        return fresh
+        for call in fresh:
+            same = quantity is None or call.quantity == quantity
+            if (call.action, call.market_id) == (action, market_id) and same:
+                self._ours.add(call.call_id)
+                return call
+        return None
 
     def _take(self, told: TokenCall, leaving: Leaving | None) -> None:
         """Book what is known of a call now."""
@@ -174,6 +188,8 @@ class Collector:
         if told.state is CallState.NOT_DONE:
             if leaving is not None:
                 passage.end(self._client.gate, leaving)
+            elif told.action == REDEEM:
+                passage.paying.pop(told.market_id, None)
             self._row(key, f"a {told.action} was not carried out", told.detail, "")
             return
         self._failures.pop(key, None)
@@ -181,7 +197,9 @@ class Collector:
         if leaving is not None:
             self._book(leaving)
         elif told.action == REDEEM:
-            self._paid(told.call_id)
+            self.redeemed += 1
+            gate, now = self._client.gate, self._client.clock.timestamp_ns()
+            gate.on_transfer(self._client.port.venue, passage.pay(told.market_id, now))
         self._client.refresh_cash()
 
     async def _resolved(self) -> bool:
@@ -196,7 +214,9 @@ class Collector:
         for call_id in list(self._open):  # ended by another process, by the owner's word
             if call_id in known and known[call_id].state is not CallState.OPEN:
                 self._take(known[call_id], None)
-        for one in [c for c in self._open.values() if not c.there and self._due(AGAIN)]:
+        for one in list(self._open.values()):
+            if one.there or one.call_id not in self._ours or not self._due(AGAIN):
+                continue
             try:
                 await self._again(one)
             except Exception as exc:
@@ -210,7 +230,6 @@ class Collector:
         elif one.action == REDEEM:
             for winner in await self._returns.winners():
                 if winner.market_id == one.market_id:
-                    self._paying.setdefault(one.call_id, winner)
                     self._take(await self._returns.redeem(winner), None)
                     return
 
@@ -223,7 +242,8 @@ class Collector:
         self.merged += 1
         if any(iid in gate.book.payouts for iid in pairs.instrument_ids):
             return  # paid out before we heard: both legs are dollars in the books already
-        only_row = self._behind.take(pairs.market_id, pairs.quantity)
+        old = one.call_id in self._inherited
+        only_row = old and self._behind.take(pairs.market_id, pairs.quantity)
         for owner, part in one.promised:
             held = [gate.position(owner, iid) for iid in pairs.instrument_ids]
             quantity = min(shares(part), *held)
@@ -232,13 +252,6 @@ class Collector:
             elif quantity > 0:
                 book_merge(context, gate, client.port.venue, pairs, owner, quantity, now)
         context.passage.arrive(pairs, now)
-
-    def _paid(self, call_id: str) -> None:
-        """Take the dollars of a winner: the gate has them since the payout, unless that was before this run."""
-        self.redeemed += 1
-        winner, gate = self._paying.pop(call_id, None), self._client.gate
-        if winner is not None and winner.instrument_id not in gate.book.payouts:
-            gate.on_transfer(self._client.port.venue, winner.dollars)
 
     # -- failures ---------------------------------------------------------------------------
     def _due(self, key: str) -> bool:

@@ -32,11 +32,22 @@ FILLS_OF_DUST = 50
 
 @dataclass(slots=True)
 class Behind:
-    """Calls without an end at the start, and pairs by market that the ledger had more of than the account."""
+    """What was found at the start.
+
+    Attributes
+    ----------
+    calls : list of TokenCall
+        Those without an end.
+    pairs : dict of str to Decimal
+        Pairs by market that the ledger had more of than the account.
+    paid : frozenset of str
+        Instruments that were paid out before this run: the gate's cash has their dollars once they are redeemed.
+    """
 
     calls: list[TokenCall] = field(default_factory=list)
     pairs: dict[str, Decimal] = field(default_factory=dict)
     slack: Decimal = ZERO
+    paid: frozenset[str] = frozenset()
 
     def take(self, market_id: str, quantity: Decimal) -> bool:
         """Return whether these pairs were gone from the account at the start already, once."""
@@ -67,7 +78,8 @@ async def catch_up(
         return Behind()
     calls = returns.calls()
     slack = context.port.share_dust * FILLS_OF_DUST
-    behind = Behind([c for c in calls if c.state is CallState.OPEN], slack=slack)
+    still_open = [c for c in calls if c.state is CallState.OPEN]
+    behind = Behind(still_open, slack=slack, paid=frozenset(memory.settled))
     missed = await _missed(context, memory)
     done, told, owned = _merged(calls), _rows(directory), bought(directory).held
     for market in markets:

@@ -29,10 +29,15 @@ class Leaving:
 
 @dataclass(slots=True)
 class Passage:
-    """Everything on its way, and what has arrived so recently that the venue may not show it."""
+    """Everything on its way, and what has arrived so recently that the venue may not show it.
+
+    `paying` holds dollars by market of winners that the gate does not count yet.
+    """
 
     leaving: list[Leaving] = field(default_factory=list)
     arrived: list[tuple[int, Conversion]] = field(default_factory=list)
+    paying: dict[str, Decimal] = field(default_factory=dict)
+    paid: list[tuple[int, Decimal]] = field(default_factory=list)
     booked: int = 0
 
     def begin(self, gate: Gate, pairs: Conversion, call_id: str = "") -> Leaving:
@@ -51,6 +56,13 @@ class Passage:
         self.booked += 1
         self.arrived.append((now_ns + int(SHOWN_S * 1e9), pairs))
 
+    def pay(self, market_id: str, now_ns: int) -> Decimal:
+        """Note that a winner's dollars are booked; return them, nothing when the gate had them before."""
+        dollars = self.paying.pop(market_id, ZERO)
+        self.booked += 1
+        self.paid.append((now_ns + int(SHOWN_S * 1e9), dollars))
+        return dollars
+
     def fewer(self, instrument_id: str) -> Decimal:
         """Return shares that the venue may have given away already."""
         found = (x.pairs for x in self.leaving)
@@ -63,11 +75,13 @@ class Passage:
 
     def dollars_early(self) -> Decimal:
         """Return dollars that the venue may have already."""
-        return sum((x.pairs.quantity for x in self.leaving), ZERO)
+        return sum((x.pairs.quantity for x in self.leaving), ZERO) + sum(self.paying.values(), ZERO)
 
     def dollars_late(self, now_ns: int) -> Decimal:
         """Return dollars that the venue may not show yet."""
-        return sum((p.quantity for p in self._recent(now_ns)), ZERO)
+        self.paid = [(until, dollars) for until, dollars in self.paid if until > now_ns]
+        late = sum((dollars for _, dollars in self.paid), ZERO)
+        return late + sum((p.quantity for p in self._recent(now_ns)), ZERO)
 
     def _recent(self, now_ns: int) -> list[Conversion]:
         self.arrived = [(until, p) for until, p in self.arrived if until > now_ns]

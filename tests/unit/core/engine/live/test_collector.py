@@ -14,6 +14,7 @@ from core.domain.errors import BetaError, GateClosed, VenueUncertain
 from core.engine.journal import Causes
 from core.engine.live.collectable import MERGE, REDEEM, CallState, TokenCall, Winner
 from core.engine.live.collector import Collector
+from core.engine.live.conversions import Conversion
 from core.engine.live.merged_away import Behind
 from core.engine.live.passage import Passage
 from core.ledger import DurableLedger
@@ -78,7 +79,9 @@ class Calls:
 class Stand:
     """Gate, ledger and collector of ten pairs."""
 
-    def __init__(self, folder: Path, calls: Calls, every_s: float = 0.001) -> None:
+    def __init__(
+        self, folder: Path, calls: Calls, every_s: float = 0.001, behind: Behind | None = None
+    ) -> None:
         self.desk = Desk(world())
         self.gate = self.desk.gate
         self.desk.hold(PYES, "12")
@@ -94,7 +97,7 @@ class Stand:
             context=self.context, gate=self.gate, port=SimpleNamespace(venue="POLYMARKET"),
             clock=SimpleNamespace(timestamp_ns=lambda: T0), refresh_cash=lambda: None,
         )  # fmt: skip
-        self.collector = Collector(client, calls, every_s, Behind())  # type: ignore[arg-type]
+        self.collector = Collector(client, calls, every_s, behind or Behind())  # type: ignore[arg-type]
 
     async def look(self, times: int = 1) -> None:
         for _ in range(times):
@@ -215,11 +218,14 @@ async def test_pairs_paid_out_before_the_call_is_heard_are_not_booked_twice(stan
 
 
 async def test_a_winner_of_this_run_is_in_the_gate_already_and_one_of_before_comes_in(
-    stand: Stand,
+    tmp_path: Path,
 ) -> None:
-    stand.calls.waiting = [Winner("P0", "P0-YES.POLYMARKET", D(6), D(6))]
+    old = "P0-YES.POLYMARKET"
+    stand = Stand(tmp_path, Calls(), behind=Behind(paid=frozenset({old})))
+    stand.calls.waiting = [Winner("P0", old, D(6), D(6))]
     await stand.look()
     assert stand.gate.cash("POLYMARKET") == 100 + 10 + 6
+    assert stand.context.passage.dollars_late(T0) == 16
     stand.desk.hold(PYES, "3", strategy="S2")
     stand.gate.on_settlement(PYES, D(1), T0)
     cash = stand.gate.cash("POLYMARKET")
@@ -227,3 +233,57 @@ async def test_a_winner_of_this_run_is_in_the_gate_already_and_one_of_before_com
     await stand.look()
     assert stand.gate.cash("POLYMARKET") == cash
     assert stand.collector.redeemed == 2
+    stand.ledger.close()
+
+
+async def test_a_winner_that_the_gate_still_holds_waits_for_its_payout(stand: Stand) -> None:
+    stand.calls.most = D(0)
+    stand.calls.waiting = [Winner("P1", PYES, D(12), D(12))]
+    await stand.look()
+    assert stand.calls.asked == []
+    stand.gate.on_settlement(PYES, D(1), T0)
+    await stand.look()
+    assert stand.calls.asked == [(REDEEM, D(12))]
+
+
+async def test_an_open_call_of_the_owners_is_waited_for_and_never_taken_for_ours(
+    stand: Stand,
+) -> None:
+    calls = stand.calls
+    calls.answer = GateClosed("an earlier merge is not resolved", "c", "beta tokens resolve")
+    calls._keep(MERGE, "P1", D(3), CallState.OPEN)
+    await stand.look()
+    assert stand.gate.sellable("S1", PNO) == 10, "nothing of ours has left: nothing stays promised"
+    await stand.look(3)
+    assert calls.asked == [("P1", D(10))], "what the owner has sent is not sent again by the node"
+    calls.later, calls.answer = CallState.DONE, CallState.DONE
+    await stand.look()
+    assert stand.books[0] == 110, "the owner's three are the audit's to find; ours are ours"
+    assert stand.rows()[-1].quantity == 10
+
+
+async def test_pairs_the_ledger_has_beyond_the_account_are_no_excuse_for_a_call_of_this_run(
+    tmp_path: Path,
+) -> None:
+    made = Stand(tmp_path, Calls(), behind=Behind(pairs={"P1": D(10)}))
+    await made.look()
+    assert made.books == (110, 2, 0)
+    made.ledger.close()
+
+
+async def test_an_inherited_call_that_the_account_knew_of_at_the_start_is_a_row_and_no_more(
+    tmp_path: Path,
+) -> None:
+    calls = Calls()
+    call = calls._keep(MERGE, "P1", D(4), CallState.OPEN)
+    made = Stand(tmp_path, calls, behind=Behind([call], {"P1": D(4)}))
+    calls.most = D(0)
+    pairs = Conversion("P1", (PNO, PYES), D(4))
+    made.context.passage.begin(made.gate, pairs, call.call_id)
+    calls.later = CallState.DONE
+    await made.look()
+    assert made.books == (100, 12, 10)
+    (row,) = made.rows()
+    assert (row.quantity, row.strategy_id) == (4, "S1")
+    assert made.gate.sellable("S1", PNO) == 10
+    made.ledger.close()
