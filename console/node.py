@@ -123,6 +123,10 @@ class NodeRequest:
             )
         if request.collect is not None and VENUES[venue] != "POLYMARKET":
             raise UsageError("only Polymarket has pairs to collect", venue, "leave out --collect")
+        if request.collect is not None and not request.collect_every_s:
+            raise UsageError(
+                "--collect that never looks", "--collect-every 0", "--collect-every 60"
+            )
         known = ("", "production", "demo") if venue == "kalshi" else ("", "production")
         if request.environment not in known:
             raise UsageError(
@@ -295,13 +299,15 @@ def _collecting(request: NodeRequest, relayer_key: SecretStr | None) -> dict[str
     """Return the settings of a node that collects: caps, key, and the ledger of calls that `beta tokens` has too."""
     if request.collect is None:
         return {}
+    from console.tokens import DEFAULT_FOLDER
+
     cap, day_cap = request.collect
     return {
         "collect": True,
         "relayer_key": relayer_key,
         "collect_cap": cap,
         "collect_day_cap": day_cap,
-        "tokens_dir": (DEFAULT_HOME / "tokens" / "polymarket").absolute(),
+        "tokens_dir": DEFAULT_FOLDER.absolute(),
         "runs_dir": DEFAULT_HOME.absolute(),
     }
 

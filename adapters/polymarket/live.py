@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from adapters.connection import OnState, venue_session
 from adapters.polymarket.catalogue import DATA, GAMMA, GEOBLOCK, Catalogue
@@ -95,9 +95,9 @@ class PolymarketSettings(BaseModel):
     collect: bool = False
     relayer_key: SecretStr | None = None
     relayer_url: str = RELAYER
-    collect_min: Decimal = LEAST
-    collect_cap: Decimal = Decimal(50)
-    collect_day_cap: Decimal = Decimal(200)
+    collect_min: Decimal = Field(LEAST, gt=0)
+    collect_cap: Decimal = Field(Decimal(50), gt=0)
+    collect_day_cap: Decimal = Field(Decimal(200), gt=0)
     collect_settle_s: float = 15.0
     collect_wait_s: float = 60.0
     collect_poll_s: float = 2.0
