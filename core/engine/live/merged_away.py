@@ -100,8 +100,11 @@ async def catch_up(
             continue
         behind.take(market.market_id, quantity)
         for owner in sorted({o for o, iid in owned if iid in both}):
-            parts = [owned[owner, i].quantity for i in both if (owner, i) in owned]
-            part = min(quantity, *parts) if len(parts) == 2 else ZERO
+            if any((owner, i) not in owned for i in both):
+                continue
+            # what the gate has been given of an owner's shares was not his that went
+            gone = [owned[owner, i].quantity - context.gate.position(owner, i) for i in both]
+            part = min(quantity, *gone)
             if part > 0:
                 one = Conversion(market.market_id, both, part)
                 write_merge(context, context.port.venue, one, owner, part, now_ns)

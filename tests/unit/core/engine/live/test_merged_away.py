@@ -87,7 +87,7 @@ def start(tmp_path: Path) -> Start:
 def test_a_merge_without_a_row_gets_one_for_each_owner_and_only_once(start: Start) -> None:
     for _ in range(2):
         start.begin("2", "2", [call("8")])
-        assert start.rows() == [("S1", 6), ("S2", 2)]
+        assert start.rows() == [("S1", 4), ("S2", 4)], "two pairs are left, and S1 was given them"
 
 
 def test_shares_that_a_venue_does_not_list_are_no_merge_without_a_call(start: Start) -> None:
@@ -109,14 +109,14 @@ def test_fills_that_no_row_tells_of_are_taken_into_account(start: Start) -> None
     start.begin("7", "7", [call("3")], *late)
     assert start.rows() == [], "three of each were sold, not merged"
     start.begin("4", "4", [call("3")], *late)
-    assert start.rows() == [("S1", 3)]
+    assert start.rows() == [("S1", 2), ("S2", 1)]
 
 
 def test_hundredths_that_fills_leave_hide_no_merge_and_make_none(start: Start) -> None:
     start.begin("10.02", "9.99", [], dust="0.01")
     assert start.rows() == []
     start.begin("2.01", "1.98", [call("8")], dust="0.01")
-    assert start.rows() == [("S1", 6), ("S2", 2)]
+    assert start.rows() == [("S1", D("3.99")), ("S2", 4)]
 
 
 def test_an_open_call_is_promised_and_remembered_with_what_the_account_lacks(start: Start) -> None:
