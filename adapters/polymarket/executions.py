@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from decimal import Decimal
 
 from adapters.mends import NEWS_MEND
@@ -72,10 +72,10 @@ class Executions:
 
     def _legs(self, trade: schemas.TradeMsg, api_key: str) -> list[Leg]:
         """Return our legs; as taker always those of the first message, or a trade told twice would count twice."""
-        legs = legs_of(trade, api_key, self._ids.by_order)
+        legs = legs_of(trade, api_key, self._ids)
         for leg in legs:
             sent, token = (
-                self._ids.by_order.get(leg.order_id),
+                self._ids.order(leg.order_id),
                 self._registry.by_token.get(leg.token_id),
             )
             if sent is None:
@@ -131,7 +131,7 @@ class Executions:
             self._unmined[leg.leg_id] = (leg, fee)
         if quantity <= 0:
             return None
-        sent = self._ids.by_order.get(leg.order_id)
+        sent = self._ids.order(leg.order_id)
         return VenueFill(
             leg.leg_id,
             leg.order_id,
@@ -166,6 +166,22 @@ class Executions:
     def filled(self, order_id: str) -> Decimal:
         """Return the shares that trades have shown for an order."""
         return self._shares.total(order_id)
+
+    def settled(self, order_id: str) -> bool:
+        """Return whether every trade of an order is final or taken back, and the answer spoke of no others."""
+        legs = self._shares.legs(order_id)
+        ended = all(leg in self._final or leg in self._failed for leg in legs)
+        return (
+            ended and not any(leg in self._unmined for leg in legs) and not self.awaiting(order_id)
+        )
+
+    def forget(self, order_ids: Container[str]) -> None:
+        """Forget orders that are settled. What has failed stays known: it must not come back."""
+        for trade_id in [t for t, legs in self._taken.items() if legs[0].order_id in order_ids]:
+            del self._taken[trade_id]
+        self._final.difference_update(self._shares.forget(order_ids))
+        for order_id in [o for o in self._expected if o in order_ids]:
+            del self._expected[order_id]
 
     def voided(self, order_id: str) -> Decimal:
         """Return the shares of an order that were taken back."""

@@ -26,6 +26,7 @@ from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent, TimeInForce
 from core.domain.errors import VenueRefused
 from core.domain.fees import Side
+from core.engine.live.port import VenueOrderStatus
 
 ORDER_TYPES = {
     TimeInForce.GTC: "GTC",
@@ -183,3 +184,14 @@ def body_of(
             "postOnly": post_only,
         }
     )
+
+
+def status_of(word: str, kind: str, full: bool) -> VenueOrderStatus:
+    """Return the state behind a status word and message type; what says nothing of an end is working."""
+    if full:
+        return VenueOrderStatus.FILLED
+    if word.startswith("CANCELED_EXPIRED") or word == "EXPIRED":
+        return VenueOrderStatus.EXPIRED
+    if kind == "CANCELLATION" or word.startswith(("CANCELED", "CANCELLED")) or word == "INVALID":
+        return VenueOrderStatus.CANCELED
+    return VenueOrderStatus.WORKING

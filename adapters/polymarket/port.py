@@ -30,13 +30,15 @@ from adapters.polymarket.orders import (
     cash_micro,
     needs_own_end,
     sized_in_cash,
+    status_of,
 )
 from adapters.polymarket.preflight import check
 from adapters.polymarket.registry import Registry
 from adapters.polymarket.rest import ClobRest
+from adapters.polymarket.retention import Retention
 from adapters.polymarket.sockets import OnEvent, Socket
 from adapters.polymarket.trades import TradeState, side_of, state_of, venue_time_ns
-from adapters.private_side import PrivateSide, Watched
+from adapters.private_side import PrivateSide, Watched, looked_at
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent
 from core.domain.errors import VenueRefused, VenueUncertain
@@ -104,6 +106,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
             clock,
         )
         self.executions = Executions(registry, ids, PolymarketFeeBook(), clock)
+        self.retention = Retention(ids, self.executions, clock())
         self.heartbeat = Heartbeat(rest, heartbeat_s, self._lost_news)
         self.errors: list[str] = []
         self._socket_of = socket_of
@@ -172,6 +175,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
         """Report the executions of one trade, or take them back."""
         assert self._news is not None
         for item in self.executions.take(trade, self._owner()):
+            self.retention.heard(item.venue_order_id, self.clock())
             if isinstance(item, VenueVoid):
                 self.errors.append(f"trade failed on chain: {trade.id}")
                 self._news.on_void(item)
@@ -188,7 +192,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
         """Begin to sign and to write the id down."""
         loop = asyncio.get_running_loop()
         signing = asyncio.Task(self._signed(intent, price), loop=loop, eager_start=True)
-        signing.add_done_callback(_looked_at)
+        signing.add_done_callback(looked_at)
         return lambda: self.submit(intent, price, signing)
 
     async def submit(
@@ -269,7 +273,8 @@ class PolymarketPort(PrivateSide[ClobRest]):
 
     def _answered(self, order_id: str, answer: schemas.OrderAnswer) -> VenueOrder:
         """Return the order as the answer leaves it. Only a FAK or FOK ends here, and only when it was matched."""
-        sent = self.ids.by_order[order_id]
+        sent = self.ids.order(order_id)
+        assert sent is not None, "written down before it was sent"
         shares = answer.takingAmount if sent.side is Side.BUY else answer.makingAmount
         filled = schemas.number(shares, "amount") // LOT * LOT
         self.executions.expect(order_id, filled)
@@ -285,7 +290,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
 
     def most_shares(self, venue_order_id: str) -> Decimal | None:
         """Return what an order for dollars has filled plus what the rest of its dollars buys at the lowest price."""
-        sent = self.ids.by_order.get(venue_order_id)
+        sent = self.ids.order(venue_order_id)
         if sent is None or not sized_in_cash(sent.side, sent.tif):
             return None
         filled = self.executions.filled(venue_order_id)
@@ -302,7 +307,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
     async def _cancel_at(self, order_id: str, at_ns: int) -> None:
         """Cancel a GTD order at its own time: the venue's shortest life is longer than some orders want."""
         await asyncio.sleep(max((at_ns - self.clock()) / NS_PER_SECOND, 0.0))
-        if order_id in self._ended:
+        if order_id in self._ended or not self.ids.kept(order_id):
             return
         try:
             await self.rest.cancel([order_id])
@@ -371,7 +376,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
         VenueUncertain
             While it may still be on its way: too young, or in a market that holds taker orders back.
         """
-        sent = self.ids.by_client.get(client_order_id)
+        sent = self.ids.of_client(client_order_id)
         if sent is None:
             return None  # ids are on disk before sending: what is not there has never left
         found = await self.rest.order(sent.order_id)
@@ -409,14 +414,14 @@ class PolymarketPort(PrivateSide[ClobRest]):
     @certain
     async def orders(self, *, working_only: bool, since_ns: int) -> list[VenueOrder]:
         """Return live orders, and how those of ours that are no longer live ended."""
+        self._let_go()
         rows = await self.rest.orders()
         live = [o async for row in sliced(rows) if (o := self.order(row)) is not None]
         if working_only:
             return [self._note(o) for o in live]
         seen = {o.venue_order_id for o in live}
         out = [self._note(o) for o in live]
-        sent_since = [s for s in self.ids.by_order.values() if s.sent_ns >= since_ns]
-        async for sent in sliced(sent_since):
+        async for sent in sliced(self.ids.since(since_ns)):
             if sent.order_id in seen:
                 continue
             try:
@@ -445,6 +450,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
                 continue
             for item in self.executions.take(trade, self._owner()):
                 if isinstance(item, VenueFill):
+                    self.retention.heard(item.venue_order_id, self.clock())
                     out.append(item)
         if venue_order_id:
             out = [f for f in out if f.venue_order_id == venue_order_id]
@@ -502,7 +508,15 @@ class PolymarketPort(PrivateSide[ClobRest]):
         self._accepted.add(order.venue_order_id)
         if order.status is not VenueOrderStatus.WORKING:
             self._ended[order.venue_order_id] = order
+            self.retention.over(order.venue_order_id, self.clock())
         return order
+
+    def _let_go(self) -> None:
+        """Forget what is long over."""
+        for order_id in self.retention.step(self.clock()):
+            self._accepted.discard(order_id)
+            self._ended.pop(order_id, None)
+            self._final.discard(order_id)
 
     def _venue_order(
         self,
@@ -534,7 +548,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
 
         The status is an open word: only words that say so end an order, and counts outrank words.
         """
-        sent = self.ids.by_order.get(row.id)
+        sent = self.ids.order(row.id)
         known = self.registry.by_token.get(row.asset_id)
         if sent is None and known is None:
             return None
@@ -559,20 +573,3 @@ class PolymarketPort(PrivateSide[ClobRest]):
             self._venue_order(sent, filled, status, last, row.status[:200]),
             expire_ns=sent.expire_ns,
         )
-
-
-def _looked_at(signing: asyncio.Task[SignedOrder]) -> None:
-    """Take note of how a signature ended: an order that may not leave is not asked for it."""
-    if not signing.cancelled():
-        signing.exception()
-
-
-def status_of(word: str, kind: str, full: bool) -> VenueOrderStatus:
-    """Return the state behind a status word and message type; what says nothing of an end is working."""
-    if full:
-        return VenueOrderStatus.FILLED
-    if word.startswith("CANCELED_EXPIRED") or word == "EXPIRED":
-        return VenueOrderStatus.EXPIRED
-    if kind == "CANCELLATION" or word.startswith(("CANCELED", "CANCELLED")) or word == "INVALID":
-        return VenueOrderStatus.CANCELED
-    return VenueOrderStatus.WORKING

@@ -15,7 +15,7 @@ A word may carry the prefix ``TRADE_STATUS_``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -143,13 +143,12 @@ def price_of(value: schemas.Number | None) -> Decimal:
     return price
 
 
-def legs_of(trade: schemas.TradeMsg, api_key: str, own_orders: Iterable[str] = ()) -> list[Leg]:
+def legs_of(trade: schemas.TradeMsg, api_key: str, ours: Container[str] = ()) -> list[Leg]:
     """Return our executions in a trade.
 
     We are the taker when the venue says so, or when the taker order is one of ours. A maker order is ours by its
     owner or its id; it may be on the other token (a mint or a merge), then with the taker's own side.
     """
-    ours = own_orders if isinstance(own_orders, (set, dict)) else set(own_orders)
     at = venue_time_ns(trade.match_time) or venue_time_ns(trade.timestamp)
     makers = trade.maker_orders or ()
     taker_side = side_of(trade.side)
@@ -247,6 +246,20 @@ class Shares:
     def spent(self, order_id: str) -> Decimal:
         """Return the dollars of all legs of an order, taken back or not."""
         return sum(self._spent.get(order_id, {}).values(), ZERO)
+
+    def legs(self, order_id: str) -> list[str]:
+        """Return the ids of all legs of an order, taken back or not."""
+        return list(self._spent.get(order_id, ()))
+
+    def forget(self, order_ids: Container[str]) -> list[str]:
+        """Forget orders; return the ids of their legs."""
+        gone: list[str] = []
+        for order_id in [o for o in self._total if o in order_ids]:
+            del self._total[order_id]
+            gone += self._spent.pop(order_id, ())
+        for leg in gone:
+            self._booked.pop(leg, None)
+        return gone
 
     def void(self, leg: Leg) -> None:
         """Forget a leg that the venue took back."""

@@ -155,7 +155,7 @@ async def test_after_a_restart_the_same_ids_are_known(tmp_path):
     async with stand(tmp_path) as (fake, venue, port, _):
         order = await send(port, intent())
         again = venue.port({})
-        assert again.ids.by_client["o-1"].order_id == order.venue_order_id
+        assert again.ids.of_client("o-1").order_id == order.venue_order_id
         assert (await again.find("o-1", IYES, 0)).status is VenueOrderStatus.WORKING
         assert await again.cancel_everything() == []
         assert not fake.exchange.working()

@@ -476,5 +476,5 @@ class Stand:
         if order.client_order_id:
             return order.client_order_id
         ids = getattr(self.port, "ids", None)
-        sent = ids.by_order.get(order.order_id) if ids is not None else None
+        sent = ids.order(order.order_id) if ids is not None else None
         return sent.client_order_id if sent is not None else f"unknown {order.order_id}"

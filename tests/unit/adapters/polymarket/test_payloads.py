@@ -9,7 +9,7 @@ import pytest
 from adapters.polymarket import schemas
 from adapters.polymarket.books import BookState, PolyBook
 from adapters.polymarket.order_ids import OrderIds, SentOrder
-from adapters.polymarket.port import status_of
+from adapters.polymarket.orders import status_of
 from adapters.polymarket.registry import Registry
 from adapters.polymarket.sockets import events_of, market_hello
 from adapters.polymarket.trades import TradeState, legs_of, state_of, venue_time_ns
@@ -216,8 +216,9 @@ def test_ids_survive_a_kill_in_the_middle_of_a_line(tmp_path):
         ids.write(order)
     path.write_bytes(path.read_bytes() + b'{"order_id":"0xb","cli')
     with OrderIds(path) as ids:
-        assert ids.by_client == {"O-1": order}
+        assert (ids.of_client("O-1"), ids.since(0)) == (order, [order])
         ids.write(SentOrder("0xc", "O-3", "i", Side.SELL, D(2), D("0.5"), 6))
     with OrderIds(path) as ids:
-        assert set(ids.by_order) == {"0xa", "0xc"}
+        assert {o.order_id for o in ids.since(0)} == {"0xa", "0xc"}
+        assert "0xb" not in ids
     assert path.stat().st_mode & 0o777 == 0o600
