@@ -23,10 +23,11 @@ STEP_NS = 100_000_000
 
 
 class Config(StrategyConfig):
-    """How often and how much."""
+    """How often and how much, and whether it sells what it holds: what it then does hangs on when it heard of a fill."""
 
     every: int = 7
     quantity: Decimal = D(2)
+    sells: bool = True
 
 
 class TakesNowAndThen(BetaStrategy):
@@ -50,7 +51,7 @@ class TakesNowAndThen(BetaStrategy):
         self.seen[iid] = (top, count + 1)
         if (count + 1) % self.config.every:
             return
-        held = self.position(iid)
+        held = self.position(iid) if self.config.sells else D(0)
         if held > 0:
             self.sell(iid, held, bid.price, reason="out")
         elif iid.endswith("-YES.KALSHI"):
