@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from core.domain.fees import Side
 from core.domain.money import ZERO
 from core.ledger.kinds import OrderFilled, PositionsMerged, Settled
 from core.ledger.rows import Row
@@ -79,8 +78,7 @@ def moves_of(rows: Iterable[Row]) -> Iterable[Move]:
     for row in rows:
         match row.decoded():
             case OrderFilled() as fill:
-                signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
-                yield Move(row.seq, fill.strategy_id, (fill.instrument_id,), signed)
+                yield Move(row.seq, fill.strategy_id, (fill.instrument_id,), fill.signed)
             case PositionsMerged() as merge:
                 yield Move(row.seq, merge.strategy_id, merge.instrument_ids, -merge.quantity)
             case Settled() as paid:

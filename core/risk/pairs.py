@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from core.risk.gate import Gate
+from core.risk.portfolio import add_to
 from core.risk.units import nanos_of, shares
 
 
@@ -71,14 +72,5 @@ def release(
 
 def _add(gate: Gate, strategy_id: str, instrument_ids: tuple[str, str], delta: int) -> None:
     for iid in instrument_ids:
-        _change(gate.book.selling, (strategy_id, iid), delta)
-        _change(gate.book.selling_all, iid, delta)
-
-
-def _change[K](totals: dict[K, int], key: K, delta: int) -> None:
-    """Add to a total and drop it at zero, so that equal states are equal dicts."""
-    value = totals.get(key, 0) + delta
-    if value:
-        totals[key] = value
-    else:
-        totals.pop(key, None)
+        add_to(gate.book.selling, (strategy_id, iid), delta)
+        add_to(gate.book.selling_all, iid, delta)

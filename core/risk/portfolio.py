@@ -237,11 +237,11 @@ class Portfolio:
     def _working(self, order: WorkingOrder, delta: int) -> None:
         iid = order.rules.instrument_id
         if order.buy:
-            _add(self.buying, (order.strategy_id, iid), delta)
-            _add(self.buying_all, iid, delta)
+            add_to(self.buying, (order.strategy_id, iid), delta)
+            add_to(self.buying_all, iid, delta)
         else:
-            _add(self.selling, (order.strategy_id, iid), delta)
-            _add(self.selling_all, iid, delta)
+            add_to(self.selling, (order.strategy_id, iid), delta)
+            add_to(self.selling_all, iid, delta)
 
     def _reserve_cash(self, order: WorkingOrder, delta: int) -> None:
         rules = order.rules
@@ -299,7 +299,7 @@ class Portfolio:
         holding = self.holdings.get((strategy_id, iid))
         if holding is None:
             holding = self.holdings[(strategy_id, iid)] = Holding()
-            _add(self.groups, (strategy_id, rules.group), 1)
+            add_to(self.groups, (strategy_id, rules.group), 1)
         holding.quantity += delta
         holding.cost += cost
         self.held[iid] = self.held.get(iid, 0) + delta
@@ -330,7 +330,7 @@ class Portfolio:
 
     def _drop(self, strategy_id: str, rules: InstrumentRules) -> None:
         del self.holdings[(strategy_id, rules.instrument_id)]
-        _add(self.groups, (strategy_id, rules.group), -1)
+        add_to(self.groups, (strategy_id, rules.group), -1)
 
     def open_position(
         self, strategy_id: str, rules: InstrumentRules, quantity: int, cost: int
@@ -528,7 +528,7 @@ class Portfolio:
             self._hold(strategy_id, leg, quantity, cost)
 
 
-def _add[K](totals: dict[K, int], key: K, delta: int) -> None:
+def add_to[K](totals: dict[K, int], key: K, delta: int) -> None:
     """Add to a running total and drop it at zero, so that equal states are equal dicts."""
     value = totals.get(key, 0) + delta
     if value:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from core.domain.errors import ConfigError, VenueRefused
-from core.domain.fees import Side
 from core.domain.market import Market
 from core.domain.money import ZERO
 from core.engine.live.context import EXTERNAL, LiveContext
@@ -96,8 +95,7 @@ def _meanwhile(context: LiveContext, trades: Mapping[str, VenueFill]) -> Shares 
     for fill in sorted(trades.values(), key=lambda f: f.ts_ns):
         if fill.trade_id not in context.known_trades:
             owner = context.owner_of(fill.instrument_id, fill.client_order_id)
-            signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
-            shares.fill(owner, fill.instrument_id, signed, fill.price)
+            shares.fill(owner, fill.instrument_id, fill.signed, fill.price)
     return shares
 
 

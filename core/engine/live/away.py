@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 
 from core.domain.errors import MissingData
-from core.domain.fees import Side
 from core.domain.market import Market
 from core.domain.money import ZERO
 from core.engine.live.bought import KINDS
@@ -38,9 +37,8 @@ def holdings(directory: Path) -> dict[str, Decimal]:
     for row in reader.rows(Selection(kinds=KINDS)):
         payload = row.decoded()
         if isinstance(payload, OrderFilled) and payload.trade_id not in fills:
-            signed = payload.quantity if payload.side is Side.BUY else -payload.quantity
-            fills[payload.trade_id] = payload.instrument_id, signed
-            add(payload.instrument_id, signed)
+            fills[payload.trade_id] = payload.instrument_id, payload.signed
+            add(payload.instrument_id, payload.signed)
         elif isinstance(payload, FillVoided) and payload.trade_id in fills:
             iid, signed = fills[payload.trade_id]
             add(iid, -signed)

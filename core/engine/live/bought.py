@@ -10,7 +10,6 @@ from decimal import Decimal
 from pathlib import Path
 
 from core.domain.errors import MissingData
-from core.domain.fees import Side
 from core.domain.money import ZERO
 from core.engine.adopted import Adopted
 from core.ledger.kinds import OrderFilled, Settled
@@ -85,10 +84,9 @@ class _Fold:
         """Take one row."""
         if isinstance(row, OrderFilled) and row.trade_id not in self._fills:
             key = row.strategy_id, row.instrument_id
-            signed = row.quantity if row.side is Side.BUY else -row.quantity
-            paid = signed * row.price + row.fee
-            self._fills[row.trade_id] = key, signed, paid
-            self._add(key, signed, paid, ts_ns)
+            paid = row.signed * row.price + row.fee
+            self._fills[row.trade_id] = key, row.signed, paid
+            self._add(key, row.signed, paid, ts_ns)
         elif isinstance(row, FillVoided) and row.trade_id in self._fills:
             key, signed, paid = self._fills[row.trade_id]
             self._add(key, -signed, -paid, ts_ns)

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.domain.fees import Side
 from core.domain.money import ZERO
 from core.engine.live.netting import Part, parts_of, write
 from core.ledger.kinds import PositionsSplit
 from core.risk.gate import Gate
+from core.risk.pairs import owners_of
 from core.risk.units import shares
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def net_away(client: VenueClient, fill: VenueFill, owner: str) -> None:
     context, now_ns = client.context, client.clock.timestamp_ns()
     parts: list[Part] = []
     if context.shares is not None:
-        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
-        parts = context.shares.fill(owner, fill.instrument_id, signed, fill.price)
+        parts = context.shares.fill(owner, fill.instrument_id, fill.signed, fill.price)
     if fill.trade_id in (context.adopted or ()):
         _written(context, client.port.venue, parts, now_ns)
     else:
@@ -134,14 +133,10 @@ def _held(gate: Gate, strategy_id: str, iids: tuple[str, str]) -> Decimal:
     return min((shares(h.quantity) if h is not None else ZERO for h in found), default=ZERO)
 
 
-def _owners(gate: Gate, iids: tuple[str, str]) -> list[str]:
-    return sorted({strategy for strategy, iid in gate.book.holdings if iid in iids})
-
-
 def _pairs(gate: Gate, *iids: str) -> Decimal:
     first, second = iids
     both = first, second
-    return sum((_held(gate, owner, both) for owner in _owners(gate, both)), ZERO)
+    return sum((_held(gate, owner, both) for owner in owners_of(gate, both)), ZERO)
 
 
 def book(context: LiveContext, gate: Gate, venue: str, one: Conversion, now_ns: int) -> None:
@@ -158,7 +153,7 @@ def book(context: LiveContext, gate: Gate, venue: str, one: Conversion, now_ns: 
         )  # fmt: skip
         return
     left = one.quantity
-    for owner in _owners(gate, one.instrument_ids):
+    for owner in owners_of(gate, one.instrument_ids):
         part = min(left, _held(gate, owner, one.instrument_ids))
         left -= part
         if part > 0:

@@ -13,7 +13,6 @@ from decimal import Decimal
 from pathlib import Path
 
 from core.domain.errors import BetaError, MissingData
-from core.domain.fees import Side
 from core.domain.market import Market
 from core.domain.money import ZERO
 from core.engine.live.bought import bought
@@ -139,8 +138,7 @@ async def _missed(context: LiveContext, memory: LedgerMemory) -> dict[str, Decim
     for fill in await context.port.fills(max(context.since_ns(context.now_ns()), 0)):
         if fill.trade_id in unknown:
             unknown.discard(fill.trade_id)
-            signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
-            out[fill.instrument_id] = out.get(fill.instrument_id, ZERO) + signed
+            out[fill.instrument_id] = out.get(fill.instrument_id, ZERO) + fill.signed
     return out
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from core.domain.fees import Side
 from core.domain.market import Market
 from core.domain.money import ZERO
 from core.engine.live.context import LOOKBACK_NS
@@ -55,9 +54,8 @@ async def missed(
         for fill in await port.fills(since_ns, found.venue_order_id):
             if fill.trade_id not in memory.trades:
                 _take(fill, cid, memory, journal)
-                signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
-                out[fill.instrument_id] = out.get(fill.instrument_id, ZERO) + signed
-                shares.take(memory.owners[cid], fill.instrument_id, signed, fill.price)
+                out[fill.instrument_id] = out.get(fill.instrument_id, ZERO) + fill.signed
+                shares.take(memory.owners[cid], fill.instrument_id, fill.signed, fill.price)
         if found.status is VenueOrderStatus.WORKING:
             continue
         if found.status is not VenueOrderStatus.FILLED or found.filled < left.quantity:

@@ -74,6 +74,11 @@ class VenueFill:
     ts_ns: int
     provisional: bool = False
 
+    @property
+    def signed(self) -> Decimal:
+        """Shares added to what is held; negative for a sale."""
+        return self.quantity if self.side is Side.BUY else -self.quantity
+
 
 @dataclass(frozen=True, slots=True)
 class VenuePosition:

@@ -165,6 +165,11 @@ class OrderFilled(Payload, frozen=True, kw_only=True):
     multiplier: Decimal = ONE
     provisional: bool = False
 
+    @property
+    def signed(self) -> Decimal:
+        """Shares added to what is held; negative for a sale."""
+        return self.quantity if self.side is Side.BUY else -self.quantity
+
 
 @kind("order.confirmed")
 class FillConfirmed(Payload, frozen=True, kw_only=True):

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from core.domain.fees import Side
 from core.engine.journal import Causes
 from core.engine.live.away import holdings
 from core.engine.live.collectable import MERGE, CallState, TokenCall
@@ -104,7 +103,7 @@ def test_a_call_that_the_account_does_not_show_gets_no_row(start: Start) -> None
 
 def test_fills_that_no_row_tells_of_are_taken_into_account(start: Start) -> None:
     late = [
-        SimpleNamespace(trade_id=f"late-{i}", instrument_id=i, side=Side.SELL, quantity=D(3)) for i in (PYES, PNO)
+        SimpleNamespace(trade_id=f"late-{i}", instrument_id=i, signed=D(-3)) for i in (PYES, PNO)
     ]  # fmt: skip
     start.begin("7", "7", [call("3")], *late)
     assert start.rows() == [], "three of each were sold, not merged"
