@@ -70,7 +70,8 @@ def check_parity(
     delays = [(o.arrival_ns - o.ts_ns) / NS_PER_MS for o in ours.orders if o.arrival_ns]
     median = statistics.median(delays) if delays else float(config["latency_ms"])
     chosen = median if latency_ms is None else latency_ms
-    arrivals = None if latency_ms is not None else arrivals_of(ours, median, window_ms)
+    start, end = catalog.span_ns()
+    arrivals = None if latency_ms is not None else arrivals_of(ours, median, window_ms, end)
     result = run_backtest(
         BacktestSpec(
             strategy=",".join(s["path"] for s in config["strategies"]),
@@ -89,7 +90,6 @@ def check_parity(
     )
     theirs = replayed(result, arrivals, ours.ending)
     pairs = pair_orders(ours.orders, theirs.orders, round(window_ms * NS_PER_MS))
-    start, end = catalog.span_ns()
     lost = [n for n in catalog.meta.notes if "could not be written" in n]
     known = Circumstances(
         positions=about.positions,
@@ -119,12 +119,21 @@ def check_parity(
     )
 
 
-def arrivals_of(ours: RunOrders, median_ms: float, window_ms: float) -> Arrivals:
-    """Return when the orders of a run, and the cancels of what rested, reached the venue."""
+def arrivals_of(ours: RunOrders, median_ms: float, window_ms: float, end_ns: int) -> Arrivals:
+    """Return when the orders of a run, and the cancels of what rested, reached the venue.
+
+    The replay goes no further than the last news, at `end_ns`: what arrived later meets the book of then.
+    """
     return Arrivals(
         [
             Arrival(
-                o.strategy, o.instrument_id, o.side, o.ts_ns, o.arrival_ns, o.canceled_ns, o.unsent
+                o.strategy,
+                o.instrument_id,
+                o.side,
+                o.ts_ns,
+                min(o.arrival_ns, end_ns),
+                o.canceled_ns,
+                o.unsent,
             )
             for o in ours.orders
         ],

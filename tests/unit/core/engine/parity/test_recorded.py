@@ -7,6 +7,7 @@ import pytest
 from core.domain.fees import Side
 from core.engine.arrivals import Ending
 from core.engine.parity.orders import recorded
+from core.engine.parity.run import arrivals_of
 from core.ledger import DurableLedger
 from core.ledger.kinds import (
     OrderAccepted,
@@ -88,3 +89,8 @@ def test_live_the_recording_can_say_better_than_the_answer(ledger):
 
 def test_the_end_of_the_strategies_is_read(ledger):
     assert recorded(ledger, "run-1").ending == Ending(48 * MS, 50 * MS)
+
+
+def test_what_arrived_after_the_last_recorded_news_meets_the_book_of_then(ledger):
+    arrivals = arrivals_of(recorded(ledger, "run-1", own_clock=True), 1.0, 1.0, 25 * MS)
+    assert arrivals.of_order("x", "S#0", "A", "BUY", 10 * MS) == 25 * MS
