@@ -322,7 +322,8 @@ def coverage(gate: Intake, d: Draft) -> str:
         d.raw.append((COVERED, selling, free))
     elif rules.nets_outcomes:
         book, other = gate.book, rules.opposite_id
-        opposite, bid = book.held.get(other, 0), book.others_buy(d.intent.strategy_id, other)
+        opposite = book.held.get(other, 0)
+        bid = book.others_buy(d.intent.strategy_id, other) if other in book.buying_all else 0
         if opposite > 0:
             return d.fail("opposite_held", opposite, 0, Code.OPPOSITE_HELD)
         if bid > 0:

@@ -66,6 +66,7 @@ class Portfolio:
         self.purses: dict[str, Purse] = {}
         self.selling: dict[tuple[str, str], int] = {}
         self.selling_all: dict[str, int] = {}
+        #: By strategy only where the venue nets outcomes.
         self.buying: dict[tuple[str, str], int] = {}
         self.buying_all: dict[str, int] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
@@ -125,7 +126,7 @@ class Portfolio:
         return min(own, self.held[iid] - self.selling_all.get(iid, 0) - opposite)
 
     def others_buy(self, strategy_id: str, instrument_id: str) -> int:
-        """Return the shares that working purchases of other strategies can still fill."""
+        """Return the shares that working purchases of other strategies can still fill, where the venue nets."""
         total = self.buying_all.get(instrument_id, 0)
         return total - self.buying.get((strategy_id, instrument_id), 0) if total else 0
 
@@ -140,7 +141,12 @@ class Portfolio:
             self.waiting[cid] = order
         if delta := order.reserved:
             self._reserve_cash(order, delta)
-        self._working(order, order.quantity)
+        rules, quantity = order.rules, order.quantity
+        if order.buy and not rules.nets_outcomes:  # written out: this is the hot path
+            totals, iid = self.buying_all, rules.instrument_id
+            totals[iid] = totals.get(iid, 0) + quantity
+        else:
+            self._working(order, quantity)
 
     def renew(self, order: WorkingOrder, approved: ApprovedOrder) -> None:
         """Let an open order wait for the redemption of the approval of its change."""
@@ -237,8 +243,9 @@ class Portfolio:
     def _working(self, order: WorkingOrder, delta: int) -> None:
         iid = order.rules.instrument_id
         if order.buy:
-            add_to(self.buying, (order.strategy_id, iid), delta)
             add_to(self.buying_all, iid, delta)
+            if order.rules.nets_outcomes:
+                add_to(self.buying, (order.strategy_id, iid), delta)
         else:
             add_to(self.selling, (order.strategy_id, iid), delta)
             add_to(self.selling_all, iid, delta)
