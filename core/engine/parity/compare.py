@@ -362,6 +362,8 @@ def _why_fills(
     again = {p for p in differing if (ours.instrument_id, ours.side, p) in taken}
     if again:  # what is left of a level after our own fills is kept in two ways (docs/parity.md)
         return Reason.TAKEN, ", ".join(f"{p.normalize():f}" for p in sorted(again))
+    if ours.heard_ns and known.moved(ours.instrument_id, ours.ts_ns, ours.heard_ns):
+        return Reason.LATENCY, "the book moved between the decision and the venue's answer"
     if ours.filled != theirs.filled:
         return Reason.DEPTH, f"{ours.filled} against {theirs.filled}"
     return Reason.UNEXPLAINED, ""

@@ -45,6 +45,8 @@ class ComparedOrder:
         When the strategy decided.
     arrival_ns : int
         When the venue had it, also to refuse it; 0 = never.
+    heard_ns : int
+        When a live venue's answer came: it had the order some time between the decision and this; 0 on paper.
     unsent : bool
         Whether a halt, a stop or the ledger held it back on its last steps.
     canceled_ns : int
@@ -70,6 +72,7 @@ class ComparedOrder:
     code: str = ""
     unknown: bool = False
     unsent: bool = False
+    heard_ns: int = 0
     fills: list[Execution] = field(default_factory=list)
 
     @property
@@ -272,6 +275,7 @@ class _Fold:
             return
         if isinstance(row, kinds.OrderAccepted):
             order.arrival_ns = order.arrival_ns or self._when(order, row, ts_ns)
+            order.heard_ns = 0 if self.own_clock else order.heard_ns or ts_ns
         elif isinstance(row, kinds.OrderRejected):
             order.unsent = row.reason.startswith((HALTED, NOT_ON_DISK))
             if not order.unsent:

@@ -164,3 +164,11 @@ def test_an_order_decided_before_the_news_of_a_cancel_or_a_refusal_differs_by_la
     ours = order(1, status=status, ended_ns=340 * MS, **at)
     (one,) = compare([ours], [order(1, status=status), order(320, FULL)])
     assert (one.reason, one.detail) == (Reason.LATENCY, HEARD)
+
+
+def test_a_live_fill_differs_by_latency_when_the_book_moved_before_the_answer_came():
+    """Nobody told when the order arrived: some time between its decision and the answer."""
+    told = {"moved": lambda iid, start, end: (start, end) == (1 * MS, 90 * MS)}
+    ours, theirs = order(1, ("0.49", "2"), heard_ns=90 * MS), order(1, FULL)
+    assert reasons([ours], [theirs], **told) == [Reason.LATENCY]
+    assert reasons([order(1, ("0.49", "2"))], [theirs], **told) == [Reason.UNEXPLAINED]
