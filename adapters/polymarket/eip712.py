@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from core.domain.errors import ConfigError
@@ -81,6 +81,7 @@ def address_word(address: str) -> bytes:
     return bytes(12) + _raw(address, 20)
 
 
+@lru_cache(maxsize=256)  # the same few addresses stand in every order
 def _raw(text: str, size: int) -> bytes:
     try:
         raw = bytes.fromhex(text.removeprefix("0x"))

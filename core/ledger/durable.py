@@ -167,6 +167,8 @@ class DurableLedger(SequencingLedger):
         LedgerWriteError
             If the row is not on disk, or not within `stall_s`.
         """
+        if written.done():
+            return written.result()
         try:
             async with asyncio.timeout(self._stall_s):
                 await written
