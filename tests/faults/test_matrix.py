@@ -212,7 +212,9 @@ class TestPlantedBugsOfAHalt:
 
         real = OrderJournal.rejected
         monkeypatch.setattr(
-            OrderJournal, "rejected", lambda self, cid, why: real(self, cid, why + API_SECRET)
+            OrderJournal,
+            "rejected",
+            lambda self, cid, why, *at: real(self, cid, why + API_SECRET, *at),
         )
         broken = [b for s in range(1, 20) for b in run_one("F26", s).broken]
         assert any(invariant == "I7" for invariant, _ in broken)
