@@ -57,7 +57,7 @@ def live(
         str, typer.Option(help="Most dollars or shares of one such call.")
     ] = "50",
     collect_day_cap: Annotated[
-        str, typer.Option(help="Most of all calls of 24 hours, those of beta tokens counted.")
+        str, typer.Option(help="Most of all calls of 24 hours, those sent by hand counted.")
     ] = "200",
     for_s: ForSeconds = 0.0,
     as_json: AsJson = False,
