@@ -125,13 +125,13 @@ class SendingStrategy(ViewingStrategy):
             self._bt_wake_for(record.ref, self.now_ns)
             return
 
-        def arrive() -> None:
+        def arrive(again: int = 3) -> None:
             if not record.is_open:
                 return
-            if self._bt_cache.order(record.native) is None:  # its own arrival is of this moment
-                self._bt_at(self.now_ns + 1, arrive)
-            else:
+            if self._bt_cache.order(record.native) is not None:
                 self.cancel_order(record.native)
+            elif again:  # its own arrival is of this moment
+                self._bt_at(self.now_ns + 1, partial(arrive, again - 1))
 
         self._bt_at(arrivals.of_cancel(client_order_id, self.now_ns), arrive)
 
