@@ -1,5 +1,6 @@
 """The fault matrix: seeded runs against fake venues leave no difference; planted bugs are caught."""
 
+import asyncio
 import json
 
 import pytest
@@ -112,8 +113,10 @@ class TestPlantedBugs:
     def test_orders_sent_without_an_intent_on_disk(self, monkeypatch):
         from core.engine.live.journal import OrderJournal
 
-        async def no_row(self, intent):
-            return 0
+        def no_row(self, intent):
+            written = asyncio.get_running_loop().create_future()
+            written.set_result(None)
+            return written
 
         monkeypatch.setattr(OrderJournal, "intended", no_row)
         assert caught(["F2"], range(1, 3))
