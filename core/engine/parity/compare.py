@@ -250,7 +250,9 @@ def _of_pair(
         if knew is not None:
             return [make("order", knew, HEARD if knew is Reason.LATENCY else STOOD)]
         if reason is Reason.TIMING and not _moved_between(ours, theirs, known):
-            reason = Reason.UNEXPLAINED
+            # A size follows equity; what other shares are worth, or paid, is money that the replay never had.
+            sized = known.positions and terms == ["quantity"]
+            reason = Reason.OPENING_POSITION if sized else Reason.UNEXPLAINED
         return [make("order", reason, ", ".join(terms))]
     if ours.prices() != theirs.prices():
         return [make("fill", *_why_fills(ours, theirs, known, taken))]

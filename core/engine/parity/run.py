@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def check_parity(
         moved=tape.moved,
     )
     found = differences(pairs, ours, known)
-    found += _settlements(ours, theirs, bool(found))
+    found += _settlements(ours, theirs, bool(found), about.positions)
     shifts = [abs(a.ts_ns - b.ts_ns) / NS_PER_MS for a, b in pairs if a and b]
     return ParityReport(
         run_id=run_id,
@@ -184,15 +185,21 @@ def _fees(orders: RunOrders) -> Any:
     return sum((o.fee for o in orders.orders), ZERO)
 
 
-def _settlements(ours: RunOrders, theirs: RunOrders, after: bool) -> list[Difference]:
-    """Return settlements that differ; other orders before (`after`) explain a quantity, never a payout."""
+def _settlements(
+    ours: RunOrders, theirs: RunOrders, after: bool, opening: Collection[str]
+) -> list[Difference]:
+    """Return settlements that differ; shares from before or other orders (`after`) explain a quantity, never a payout."""
     out = []
     for iid in sorted({*ours.settled, *theirs.settled}):
         a, b = ours.settled.get(iid), theirs.settled.get(iid)
         if a == b:
             continue
         other_payout = a is not None and b is not None and a[0] != b[0]
-        reason = Reason.CONSEQUENCE if after and not other_payout else Reason.UNEXPLAINED
+        reason = Reason.UNEXPLAINED
+        if not other_payout and iid in opening:
+            reason = Reason.OPENING_POSITION
+        elif not other_payout and after:
+            reason = Reason.CONSEQUENCE
         words = ["" if s is None else f"{s[1]} paid {s[0]} each" for s in (a, b)]
         out.append(Difference("settlement", reason, "", iid, 0, *words))
     return out

@@ -49,6 +49,16 @@ def test_an_order_of_one_run_only_is_unexplained_unless_something_says_why():
     assert reasons([order(1, FULL)], [], positions=held) == [Reason.OPENING_POSITION]
 
 
+def test_another_size_is_what_other_shares_of_the_account_were_worth():
+    other = order(1, FULL)
+    other.quantity += 1
+    held = {"B-YES.KALSHI": "3"}
+    assert reasons([order(1, FULL)], [other], positions=held) == [Reason.OPENING_POSITION]
+    assert reasons([order(1, FULL)], [other]) == [Reason.UNEXPLAINED]
+    other.price = D("0.60")
+    assert reasons([order(1, FULL)], [other], positions=held) == [Reason.UNEXPLAINED]
+
+
 def test_what_follows_a_difference_is_its_consequence():
     assert reasons([order(1, FULL), order(900, FULL)], []) == [
         Reason.UNEXPLAINED,
