@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,24 +138,20 @@ class PaperStore:
         LedgerWriteError
             If the disk refuses: the paper venue must then stop, or it would forget.
         """
-        try:
-            with self.db:
-                for order_id in changed:
-                    order = exchange.orders[order_id]
-                    resting = exchange.markets[order.market].book.resting.get(order_id)
-                    self.db.execute(
-                        "INSERT OR REPLACE INTO orders VALUES (?, ?, ?)",
-                        (order_id, msgspec.json.encode(order), resting.ahead if resting else 0),
-                    )
-                for seq in range(written, first + len(exchange.executions)):
-                    execution = exchange.executions[seq - first]
-                    self.db.execute(
-                        "INSERT INTO executions VALUES (?, ?, ?)",
-                        (execution.trade_id, seq, msgspec.json.encode(execution)),
-                    )
-                self._save_account(exchange)
-        except apsw.Error as exc:
-            raise self._refused(exc) from exc
+        with self._with_account(exchange):
+            for order_id in changed:
+                order = exchange.orders[order_id]
+                resting = exchange.markets[order.market].book.resting.get(order_id)
+                self.db.execute(
+                    "INSERT OR REPLACE INTO orders VALUES (?, ?, ?)",
+                    (order_id, msgspec.json.encode(order), resting.ahead if resting else 0),
+                )
+            for seq in range(written, first + len(exchange.executions)):
+                execution = exchange.executions[seq - first]
+                self.db.execute(
+                    "INSERT INTO executions VALUES (?, ?, ?)",
+                    (execution.trade_id, seq, msgspec.json.encode(execution)),
+                )
         return first + len(exchange.executions)
 
     def save_settlement(
@@ -167,15 +164,11 @@ class PaperStore:
         LedgerWriteError
             If the disk refuses.
         """
-        try:
-            with self.db:
-                self.db.execute(
-                    "INSERT OR IGNORE INTO settled VALUES (?, ?, ?, ?)",
-                    (market, yes_payout, paid, ts_ns),
-                )
-                self._save_account(exchange)
-        except apsw.Error as exc:
-            raise self._refused(exc) from exc
+        with self._with_account(exchange):
+            self.db.execute(
+                "INSERT OR IGNORE INTO settled VALUES (?, ?, ?, ?)",
+                (market, yes_payout, paid, ts_ns),
+            )
 
     def save_merge(self, exchange: Exchange, market: str, quantity: int, ts_ns: int) -> int:
         """Write a merge of pairs and the account that it has paid, both or neither; return its number.
@@ -185,17 +178,22 @@ class PaperStore:
         LedgerWriteError
             If the disk refuses.
         """
+        with self._with_account(exchange):
+            self.db.execute(
+                "INSERT INTO merged(market, quantity, ts_ns) VALUES (?, ?, ?)",
+                (market, quantity, ts_ns),
+            )
+            return self.db.last_insert_rowid()
+
+    @contextmanager
+    def _with_account(self, exchange: Exchange) -> Iterator[None]:
+        """Write what is inside and then the account, in one transaction."""
         try:
             with self.db:
-                self.db.execute(
-                    "INSERT INTO merged(market, quantity, ts_ns) VALUES (?, ?, ?)",
-                    (market, quantity, ts_ns),
-                )
-                number = self.db.last_insert_rowid()
+                yield
                 self._save_account(exchange)
         except apsw.Error as exc:
             raise self._refused(exc) from exc
-        return number
 
     def _refused(self, exc: apsw.Error) -> LedgerWriteError:
         return LedgerWriteError(

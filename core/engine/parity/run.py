@@ -13,7 +13,8 @@ from core.domain.money import ZERO
 from core.engine.arrivals import Arrival, Arrivals
 from core.engine.backtest import BacktestSpec, Progress, run_backtest
 from core.engine.backtest.strategies import plan_strategies
-from core.engine.live.recording import about_of, open_recording
+from core.engine.catalog import Catalog
+from core.engine.live.recording import About, about_of, open_recording
 from core.engine.live.run_config import limits_from
 from core.engine.parity.compare import (
     Circumstances,
@@ -73,22 +74,8 @@ def check_parity(
     chosen = median if latency_ms is None else latency_ms
     start, end = catalog.span_ns()
     arrivals = None if latency_ms is not None else arrivals_of(ours, median, window_ms, end)
-    result = run_backtest(
-        BacktestSpec(
-            strategy=",".join(s["path"] for s in config["strategies"]),
-            params=_params(config),
-            catalog=catalog.root,
-            capital=Decimal(about.cash),
-            latency_ms=max(chosen, 0.0),
-            limits=limits_from(config["limits"]),
-            seed=config["seed"],
-            merge_pairs=ours.merged,
-            arrivals=arrivals,
-            ending=ours.ending,
-            look_ns=config.get("look_ns", 0),
-        ),
-        progress,
-    )
+    spec = _spec_of(config, about, catalog, ours, max(chosen, 0.0), arrivals)
+    result = run_backtest(spec, progress)
     theirs = replayed(result, arrivals, ours.ending)
     pairs = pair_orders(ours.orders, theirs.orders, round(window_ms * NS_PER_MS))
     lost = [n for n in catalog.meta.notes if "could not be written" in n]
@@ -117,6 +104,30 @@ def check_parity(
         settlements=(len(ours.settled), len(theirs.settled)),
         differences=tuple(found),
         notes=(*lost, *_notes(config, ours, about.positions)),
+    )
+
+
+def _spec_of(
+    config: dict[str, Any],
+    about: About,
+    catalog: Catalog,
+    ours: RunOrders,
+    latency_ms: float,
+    arrivals: Arrivals | None,
+) -> BacktestSpec:
+    """Return the backtest that does again what a node's run did."""
+    return BacktestSpec(
+        strategy=",".join(s["path"] for s in config["strategies"]),
+        params=_params(config),
+        catalog=catalog.root,
+        capital=Decimal(about.cash),
+        latency_ms=latency_ms,
+        limits=limits_from(config["limits"]),
+        seed=config["seed"],
+        merge_pairs=ours.merged,
+        arrivals=arrivals,
+        ending=ours.ending,
+        look_ns=config.get("look_ns", 0),
     )
 
 
