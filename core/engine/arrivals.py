@@ -8,6 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple
+
+from core.domain.money import ZERO
+
+
+class Place(NamedTuple):
+    """A place in a node's stream of news: after the market data of a moment, and when that was by the clock."""
+
+    after_ns: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """When a node knew of a fill or of the end of an order.
+
+    Attributes
+    ----------
+    booked, heard : Place
+        When gate and ledger had it, when its strategy was told.
+    filled : Decimal
+        Shares of the order that were filled then, this fill included.
+    """
+
+    booked: Place
+    heard: Place
+    filled: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Pairs of a strategy that a node turned into dollars while it ran."""
+
+    strategy: str
+    instrument_ids: tuple[str, ...]
+    quantity: Decimal
+    place: Place
 
 
 @dataclass(slots=True)
@@ -22,6 +60,10 @@ class Arrival:
         When the strategy decided, when the venue had it, when its cancel reached the venue (0 = never).
     unsent : bool
         Whether it was held back on its last steps.
+    fills : tuple of Known
+        When the node knew of its fills, in their order; of some it may not be on record.
+    end : Known, optional
+        When the node knew of its end, other than by fills.
     """
 
     strategy: str
@@ -31,6 +73,8 @@ class Arrival:
     arrived_ns: int
     canceled_ns: int = 0
     unsent: bool = False
+    fills: tuple[Known, ...] = ()
+    end: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +107,17 @@ class Arrivals:
         Latency of an order (or cancel) that the recorded run did not have.
     window_ns : int
         How far apart the two decisions of one order may be.
+
+    Attributes
+    ----------
+    late : set of str
+        Orders of the replay of which something could not be told when the node had heard it, or is not on record.
     """
 
     recorded: Iterable[Arrival]
     usual_ns: int
     window_ns: int
+    late: set[str] = field(default_factory=set)
     _waiting: dict[tuple[str, str, str], list[Arrival]] = field(default_factory=dict)
     _of: dict[str, Arrival] = field(default_factory=dict)
 
@@ -95,6 +145,17 @@ class Arrivals:
         """Return when an order of the replay arrived, once it has."""
         found = self._of.get(client_order_id)
         return decided_ns + self.usual_ns if found is None else max(found.arrived_ns, decided_ns)
+
+    def fill_of(self, client_order_id: str, filled: Decimal) -> Known | None:
+        """Return when the node knew that so much of an order is filled; None when it did not."""
+        found = self._of.get(client_order_id)
+        fills = () if found is None else found.fills
+        return next((known for known in fills if known.filled >= filled), None)
+
+    def end_of(self, client_order_id: str) -> Known | None:
+        """Return when the node knew that an order had ended other than by fills; None when it did not."""
+        found = self._of.get(client_order_id)
+        return None if found is None else found.end
 
     def is_withdrawn(self, client_order_id: str) -> bool:
         """Return whether a stopping node took this order off the book; one that the run did not have is taken too."""

@@ -111,6 +111,8 @@ class Delivery:
                 strategy.session.last_price[ref.iid] = exact(bar.close)
             author_bar(bar)
 
+        if strategy.session.own_news is not None:
+            strategy.session.own_news.install(strategy)
         for name in _GUARDED:
             setattr(strategy, name, guarded(getattr(strategy, name), strategy.fail))
         strategy.on_start = guarded(on_start, strategy.fail)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, MutableSequence
 from copy import replace
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -85,6 +85,19 @@ class OrderRecord(msgspec.Struct, eq=False):
         )
 
 
+class Hears(Protocol):
+    """Keeps when a strategy heard of a row (`core.engine.live.hearing`)."""
+
+    def booked(self, client_order_id: str, trade_id: str, seq: int) -> None:
+        """Note the row of a fill, or of the end of an order (no trade)."""
+
+    def told(self, client_order_id: str, trade_id: str = "") -> None:
+        """Note that the strategy hears of it now."""
+
+    def at_once(self, seq: int) -> None:
+        """Note a row that is known as it is booked."""
+
+
 class Causes:
     """Rows that later rows name: the last fill of each holding, and the last row that moved money.
 
@@ -96,12 +109,15 @@ class Causes:
         (strategy id, instrument id) to the row of its last fill.
     money : int
         Row of the last fill, merge or settlement.
+    hearing : Hears, optional
+        On a node: writes when strategies heard of a row.
     """
 
-    __slots__ = ("fills", "money", "source")
+    __slots__ = ("fills", "hearing", "money", "source")
 
     def __init__(self) -> None:
         self.source = self.money = 0
+        self.hearing: Hears | None = None
         self.fills: dict[tuple[str, str], int] = {}
 
     def filled(self, strategy_id: str, instrument_id: str, seq: int) -> None:

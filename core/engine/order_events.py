@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from core.engine.fees import SETTLEMENT_PREFIX
+from core.engine.fees import SETTLEMENT_PREFIX, Charged
 from core.engine.journal import OrderRecord
 from core.engine.orders import SendingStrategy
 from core.engine.results import FillRow
@@ -90,17 +90,17 @@ class AnsweringStrategy(SendingStrategy):
             return  # an order placed by hand at the venue: the execution client has booked its fill
         ref, intent = record.ref, record.intent
         market_id = intent.market_id
-        if session.redeem_on_submit:
-            charged = session.fee_models[ref.venue].take(order_id)
-        else:
-            charged = session.charged(ref.venue, event)
-        charge, merged, side, role, price, quantity = charged
         record.fills += 1
         trade_id = f"{order_id}#{record.fills}"
-        if session.redeem_on_submit:  # paper and live: the execution client has booked it already
-            gate.on_fill(order_id, trade_id, quantity, price, charge.fee, ts_ns)
-        if merged:
-            gate.on_merge(self._bt_sid, market_id, merged, ts_ns)
+        ahead = session.own_news
+        if (
+            not session.redeem_on_submit
+        ):  # paper and live: the execution client has booked it already
+            charged = session.charged(ref.venue, event)
+        else:
+            known = None if ahead is None else ahead.charged(order_id)
+            charged = known or self._bt_booked(record, trade_id, ts_ns)
+        charge, merged, side, role, price, quantity = charged
         fill = FillRow(
             ts_ns,
             order_id,
@@ -136,6 +136,17 @@ class AnsweringStrategy(SendingStrategy):
             session.watch_holds()
         if session.failure.stopping:
             self.shutdown_system("stopped")
+
+    def _bt_booked(self, record: OrderRecord, trade_id: str, ts_ns: int) -> Charged:
+        """Let the gate book the next fill of an order that the simulated venue has charged."""
+        session, intent = self.session, record.intent
+        order_id, gate = intent.client_order_id, session.gate
+        charged = session.fee_models[record.ref.venue].take(order_id)
+        charge, merged, _, _, price, quantity = charged
+        gate.on_fill(order_id, trade_id, quantity, price, charge.fee, ts_ns)
+        if merged:
+            gate.on_merge(self._bt_sid, intent.market_id, merged, ts_ns)
+        return charged
 
     def on_order_fill_voided(self, event: Any) -> None:
         """Book that a fill was taken back; the execution client has corrected gate and ledger."""

@@ -350,7 +350,10 @@ class SendingStrategy(ViewingStrategy):
             intent.ts_ns,
         )
         if at_ns is None:
-            self._bt_at(intent.ts_ns + 1, partial(self._bt_unsent, record))
+            unsent = partial(self._bt_unsent, record)
+            if session.own_news is not None:
+                unsent = partial(session.own_news.end, self, intent.client_order_id, unsent)
+            self._bt_at(intent.ts_ns + 1, unsent)
         else:
             self._bt_at(at_ns, partial(super().submit_order, order))
 

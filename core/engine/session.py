@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from core.domain.decision import OrderIntent
     from core.engine.arrivals import Arrivals, Ending
     from core.engine.feed import Feed
+    from core.engine.hearing import OwnNews
 
 #: Instruments whose price is sampled from the start; others from their first order on.
 SAMPLED_FROM_START = 8
@@ -103,6 +104,8 @@ class Session:
         In a replay of a recorded run: when each order reached the venue then.
     early : Early, optional
         On a node: is told of an order just before the engine, and of one that the engine refused.
+    own_news : OwnNews, optional
+        In a replay of a recorded run: what is told when the node knew it.
     ending : Ending, optional
         In a replay of a recorded run: when its strategies were stopped.
     price_points : int
@@ -143,6 +146,7 @@ class Session:
     queue_position: bool = True
     moments: Moments | None = None
     arrivals: Arrivals | None = None
+    own_news: OwnNews | None = None
     ending: Ending | None = None
     adopted: Mapping[str, Mapping[str, Adopted]] = field(default_factory=dict)
     early: Early | None = None

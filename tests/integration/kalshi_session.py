@@ -251,6 +251,18 @@ def write_traded_catalog(path, steps=200, seed=1):
     return path
 
 
+def hard_of_hearing(late_s):
+    """Let strategies hear of fills this much later than their gate books them, as on a machine that is overloaded."""
+    from core.engine.live.client import VenueClient
+
+    tell = VenueClient.generate_order_filled
+
+    def later(self, *args):
+        asyncio.get_running_loop().call_later(late_s, tell, self, *args)
+
+    VenueClient.generate_order_filled = later
+
+
 async def session(told):
     """Run a fake Kalshi and a paper node on it; return what the node said at its end."""
     from core.engine.backtest.strategies import plan_strategies
@@ -260,6 +272,8 @@ async def session(told):
     from core.engine.live.venue import open_venue
     from core.ledger.kinds import RunMode
 
+    if told.get("deaf_s"):
+        hard_of_hearing(told["deaf_s"])
     recorder.FLUSH_S = told.get("flush_s", recorder.FLUSH_S)
     withdrawn, linger_s = nodes.withdrawn, told.get("linger_s", 0.0)
 

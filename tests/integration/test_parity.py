@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from core.engine.arrivals import Arrivals, Known, Place
 from core.engine.live.recording import open_recording, parts_path
-from core.engine.parity import Reason, check_parity
+from core.engine.parity import Reason, check_parity, run
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
 from tests.integration.kalshi_session import write_catalog
@@ -114,6 +115,28 @@ def test_news_after_the_strategies_were_stopped_is_recorded_and_decides_nothing(
         assert report.differences == ()
     else:  # an order and a change of the book may have one millisecond at the venue
         assert not [d for d in report.differences if d.reason is Reason.UNEXPLAINED]
+
+
+def test_fills_that_are_heard_at_another_moment_than_recorded_are_found(recorded, monkeypatch):
+    """Told at the end of the recording only: the strategy then never sells, and nothing excuses it."""
+    home, run_id = recorded
+    _, end_ns = open_recording(home, run_id).span_ns()
+    never = Place(end_ns, end_ns)
+    monkeypatch.setattr(Arrivals, "fill_of", lambda *args: Known(never, never, args[2]))
+    report = check_parity(home)
+    assert not report.equal
+    assert report.differences[0].reason is Reason.UNEXPLAINED
+    assert report.differences[0].what == "order"
+
+
+def test_a_strategy_that_trades_otherwise_than_recorded_is_found(recorded, monkeypatch):
+    home, _ = recorded
+    given = run._params
+    monkeypatch.setattr(run, "_params", lambda config: given(config) | {"sells": False})
+    report = check_parity(home)
+    sold = [d for d in report.differences if d.recorded.startswith("SELL") and not d.replayed]
+    assert sold
+    assert report.differences[0].reason is Reason.UNEXPLAINED
 
 
 def test_a_replay_with_another_latency_differs_and_says_why(recorded):

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from core.engine.arrivals import Arrivals
 from core.engine.parity import check_parity
 from core.engine.parity.compare import HEARD, STOOD, Reason
 from core.ledger.reader import LedgerReader
@@ -57,6 +58,21 @@ def test_resting_orders_on_paper_fill_in_the_same_parts_until_settlement(repo_ro
     parts = Counter(r.decoded().client_order_id for r in filled(tmp_path / "home" / "ledger"))
     assert max(parts.values()) > 1, "orders fill in parts"
     assert report.settlements[0] >= 1
+
+
+@pytest.mark.slow
+def test_a_strategy_that_hears_of_its_fills_late_hears_of_them_as_late_in_the_replay(
+    repo_root, tape, tmp_path, monkeypatch
+):
+    """It asks for its working orders, and knows of a fill seven changes of the book after its gate."""
+    params = {"every": 3, "stay": 14, "quantity": "12"}
+    home = tmp_path / "home"
+    same(report_of(repo_root, home, tape, strategy=RESTS, params=params, deaf_s=0.7))
+    rows = LedgerReader(home / "ledger").rows(Selection(kinds=("news.heard",)))
+    told = [row.decoded() for row in rows]
+    assert sum(t.heard_after_ns - t.booked_after_ns > 500_000_000 for t in told) >= 3
+    monkeypatch.setattr(Arrivals, "fill_of", lambda *args: None)
+    assert not check_parity(home).equal, "heard at the fill it decides otherwise"
 
 
 @pytest.mark.slow

@@ -16,9 +16,9 @@ from nautilus_trader.model import NautilusDataType
 from nautilus_trader.risk import RiskEngineConfig
 
 from core.domain.errors import UsageError
-from core.engine.backtest.ending import EndingFeed
 from core.engine.backtest.hindsight import at_start
 from core.engine.backtest.limits import limits_of
+from core.engine.backtest.recorded import RecordedFeed
 from core.engine.backtest.rows import MergedRows
 from core.engine.backtest.runners import DirectRunner, Runner, StreamingRunner, VenuePlan
 from core.engine.backtest.spec import BacktestSpec
@@ -28,6 +28,7 @@ from core.engine.catalog import CURRENCY, Kind
 from core.engine.feed import Feed
 from core.engine.fees import fee_models
 from core.engine.guard import Failure
+from core.engine.hearing import OwnNews
 from core.engine.journal import Journal
 from core.engine.merging import MergeBook
 from core.engine.mirror import MirrorGuard
@@ -176,7 +177,7 @@ def new_session(
         journal=Journal(ledger, currencies),
         failure=failure,
         latency_ns={c: _latency_ns(c, universe, spec) for c in universe.all_venues},
-        fan_out=strategies > 1 or spec.ending is not None,
+        fan_out=strategies > 1 or spec.arrivals is not None or spec.ending is not None,
         seed=spec.seed,
         merging={
             code: MergeBook()
@@ -187,6 +188,7 @@ def new_session(
         queue_position=spec.queue_position,
         begin_ns=universe.start_ns if universe.data_start_ns < universe.start_ns else 0,
         arrivals=spec.arrivals,
+        own_news=None if spec.arrivals is None else OwnNews(spec.arrivals),
         ending=spec.ending,
     )
     session.fee_models = fee_models(
@@ -279,7 +281,8 @@ def _feed(
     step = max((universe.end_ns - universe.start_ns) // GRID_POINTS, 1)
     # Between two daily bars there is nothing to see: looking there would only call every bar a jump.
     looks = max(min(LOOKS, universe.records), 1)
-    return (Feed if session.ending is None else EndingFeed)(
+    recorded = session.arrivals is not None or session.ending is not None
+    return (RecordedFeed if recorded else Feed)(
         session,
         statuses=[r for r in refs if Kind.STATUSES in universe.kinds[r.iid]],
         closes=[r for r in refs if Kind.CLOSES in universe.kinds[r.iid]],

@@ -173,6 +173,8 @@ def _book_late_fills(assembly: Assembly) -> None:
     The engine matches them against the last book, after it has stopped the strategies: it tells nobody.
     """
     session = assembly.session
+    if session.own_news is not None:
+        session.own_news.flush()
     owners = {strategy._bt_sid: strategy for strategy in assembly.strategies}
     for order_id, record in list(session.journal.orders.items()):
         order = assembly.runner.order(order_id) if record.is_open else None

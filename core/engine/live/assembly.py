@@ -17,6 +17,7 @@ from core.engine.catalog.instruments import is_spot, precision_of
 from core.engine.curve import EquitySampler
 from core.engine.guard import Failure
 from core.engine.journal import Causes
+from core.engine.live.hearing import Hearing
 from core.engine.live.journal import LiveJournal
 from core.engine.live.spot import spot_reference
 from core.engine.references import InstrumentRef, PriceSource, References
@@ -90,7 +91,8 @@ def live_session(
     causes: Causes | None = None,
 ) -> Session:
     """Return the session: approvals are redeemed by the execution client, data goes through the feed actor."""
-    references = references_of(markets)
+    references, moments, causes = references_of(markets), Moments(), causes or Causes()
+    causes.hearing = Hearing(ledger, moments)
     return Session(
         references=references,
         markets={o.instrument_id: m for m in markets for o in m.outcomes},
@@ -102,7 +104,7 @@ def live_session(
         redeem_on_submit=False,
         fan_out=True,
         seed=seed,
-        moments=Moments(),
+        moments=moments,
         curve=EquitySampler(FEW_POINTS),
         price_points=FEW_POINTS,
     )

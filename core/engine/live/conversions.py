@@ -172,6 +172,8 @@ def book_merge(
     """Tell the gate and the ledger that `part` of the pairs, a strategy's, are dollars now."""
     merged = Part(owner, one.instrument_ids, part, part)
     _book(context, gate, venue, one.market_id, [merged], now_ns)
+    if context.causes.hearing is not None:
+        context.causes.hearing.at_once(context.causes.money)
 
 
 def write_merge(

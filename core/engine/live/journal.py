@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from typing import Any
 
 from core.domain.decision import OrderIntent, Verdict
 from core.domain.money import ZERO
@@ -115,9 +116,11 @@ class LiveJournal(Journal):
         self._link(intent.client_order_id, given)
 
     def event(self, record: OrderRecord, status: str, ts_ns: int, reason: str = "") -> None:
-        """Keep a change in memory."""
+        """Keep a change in memory; a strategy has heard of the end of its order."""
         with self._silent():
             super().event(record, status, ts_ns, reason)
+        if status != "ACCEPTED" and self.causes.hearing is not None:
+            self.causes.hearing.told(record.intent.client_order_id)
 
     def modifying(self, record: OrderRecord, intent: OrderIntent, verdict: Verdict | None) -> None:
         """Write the verdict on a change and hand its row to the change; keep the change in memory."""
@@ -137,14 +140,14 @@ class LiveJournal(Journal):
     def modify_rejected(self, record: OrderRecord, ts_ns: int, reason: str) -> None:
         """Keep nothing: the execution client writes the row."""
 
-    def fill(
-        self, record: OrderRecord, fill: FillRow, trade_id: str, venue_order_id: str
-    ) -> FillRow:
-        """Count a fill."""
+    def fill(self, record: OrderRecord, fill: FillRow, trade_id: str, event: Any) -> FillRow:
+        """Count a fill that a strategy has heard of."""
         self.filled += 1
         self.fees += fill.fee
+        if self.causes.hearing is not None:
+            self.causes.hearing.told(fill.order_id, event.trade_id.value)
         with self._silent():
-            return super().fill(record, fill, trade_id, venue_order_id)
+            return super().fill(record, fill, trade_id, event)
 
     def _moved_by(self, event: RiskEvent) -> tuple[int, ...]:
         """Return the rows behind a move of the risk layer; a move that time alone makes has a reading of the clock."""
@@ -248,6 +251,13 @@ class OrderJournal:
         self._last[client_order_id] = seq
         return seq
 
+    def _ended(self, client_order_id: str, row: OrderEvent) -> int:
+        """Write the end of an order, which its strategy hears of later."""
+        seq = self._write(client_order_id, row)
+        if self.causes.hearing is not None:
+            self.causes.hearing.booked(client_order_id, "", seq)
+        return seq
+
     def event(
         self,
         kind: type[OrderEvent],
@@ -283,7 +293,7 @@ class OrderJournal:
     def rejected(self, client_order_id: str, reason: str, venue_ns: int = 0) -> int:
         """Write a venue's no."""
         row = OrderRejected(client_order_id=client_order_id, reason=reason, venue_ns=venue_ns)
-        return self._write(client_order_id, row)
+        return self._ended(client_order_id, row)
 
     def clock_read(self, purpose: str, client_order_id: str) -> None:
         """Write what the clock said; the next row of this order comes from it too."""
@@ -299,24 +309,27 @@ class OrderJournal:
         """Write our own no: it never left."""
         if reason.startswith(EXPIRED):
             self.clock_read("expiry of an approval", client_order_id)
-        return self.event(OrderDenied, client_order_id, reason=reason)
+        return self._ended(
+            client_order_id, OrderDenied(client_order_id=client_order_id, reason=reason)
+        )
 
     def absent(self, client_order_id: str) -> int:
         """Write the proof that the venue never had it: it was asked often, and for long enough."""
         self.clock_read("age of an order of unknown fate", client_order_id)
-        return self.event(OrderAbsent, client_order_id, reason="NOT_FOUND_CONFIRMED")
+        row = OrderAbsent(client_order_id=client_order_id, reason="NOT_FOUND_CONFIRMED")
+        return self._ended(client_order_id, row)
 
     def ended(self, order: VenueOrder, client_order_id: str, expired: bool) -> int:
         """Write that it is off the book."""
+        cid, there, why = client_order_id, order.venue_order_id, order.reason
         if expired:
-            return self.event(OrderExpired, client_order_id, order.venue_order_id, order.reason)
+            return self._ended(
+                cid, OrderExpired(client_order_id=cid, venue_order_id=there, reason=why)
+            )
         row = OrderCanceled(
-            client_order_id=client_order_id,
-            venue_order_id=order.venue_order_id,
-            reason=order.reason,
-            venue_ns=order.ts_last_ns,
+            client_order_id=cid, venue_order_id=there, reason=why, venue_ns=order.ts_last_ns
         )
-        return self._write(client_order_id, row)
+        return self._ended(cid, row)
 
     async def modify_requested(
         self, client_order_id: str, quantity: Decimal, price: Decimal
@@ -383,6 +396,8 @@ class OrderJournal:
             ),
         )
         self.causes.filled(strategy_id, fill.instrument_id, seq)
+        if self.causes.hearing is not None:
+            self.causes.hearing.booked(client_order_id, fill.trade_id, seq)
         return seq
 
     def stranger(self, fill: VenueFill, client_order_id: str, strategy_id: str) -> int:

@@ -268,9 +268,13 @@ def _heard_apart(
 ) -> list[Span]:
     """Return the spans in which one run knew of a fill or the end of the pair and the other did not.
 
-    Fills of the same parts are the same executions, told at two times. Other parts are others: the two orders stood
-    at two places in the queue, behind what we took from there before where that is so.
+    None where the replay told all of it when the run had heard it. Fills of the same parts are the same executions, told
+    at two times. Other parts are others: the two orders stood at two places in the queue, behind what we took from there
+    before where that is so.
     """
+    parts = [[f.quantity for f in o.fills] for o in (ours, theirs)]
+    if theirs.as_heard and parts[0] == parts[1] and ours.status == theirs.status:
+        return []
     spans: list[Span] = []
     # The replay ends it at its moment, the run when it heard of it.
     moments = {
@@ -278,7 +282,6 @@ def _heard_apart(
     }  # fmt: skip
     if 0 < (at_ns := moments.get(ours.status, 0)) < ours.ended_ns:
         spans.append((at_ns, ours.ended_ns, Reason.LATENCY))
-    parts = [[f.quantity for f in o.fills] for o in (ours, theirs)]
     reason = Reason.LATENCY
     if parts[0] != parts[1]:
         sides = {(o.instrument_id, s, o.price) for o in (ours, theirs) for s in ("BUY", "SELL")}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from core.domain.errors import MissingData, UsageError
 from core.domain.money import ZERO
-from core.engine.arrivals import Arrivals, Ending
+from core.engine.arrivals import Arrivals, Ending, Known, Merge, Place
 from core.engine.live.journal import HALTED, NOT_ON_DISK
 from core.engine.orders import LIQUIDITY_TAKEN
 from core.engine.parity.tape import Received
@@ -53,6 +55,12 @@ class ComparedOrder:
         When it was taken off the book before it was filled; 0 = it was not.
     expire_ns, ended_ns : int
         When it was to end, and when the recorded run heard that it had ended without being filled; 0 = never.
+    known : list of Known
+        When the node knew of its fills, where that is on record.
+    end : Known, optional
+        When the node knew of its end.
+    as_heard : bool
+        In a replay: whether everything of it was told when the node had heard it.
     """
 
     order_id: str
@@ -74,6 +82,9 @@ class ComparedOrder:
     unsent: bool = False
     heard_ns: int = 0
     fills: list[Execution] = field(default_factory=list)
+    known: list[Known] = field(default_factory=list)
+    end: Known | None = None
+    as_heard: bool = False
 
     @property
     def filled(self) -> Decimal:
@@ -111,6 +122,8 @@ class RunOrders:
         Executions that belong to no order of this run.
     merged : bool
         Whether a pair became a dollar.
+    merges : list of Merge
+        Pairs of one owner that did, and when.
     """
 
     orders: list[ComparedOrder] = field(default_factory=list)
@@ -119,6 +132,7 @@ class RunOrders:
     settled: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     foreign: int = 0
     merged: bool = False
+    merges: list[Merge] = field(default_factory=list)
     ended_ns: int = 0
     ending: Ending | None = None
 
@@ -177,7 +191,7 @@ def recorded(
     """
     fold = _Fold(own_clock, received)
     for row in LedgerReader(directory).rows(Selection(run=run_id)):
-        fold.take(row.ts_event, row.decoded())
+        fold.take(row.ts_event, row.decoded(), row.seq, row.parent_seqs)
     fold.out.orders.sort(key=lambda o: o.ts_ns)
     return fold.out
 
@@ -200,10 +214,13 @@ class _Fold:
         self._decided: dict[str, int] = {}
         self._voided: dict[str, ComparedOrder] = {}
         self._trades: dict[str, Execution] = {}
+        self._news: dict[int, Callable[[int, Place], None]] = {}
 
-    def take(self, ts_ns: int, row: Any) -> None:
+    def take(self, ts_ns: int, row: Any, seq: int, parents: tuple[int, ...]) -> None:
         """Take one row."""
-        if isinstance(row, kinds.VerdictGiven):
+        if isinstance(row, kinds.NewsHeard):
+            self._heard(ts_ns, row, parents)
+        elif isinstance(row, kinds.VerdictGiven):
             if row.approved:
                 self._decided[row.client_order_id] = ts_ns
             else:
@@ -211,17 +228,17 @@ class _Fold:
         elif isinstance(row, kinds.OrderIntended):
             self._intended(ts_ns, row)
         elif isinstance(row, kinds.OrderFilled):
-            self._filled(ts_ns, row)
+            self._filled(ts_ns, row, seq)
         elif isinstance(row, kinds.orders.FillVoided):
             self._void(row)
         elif isinstance(row, OrderEvent):
-            self._event(ts_ns, row)
+            self._event(ts_ns, row, seq)
         elif isinstance(row, kinds.Halted):
             self.out.halts.append(ts_ns)
         elif isinstance(row, kinds.Settled):
             self.out.settled[row.instrument_id] = (row.payout, row.quantity)
         elif isinstance(row, kinds.PositionsMerged):
-            self.out.merged = True
+            self._merged(ts_ns, row, seq)
         elif isinstance(row, kinds.RunStopping):
             self.out.ending = Ending(row.seen_ns, ts_ns, row.keeps_orders)
         elif isinstance(row, kinds.RunEnded):
@@ -252,7 +269,26 @@ class _Fold:
         self._by_id[row.client_order_id] = order
         self.out.orders.append(order)
 
-    def _filled(self, ts_ns: int, row: kinds.OrderFilled) -> None:
+    def _heard(self, ts_ns: int, row: kinds.NewsHeard, parents: tuple[int, ...]) -> None:
+        """Take when something was booked and heard: the row that it is about is the parent."""
+        for seq in parents:
+            if (note := self._news.pop(seq, None)) is not None:
+                note(row.booked_after_ns, Place(row.heard_after_ns, ts_ns))
+
+    def _merged(self, ts_ns: int, row: kinds.PositionsMerged, seq: int) -> None:
+        self.out.merged = True
+        if len(row.instrument_ids) < 2:
+            return  # netted against another owner's: the venue does that, in the replay too
+        merges, at, owner = self.out.merges, len(self.out.merges), strategy_key(row.strategy_id, 1)
+        ids, quantity = row.instrument_ids, row.quantity
+        merges.append(Merge(owner, ids, quantity, Place(ts_ns, ts_ns)))
+
+        def note(booked_after_ns: int, heard: Place) -> None:
+            merges[at] = Merge(owner, ids, quantity, Place(booked_after_ns, ts_ns))
+
+        self._news[seq] = note
+
+    def _filled(self, ts_ns: int, row: kinds.OrderFilled, seq: int) -> None:
         order = self._by_id.get(row.client_order_id)
         if order is None:
             self.out.foreign += 1
@@ -260,6 +296,12 @@ class _Fold:
         fill = Execution(ts_ns, row.price, row.quantity, row.fee, row.liquidity)
         order.fills.append(fill)
         self._trades[row.trade_id] = fill
+        so_far = order.filled
+
+        def note(booked_after_ns: int, heard: Place) -> None:
+            order.known.append(Known(Place(booked_after_ns, ts_ns), heard, so_far))
+
+        self._news[seq] = note
         if order.filled >= order.quantity:
             order.status = "FILLED"
 
@@ -269,7 +311,7 @@ class _Fold:
             order.fills.remove(fill)
             order.status, order.code = "VOIDED", row.reason
 
-    def _event(self, ts_ns: int, row: OrderEvent) -> None:
+    def _event(self, ts_ns: int, row: OrderEvent, seq: int) -> None:
         order = self._by_id.get(row.client_order_id)
         if order is None:
             return
@@ -289,6 +331,11 @@ class _Fold:
         for kind, status in self.ENDS.items():
             if isinstance(row, kind):
                 order.status, order.code, order.ended_ns = status, row.reason, ts_ns
+                self._news[seq] = partial(self._end_known, order, ts_ns)
+
+    @staticmethod
+    def _end_known(order: ComparedOrder, ts_ns: int, booked_after_ns: int, heard: Place) -> None:
+        order.end = Known(Place(booked_after_ns, ts_ns), heard)
 
 
 def replayed(
@@ -323,6 +370,7 @@ def replayed(
             # What a venue would have answered: nothing is left of what we took before.
             status="CANCELED" if row.code == LIQUIDITY_TAKEN else row.status,
             code=row.code,
+            as_heard=arrivals is not None and row.order_id not in arrivals.late,
         )
         by_id[row.order_id] = order
         out.orders.append(order)

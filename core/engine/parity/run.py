@@ -10,7 +10,7 @@ from typing import Any
 
 from core.domain.errors import UsageError
 from core.domain.money import ZERO
-from core.engine.arrivals import Arrival, Arrivals
+from core.engine.arrivals import Arrival, Arrivals, Known
 from core.engine.backtest import BacktestSpec, Progress, run_backtest
 from core.engine.backtest.strategies import plan_strategies
 from core.engine.catalog import Catalog
@@ -134,8 +134,16 @@ def _spec_of(
 def arrivals_of(ours: RunOrders, median_ms: float, window_ms: float, end_ns: int) -> Arrivals:
     """Return when the orders of a run, and the cancels of what rested, reached the venue.
 
-    The replay goes no further than the last news, at `end_ns`: what arrived later meets the book of then.
+    The replay goes no further than the last news, at `end_ns`: what arrived later meets the book of then, and what
+    was heard later is heard then.
     """
+
+    def within(known: Known) -> Known:
+        booked, heard = (
+            p._replace(at_ns=min(p.at_ns, end_ns)) for p in (known.booked, known.heard)
+        )
+        return Known(booked, heard, known.filled)
+
     return Arrivals(
         [
             Arrival(
@@ -146,6 +154,8 @@ def arrivals_of(ours: RunOrders, median_ms: float, window_ms: float, end_ns: int
                 min(o.arrival_ns, end_ns),
                 o.canceled_ns,
                 o.unsent,
+                tuple(map(within, o.known)),
+                None if o.end is None else within(o.end),
             )
             for o in ours.orders
         ],

@@ -36,6 +36,7 @@ from core.ledger.kinds.money import (
 from core.ledger.kinds.orders import (
     FillConfirmed,
     FillVoided,
+    NewsHeard,
     OrderAbsent,
     OrderAccepted,
     OrderCanceled,
@@ -93,6 +94,7 @@ __all__ = [
     "LedgerFault",
     "LimitsChanged",
     "LlmCall",
+    "NewsHeard",
     "OperatorCommand",
     "OrderAbsent",
     "OrderAccepted",

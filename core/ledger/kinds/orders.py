@@ -188,3 +188,15 @@ class FillVoided(Payload, frozen=True, kw_only=True):
     trade_id: str
     venue: str
     reason: str
+
+
+@kind("news.heard")
+class NewsHeard(Payload, frozen=True, kw_only=True):
+    """A node's strategy has heard of a row of its own: a fill, the end of an order, a merge. That row is its parent.
+
+    Both times are receive times of market data, the newest that strategies had been handed: when gate and ledger booked
+    the row (``booked_after_ns``), and when the strategy was told (``heard_after_ns``; 0: none yet).
+    """
+
+    booked_after_ns: int
+    heard_after_ns: int

@@ -182,3 +182,23 @@ def test_a_live_fill_differs_by_latency_when_the_book_moved_before_the_answer_ca
     ours, theirs = order(1, ("0.49", "2"), heard_ns=90 * MS), order(1, FULL)
     assert reasons([ours], [theirs], **told) == [Reason.LATENCY]
     assert reasons([order(1, ("0.49", "2"))], [theirs], **told) == [Reason.UNEXPLAINED]
+
+
+@pytest.mark.parametrize("as_heard", [False, True])
+def test_nothing_is_blamed_on_news_that_the_replay_told_when_the_run_had_heard_it(as_heard):
+    """The replay then knew what the run knew: a sale in one run only is a defect until it is explained."""
+    ours, theirs = order(1, FULL, arrival_ms=900), order(1, FULL)
+    theirs.as_heard = as_heard
+    (one,) = compare([ours], [theirs, order(500, FULL, side="SELL")])
+    assert one.reason is (Reason.UNEXPLAINED if as_heard else Reason.LATENCY)
+    told = {"expire_ns": 300 * MS, "ended_ns": 340 * MS, "status": "EXPIRED"}
+    theirs = order(1, status="EXPIRED", as_heard=as_heard)
+    (one,) = compare([order(1, **told)], [theirs, order(320, FULL)])
+    assert one.reason is (Reason.UNEXPLAINED if as_heard else Reason.LATENCY)
+
+
+def test_other_parts_than_recorded_are_still_another_place_in_the_queue():
+    left, right = made_of((400, 1), (500, 1)), made_of((800, 2))
+    right.as_heard = True
+    (one,) = compare([left, order(510, FULL)], [right])
+    assert (one.reason, one.detail) == (Reason.QUEUE, STOOD)

@@ -5,14 +5,16 @@ from decimal import Decimal
 import pytest
 
 from core.domain.fees import Side
-from core.engine.arrivals import Ending
+from core.engine.arrivals import Ending, Known, Place
 from core.engine.parity.orders import recorded
 from core.engine.parity.run import arrivals_of
 from core.ledger import DurableLedger
 from core.ledger.kinds import (
+    NewsHeard,
     OrderAccepted,
     OrderCanceled,
     OrderDenied,
+    OrderFilled,
     OrderIntended,
     OrderRejected,
     RunStopping,
@@ -94,3 +96,43 @@ def test_the_end_of_the_strategies_is_read(ledger):
 def test_what_arrived_after_the_last_recorded_news_meets_the_book_of_then(ledger):
     arrivals = arrivals_of(recorded(ledger, "run-1", own_clock=True), 1.0, 1.0, 25 * MS)
     assert arrivals.of_order("x", "S#0", "A", "BUY", 10 * MS) == 25 * MS
+
+
+def part(quantity, trade_id):
+    return OrderFilled(
+        client_order_id="A1", venue_order_id="v", trade_id=trade_id, strategy_id="S-001", venue="KALSHI",
+        instrument_id="A", side=Side.BUY, quantity=Decimal(quantity), price=Decimal("0.4"),
+        fee=Decimal(0), currency="USD",
+    )  # fmt: skip
+
+
+def test_when_the_node_knew_of_fills_and_ends_is_read_and_never_later_than_the_recording(tmp_path):
+    book = DurableLedger(tmp_path / "ledger")
+    book.begin_run(started(), ts_event=1)
+
+    def write(at, row, parents=()):
+        return book.append(row, ts_event=at * MS, parents=parents)
+
+    def heard(at, booked, told, seq):
+        write(at, NewsHeard(booked_after_ns=booked * MS, heard_after_ns=told * MS), (seq,))
+
+    write(10, intent("A1"))
+    first, second = write(20, part("0.4", "t1")), write(21, part("0.3", "t2"))
+    heard(24, 19, 23, first)
+    heard(25, 20, 23, second)
+    write(30, part("0.1", "t3"))  # the node was killed before its strategy heard of it
+    heard(33, 30, 31, write(31, OrderCanceled(client_order_id="A1")))
+    book.close()
+    run = recorded(tmp_path / "ledger", "run-1")
+    (one,) = arrivals_of(run, 1.0, 1.0, 32 * MS).recorded
+
+    def place(after, at):
+        return Place(after * MS, at * MS)
+
+    assert one.fills == (
+        Known(place(19, 20), place(23, 24), Decimal("0.4")),
+        Known(place(20, 21), place(23, 25), Decimal("0.7")),
+    )
+    assert one.end == Known(place(30, 31), place(31, 32)), (
+        "at the end of the recording at the latest"
+    )
