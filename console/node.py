@@ -377,6 +377,7 @@ def _run_node(
     from core.engine.live.venue import open_venue
     from core.engine.venues import load_venue
     from core.ledger.kinds import RunMode
+    from core.risk.states import TradingState
     from core.risk.volatility import STEP_NS
 
     venue = open_venue(VENUES[request.venue], settings)
@@ -421,17 +422,20 @@ def _run_node(
             if name != "schema_version":
                 shown = (", ".join(value) or "none") if isinstance(value, list) else value
                 print(f"{name:>14}  {printable(str(shown))}")
-    if last and last[-1].halted.startswith("ledger: "):
+    halted = node.trouble()
+    if halted.startswith("ledger: "):
         raise LedgerWriteError(
             "the node ended while its ledger could not be written, or had been so",
-            last[-1].halted,
+            halted,
             f"free disk space or mend the disk; beta ledger verify --dir {request.folder}; start it again",
         )
-    if last and last[-1].halted:
+    if halted:
         raise HaltedError(
             "the node ended while trading was halted",
-            last[-1].halted,
-            f"beta risk resume --dir {request.folder / 'risk'}",
+            halted,
+            f"beta risk resume --dir {request.folder / 'risk'}"
+            if node.gate.holds.state is TradingState.HALTED
+            else "mend what it names, then start the node again: this halt ends with it",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -36,7 +37,7 @@ def signed(amount: Decimal) -> str:
 
 
 class Screen:
-    """Shows `NodeStatus` on stderr."""
+    """Shows `NodeStatus` on stderr, for as long as somebody reads it."""
 
     def __init__(self, mode: str, venue: str) -> None:
         self.mode, self.venue = mode, venue
@@ -64,7 +65,8 @@ class Screen:
             self._live.update(panel(status, self.venue))
         elif time.monotonic() - self._printed >= LINE_EVERY_S:
             self._printed = time.monotonic()
-            print(line(status, self.venue), file=sys.stderr, flush=True)
+            with suppress(OSError, ValueError):  # nobody reads any more: that stops no node
+                print(line(status, self.venue), file=sys.stderr, flush=True)
 
 
 def panel(s: NodeStatus, venue: str = "") -> Any:

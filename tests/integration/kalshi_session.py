@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.domain.errors import ExitCode, VenueUncertain
 from core.domain.fees import FeeSchedule
 from core.domain.grid import Band, TickGrid
 from core.domain.market import Market, Outcome
@@ -263,6 +264,22 @@ def hard_of_hearing(late_s):
     VenueClient.generate_order_filled = later
 
 
+class BrokenAudit:
+    """An audit that fails at its first look."""
+
+    def __init__(self, client, every_s):
+        pass
+
+    async def run(self):
+        await asyncio.sleep(1.0)
+        raise ZeroDivisionError("planted")
+
+
+async def no_account(port, news):
+    """Refuse to open, as a venue that is down."""
+    raise VenueUncertain("the venue cannot be reached", "503", "wait until it is back")
+
+
 async def session(told):
     """Run a fake Kalshi and a paper node on it; return what the node said at its end."""
     from core.engine.backtest.strategies import plan_strategies
@@ -270,6 +287,7 @@ async def session(told):
     from core.engine.live import recorder
     from core.engine.live.node import Node, NodeSpec
     from core.engine.live.venue import open_venue
+    from core.engine.paper.port import PaperPort
     from core.ledger.kinds import RunMode
 
     if told.get("deaf_s"):
@@ -306,12 +324,21 @@ async def session(told):
             "ws_url": where["ws_url"],
         }
 
+        if told.get("broken") == "audit":
+            nodes.Audit = BrokenAudit
+        elif told.get("broken") == "account":
+            PaperPort.connect = no_account
+
         def look(status):
+            if told.get("broken") == "screen":
+                1 / 0
             if told.get("until_paid") and status.settled >= status.markets:
                 node.stop()
 
         node = Node(spec, open_venue("KALSHI", settings), on_status=look)
         await node.run()
+        if node.trouble():
+            sys.exit(ExitCode.HALTED)
         print(json.dumps({"run_id": node.run_id, "at": time.time()}), flush=True)
     finally:
         if fake.returncode is None:

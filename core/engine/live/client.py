@@ -128,6 +128,14 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
 
     # -- life -------------------------------------------------------------------------------
     async def _connect(self) -> None:
+        """Open the private side; why it did not is said here, because the engine only says that it failed."""
+        try:
+            await self._open()
+        except Exception as exc:
+            self.context.halt(f"the account at {self.port.venue} could not be opened: {exc}"[:500])
+            raise
+
+    async def _open(self) -> None:
         """Load instruments, state the account, then listen."""
         self._thread = threading.get_ident()
         if self.instrument_provider is not None:
@@ -404,16 +412,10 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         """Let the gate book a fill, and count that it did."""
         self.booked[fill.instrument_id] += 1
         self.gate.on_fill(
-            client_order_id,
-            fill.trade_id,
-            fill.quantity,
-            fill.price,
-            fill.fee,
-            provisional=fill.provisional,
-            instrument_id=fill.instrument_id,
-            strategy_id=strategy_id,
+            client_order_id, fill.trade_id, fill.quantity, fill.price, fill.fee,
+            provisional=fill.provisional, instrument_id=fill.instrument_id, strategy_id=strategy_id,
             side=fill.side,
-        )
+        )  # fmt: skip
 
     def on_fill(self, fill: VenueFill) -> None:
         """Book an execution once: gate, ledger, engine, in this order."""

@@ -3,12 +3,15 @@
 The engine keeps kilobytes for every order and would take a report of one that it has dropped for somebody
 else's (ADR 0097). So an order leaves in steps, one at each of the engine's checks of orders:
 
-=========  ========================================================================================step       what happens
-=========  ========================================================================================waiting    closed in the engine, nothing open about it (`ClosedOrders._done`), for the grace
+=========  ========================================================================
+step       what happens
+=========  ========================================================================
+waiting    closed in the engine, nothing open about it (`ClosedOrders._done`), for the grace
 aside      left out of reports from this check on
-aside      no report of an earlier check is still on its way: two checks have passed
-dropped    the engine's order and ours go; `Closed` stays, for news that comes later
-=========  ========================================================================================
+dropped    two checks later, when no report of an earlier one is on its way: the engine's order and ours go; `Closed` stays,
+           for news that comes later
+=========  ========================================================================
+
 News of a dropped order is booked by gate and ledger like any other, and the strategy is told; the engine is not.
 """
 

@@ -47,7 +47,7 @@ MOST_S, QUIET_S = 900.0, 900.0
 #: Shares are held to the hundredth.
 LOT = Decimal("0.01")
 #: What fails without a market's name.
-WINNERS, AGAIN, RESOLVE = "winners", "again", "resolve"
+WINNERS, AGAIN, RESOLVE, LOOK = "winners", "again", "resolve", "look"
 
 
 class Collector:
@@ -90,7 +90,12 @@ class Collector:
         """Look until cancelled."""
         while True:
             await asyncio.sleep(self.every_s)
-            await self.step()
+            try:
+                await self.step()
+            except (
+                Exception
+            ) as exc:  # a record of calls that cannot be read now is read at the next look
+                self._failed(LOOK, exc)
 
     async def step(self) -> None:
         """Look once."""

@@ -33,6 +33,7 @@ from core.engine.live.assembly import engine_config, live_gate, live_session, li
 from core.engine.live.audit import EVERY_S, Audit
 from core.engine.live.away import holdings, settle_away
 from core.engine.live.backlog import Backlog
+from core.engine.live.beside import Beside
 from core.engine.live.bought import adopted
 from core.engine.live.client import VenueClient
 from core.engine.live.clock_watch import watch_clock
@@ -267,21 +268,25 @@ class Node:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self.stop)
-        status = asyncio.create_task(self._report(port))
         assert self.client is not None
-        beside = (
-            self._watch(port).run(),
-            Collections(self._busy).run(),
-            Audit(self.client, self.spec.audit_every_s).run(),
-            collect(self.client, returns, self.spec.collect_every_s, behind),
-        )
-        tasks = [asyncio.create_task(work) for work in beside]
+        beside = Beside(context.halt, self.stop, self._say)
+        status = beside.begin("report", self._report(port))
+        tasks = [
+            beside.begin("watch over halts", self._watch(port).run()),
+            beside.begin("garbage collection", Collections(self._busy).run()),
+            beside.begin("audit", Audit(self.client, self.spec.audit_every_s).run()),
+            beside.begin(
+                "collector", collect(self.client, returns, self.spec.collect_every_s, behind)
+            ),
+        ]
         reason = await self._until_stopped(run)
         for task in tasks:
             task.cancel()
         self._stop_strategies(reason)
         if not self.spec.keep_orders and not await withdrawn(self._sweep(port)):
-            reason += "; working orders could not be cancelled"
+            left = "working orders could not be cancelled"
+            self.halt(f"{left}: cancel them at the venue, or start the node again, which does")
+            reason += f"; {left}"
         handle.stop()
         status.cancel()
         try:
@@ -337,6 +342,7 @@ class Node:
         finally:
             waiter.cancel()
         if run.done() and not run.cancelled() and (error := run.exception()) is not None:
+            self.halt(f"the engine failed: {error}; mend what it names, then start the node again")
             return f"engine: {error}"
         return "signal" if self._stop.is_set() else "time limit"
 
