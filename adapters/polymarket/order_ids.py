@@ -132,15 +132,31 @@ class OrderIds:
         self._by_client[order.client_order_id] = order.order_id
 
     def write(self, order: SentOrder) -> None:
-        """Put `order` on disk; returns when it is there. Blocks: call it on a worker thread."""
+        """Put `order` on disk; returns when it is there. Blocks: call it on a worker thread.
+
+        Raises
+        ------
+        OSError
+            If the disk does not take all of it; the order must not leave.
+        """
         offset = 0
         if self._file is not None:
-            line = msgspec.json.encode(order) + b"\n"
             with self._writing:
-                self._file.write(line)
-                offset = self._file.tell() - len(line)
+                offset = self._append(msgspec.json.encode(order) + b"\n")
             os.fsync(self._file.fileno())
         self._note(order, offset)
+
+    def _append(self, line: bytes) -> int:
+        """Write a whole line and return where it begins; a part of one would take the next order with it."""
+        file = self._file.fileno()
+        began, left = os.fstat(file).st_size, memoryview(line)
+        try:
+            while left:  # a disk that is nearly full takes a part and says so by the count only
+                left = left[os.write(file, left) :]
+        except OSError:
+            os.ftruncate(file, began)
+            raise
+        return began
 
     # -- look-up ----------------------------------------------------------------------------
     def order(self, order_id: str) -> SentOrder | None:
@@ -169,7 +185,8 @@ class OrderIds:
                     self._kept.setdefault(order.order_id, (order, offset))
                     self._by_client[order.client_order_id] = order.order_id
             self._complete_ns = since_ns
-        return [o for o, _ in self._kept.values() if o.sent_ns >= since_ns]
+        kept = list(self._kept.values())  # at once: `write` adds to it on another thread
+        return [o for o, _ in kept if o.sent_ns >= since_ns]
 
     def _read(self, text: str) -> SentOrder | None:
         """Return the newest order on disk with this id, of either kind."""

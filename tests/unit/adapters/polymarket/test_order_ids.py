@@ -1,5 +1,7 @@
 """Ids of sent orders: what is over leaves memory and is found on disk; a trade of it is told with the ids of the first time."""
 
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -69,3 +71,32 @@ def test_without_a_file_nothing_is_let_go():
     ids.write(order(1))
     ids.forget([order(1).order_id])
     assert ids.of_client("O-1") == order(1)
+
+
+FULL_DISK = """
+import resource, sys
+from adapters.polymarket.order_ids import OrderIds
+from tests.unit.adapters.polymarket.test_order_ids import order
+
+with OrderIds(__import__("pathlib").Path(sys.argv[1])) as ids:
+    ids.write(order(1))
+    full = ids.path.stat().st_size + 50
+    resource.setrlimit(resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
+    try:
+        ids.write(order(2))
+    except OSError:
+        print("refused", ids.kept(order(2).order_id))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    ids.write(order(3))
+"""
+
+
+def test_a_disk_that_takes_a_part_of_a_line_refuses_the_order_and_costs_no_other(
+    tmp_path, repo_root
+):
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "ids")]
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "refused False\n", done.stderr
+    with OrderIds(tmp_path / "ids") as ids:
+        found = [ids.of_client(f"O-{number}") for number in (1, 2, 3)]
+    assert found == [order(1), None, order(3)]
