@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from core.engine.backtest.strategies import StrategyPlan
+    from core.engine.live.node import Node
     from core.engine.live.spot import SpotSource
     from core.engine.live.status import NodeStatus
 
@@ -377,7 +378,6 @@ def _run_node(
     from core.engine.live.venue import open_venue
     from core.engine.venues import load_venue
     from core.ledger.kinds import RunMode
-    from core.risk.states import TradingState
     from core.risk.volatility import STEP_NS
 
     venue = open_venue(VENUES[request.venue], settings)
@@ -422,6 +422,13 @@ def _run_node(
             if name != "schema_version":
                 shown = (", ".join(value) or "none") if isinstance(value, list) else value
                 print(f"{name:>14}  {printable(str(shown))}")
+    _demand_trading(node, request)
+
+
+def _demand_trading(node: Node, request: NodeRequest) -> None:
+    """Raise what a node that was halted at its end exits with."""
+    from core.risk.states import TradingState
+
     halted = node.trouble()
     if halted.startswith("ledger: "):
         raise LedgerWriteError(

@@ -32,7 +32,7 @@ from core.engine.live.collectable import (
 )
 from core.engine.live.conversions import Conversion, book_merge, write_merge
 from core.engine.live.merged_away import Behind
-from core.engine.live.passage import Leaving
+from core.engine.live.passage import SHOWN_S, Leaving
 from core.ledger.kinds import Fault
 from core.risk.pairs import free_by_market
 from core.risk.states import SEVERITY, TradingState
@@ -79,6 +79,8 @@ class Collector:
         self._ours = set(self._open)
         self._failures: dict[str, tuple[int, float]] = {}
         self._said: dict[str, float] = {}
+        # by market what is being redeemed, and whose dollars the gate has been given
+        self._asked, self._counted = dict[str, str](), set[str]()
         said_elsewhere = returns.trading
         returns.trading = lambda: max(said_elsewhere(), self._trading(), key=SEVERITY.__getitem__)
 
@@ -101,6 +103,8 @@ class Collector:
         """Look once."""
         if self._trading() is TradingState.HALTED:
             return
+        for one in [x for x in self._client.context.passage.leaving if not x.call_id]:
+            self._find(one)  # the record of calls could not be read after its error
         if self._open and not await self._resolved():
             return
         for market_id in self._free():
@@ -143,7 +147,8 @@ class Collector:
     async def _redeem(self, winner: Winner) -> None:
         """Redeem a winner; until then the gate has its dollars only if it was paid out in this run."""
         passage = self._client.context.passage
-        if winner.instrument_id in self._behind.paid:
+        self._asked[winner.market_id] = winner.instrument_id
+        if winner.instrument_id in self._behind.paid - self._counted:
             passage.paying[winner.market_id] = winner.dollars
         try:
             told = await self._returns.redeem(winner)
@@ -203,6 +208,8 @@ class Collector:
             self._book(leaving)
         elif told.action == REDEEM:
             self.redeemed += 1
+            self._counted.add(self._asked.pop(told.market_id, ""))
+            self._failures[key] = 0, time.monotonic() + SHOWN_S  # the balance may show it meanwhile
             gate, now = self._client.gate, self._client.clock.timestamp_ns()
             gate.on_transfer(self._client.port.venue, passage.pay(told.market_id, now))
         self._client.refresh_cash()

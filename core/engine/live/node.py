@@ -78,6 +78,7 @@ from core.risk.volatility import STEP_NS
 
 NO_THROTTLE = "1000000/00:00:01"
 CLAIMS_PER_STRATEGY = 2_000
+LEFT = "working orders could not be cancelled"
 #: Quotes, trades and bars kept per instrument (the engine's default is 10,000, half a gigabyte for 100 markets).
 TICK_CAPACITY = 100
 
@@ -271,22 +272,18 @@ class Node:
         assert self.client is not None
         beside = Beside(context.halt, self.stop, self._say)
         status = beside.begin("report", self._report(port))
+        collecting = collect(self.client, returns, self.spec.collect_every_s, behind)
         tasks = [
             beside.begin("watch over halts", self._watch(port).run()),
             beside.begin("garbage collection", Collections(self._busy).run()),
             beside.begin("audit", Audit(self.client, self.spec.audit_every_s).run()),
-            beside.begin(
-                "collector", collect(self.client, returns, self.spec.collect_every_s, behind)
-            ),
+            beside.begin("collector", collecting),
         ]
         reason = await self._until_stopped(run)
         for task in tasks:
             task.cancel()
         self._stop_strategies(reason)
-        if not self.spec.keep_orders and not await withdrawn(self._sweep(port)):
-            left = "working orders could not be cancelled"
-            self.halt(f"{left}: cancel them at the venue, or start the node again, which does")
-            reason += f"; {left}"
+        reason += await self._withdraw(port)
         handle.stop()
         status.cancel()
         try:
@@ -306,6 +303,13 @@ class Node:
         end_strategies(
             self.ledger, self.causes.source, self.run_id, self._feed, reason, self.spec.keep_orders
         )
+
+    async def _withdraw(self, port: VenuePort) -> str:
+        """Cancel what works unless it is to stay; return what is to be added to why the node stopped."""
+        if self.spec.keep_orders or await withdrawn(self._sweep(port)):
+            return ""
+        self.halt(f"{LEFT}: cancel them at the venue, or start the node again, which does")
+        return f"; {LEFT}"
 
     def _watch(self, port: VenuePort) -> RiskWatch:
         """Return the watch over halts, the operator's and the node's own."""

@@ -39,6 +39,7 @@ class Calls:
         self.answer: Any = CallState.DONE
         self.later: CallState | None = None
         self.waiting: list[Winner] = []
+        self.cached = False
 
     def calls(self) -> list[TokenCall]:
         return list(self.kept.values())
@@ -72,7 +73,7 @@ class Calls:
 
     async def redeem(self, winner: Winner) -> TokenCall:
         self.asked.append((REDEEM, winner.quantity))
-        self.waiting = []
+        self.waiting = self.waiting if self.cached else []
         return self._keep(REDEEM, winner.market_id, winner.quantity, CallState.DONE)
 
 
@@ -234,6 +235,42 @@ async def test_a_winner_of_this_run_is_in_the_gate_already_and_one_of_before_com
     assert stand.gate.cash("POLYMARKET") == cash
     assert stand.collector.redeemed == 2
     stand.ledger.close()
+
+
+async def test_a_winner_that_a_cached_balance_still_shows_is_redeemed_and_counted_once(
+    tmp_path: Path,
+) -> None:
+    old = "P0-YES.POLYMARKET"
+    stand = Stand(tmp_path, Calls(), behind=Behind(paid=frozenset({old})))
+    stand.calls.most, stand.calls.cached = D(0), True
+    stand.calls.waiting = [Winner("P0", old, D(6), D(6))]
+    await stand.look(3)
+    assert stand.calls.asked == [(REDEEM, D(6))]
+    stand.collector._failures.clear()  # the minute is over
+    await stand.look()
+    assert stand.calls.asked == [(REDEEM, D(6))] * 2, "shares that came later are not left there"
+    assert stand.gate.cash("POLYMARKET") == 106, "what the account has more, the audit finds"
+    stand.ledger.close()
+
+
+async def test_a_record_of_calls_that_cannot_be_read_is_a_row_and_read_again(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable() -> list[TokenCall]:
+        raise OSError("the disk is away")
+
+    with monkeypatch.context() as patch:
+        stand.calls.answer = VenueUncertain("nobody knows", "c", "beta tokens resolve")
+        patch.setattr(stand.calls, "calls", unreadable)
+        running = asyncio.create_task(stand.collector.run())
+        while not stand.rows():
+            await asyncio.sleep(0.01)
+    assert not running.done()
+    stand.calls.answer = CallState.DONE
+    while stand.books != (110, 2, 0):
+        assert not running.done()
+        await asyncio.sleep(0.01)
+    running.cancel()
 
 
 async def test_a_winner_that_the_gate_still_holds_waits_for_its_payout(stand: Stand) -> None:
