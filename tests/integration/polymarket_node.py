@@ -73,6 +73,24 @@ class Pairs(BetaStrategy):
             self.buy(iid, self.config.quantity, ask.price, reason="pair")
 
 
+class PairsAgain(BetaStrategy):
+    """Buys both outcomes at the ask whenever it holds neither: what a merge does decides when."""
+
+    config_type = Config
+
+    def on_start(self):
+        self.watch_book(self.config.iid)
+
+    def on_book(self, iid):
+        both = (self.config.iid, self.config.other)
+        if any(self.position(one) or self.working(one) for one in both):
+            return
+        asks = [self.best_ask(one) for one in both]
+        if None not in asks:
+            for one, ask in zip(both, asks, strict=True):
+                self.buy(one, self.config.quantity, ask.price, reason="pair")
+
+
 class BothSides(BetaStrategy):
     """Rests a bid for NO at `rest_at`, then buys YES, unless it wants nothing; says what it was given back."""
 

@@ -7,6 +7,7 @@ import json
 import signal
 import time
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from adapters.fake.polymarket.relayer import UnredeemedAccount
 from core.domain.errors import MissingData
 from core.engine.paper.account import TokenAccount
 from core.engine.paper.store import PaperStore
+from core.engine.parity import check_parity, run
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
 from core.risk.state_file import Command, RiskFile
@@ -50,8 +52,8 @@ def wanted(quantity="10"):
 def paper(tmp_path, told, quantity="10", **more):
     keyless = {k: v for k, v in told.items() if k != "private_key"}
     return NodeProcess(
-        REPO, tmp_path, keyless, mode="paper", strategy="Pairs", params=wanted(quantity),
-        audit_every_s=0.5, **({"collect_every_s": 0.3} | more),
+        REPO, tmp_path, keyless, mode="paper", params=wanted(quantity), audit_every_s=0.5,
+        **({"collect_every_s": 0.3, "strategy": "Pairs"} | more),
     )  # fmt: skip
 
 
@@ -74,6 +76,30 @@ async def done(node):
     )
     await eventually(lambda: node.proc.returncode or node.held() == {})
     assert node.held() == {}, node.errors.decode()[-3000:]
+
+
+async def test_a_replay_merges_pairs_when_the_node_did(tmp_path, monkeypatch):
+    """The strategy buys the next pair at the first change of the book after a merge: not at the fill of the last one."""
+    async with venue(tmp_path) as (fake, told):
+        node = paper(tmp_path, told, strategy="PairsAgain", collect_every_s=1.0, limits="research")
+        await node.start()
+        steps = 0
+        while len(merges(tmp_path)) < 3 and steps < 1200:
+            steps += 1
+            price = 3900 - steps % 2 * 100
+            fake.exchange.level(C1, "bid", price, 700 + steps, 0)
+            fake.streams.level_changed(C1, "bid", price, 0, time.time_ns())
+            fake.streams.ticked(C1, time.time_ns())
+            await asyncio.sleep(0.05)
+        assert await node.end() == 0
+    report = check_parity(tmp_path / "home", window_ms=300.0)
+    assert report.differences == ()
+    assert report.orders[0] == report.orders[1] >= 6
+    spec_of = run._spec_of
+    monkeypatch.setattr(run, "_spec_of", lambda *told: replace(spec_of(*told), merges=None))
+    assert not check_parity(tmp_path / "home", window_ms=300.0).equal, (
+        "merged at the fill it buys more often"
+    )
 
 
 async def test_a_paper_node_merges_a_pair_and_has_its_dollars_at_once(tmp_path):

@@ -18,6 +18,7 @@ from nautilus_trader.risk import RiskEngineConfig
 from core.domain.errors import UsageError
 from core.engine.backtest.hindsight import at_start
 from core.engine.backtest.limits import limits_of
+from core.engine.backtest.merges import RecordedMerges, recorded_merges
 from core.engine.backtest.recorded import RecordedFeed
 from core.engine.backtest.rows import MergedRows
 from core.engine.backtest.runners import DirectRunner, Runner, StreamingRunner, VenuePlan
@@ -71,6 +72,7 @@ class Assembly:
     runner: Runner
     session: Session
     strategies: list[Any]
+    merges: RecordedMerges | None = None
 
 
 def assemble(
@@ -89,7 +91,8 @@ def assemble(
         Ledger row of the data set.
     """
     session = new_session(universe, spec, len(plans), ledger, source)
-    venues = [_venue(code, universe, session) for code in universe.all_venues]
+    merges = recorded_merges(spec.merges, universe.venues, session)
+    venues = [_venue(code, universe, session, merges) for code in universe.all_venues]
     runner: Runner
     if read_directly(universe):
         rows = MergedRows(universe, [kind for kind, _ in STREAMS], _uses(universe))
@@ -98,13 +101,16 @@ def assemble(
         )
     else:
         runner = StreamingRunner(venues, streams(universe), engine_config(), universe.records)
-    runner.add_actor(_feed(universe, session, on_grid, spec.look_ns))
+    feed = _feed(universe, session, on_grid, spec.look_ns)
+    if merges is not None and isinstance(feed, RecordedFeed):
+        feed.merges = merges
+    runner.add_actor(feed)
     strategies = [plan.type(plan.config) for plan in plans]
     for strategy in strategies:
         strategy.bind(session)
         session.registered.append(strategy)
         runner.add_strategy(strategy)
-    return Assembly(runner, session, strategies)
+    return Assembly(runner, session, strategies, merges)
 
 
 def read_directly(universe: Universe) -> bool:
@@ -182,7 +188,8 @@ def new_session(
         merging={
             code: MergeBook()
             for code, venue in universe.venues.items()
-            if (venue.merge_pairs and spec.merge_pairs) or venue.nets_outcomes
+            if venue.nets_outcomes
+            or (venue.merge_pairs and spec.merge_pairs and spec.merges is None)
         },
         mirror=MirrorGuard(),
         queue_position=spec.queue_position,
@@ -255,7 +262,9 @@ def _latency_ns(code: str, universe: Universe, spec: BacktestSpec) -> int:
     return round((default if spec.latency_ms is None else spec.latency_ms) * 1_000_000)
 
 
-def _venue(code: str, universe: Universe, session: Session) -> VenuePlan:
+def _venue(
+    code: str, universe: Universe, session: Session, merges: RecordedMerges | None
+) -> VenuePlan:
     refs = [r for r in universe.references if r.venue == code]
     sources = {r.source for r in refs}
     latency = session.latency_ns.get(code, 0)
@@ -264,7 +273,8 @@ def _venue(code: str, universe: Universe, session: Session) -> VenuePlan:
     return VenuePlan(
         code=code,
         currency=venue.currency if venue is not None else quote,
-        capital=universe.capital.get(code, Decimal(0)),
+        capital=universe.capital.get(code, Decimal(0))
+        + (Decimal(0) if merges is None else merges.lent(code)),
         spot=all(len(r.market.outcomes) == 1 for r in refs),
         deep=PriceSource.BOOK in sources,
         fee_model=session.fee_models.get(code) or MakerTakerFeeModel(Decimal(0), Decimal(0)),

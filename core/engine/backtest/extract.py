@@ -79,7 +79,7 @@ def extract(started: Started, finished: Finished) -> RunResult:
         final_equity=final_equity,
         fees_paid=sum((f.fee for f in fills), ZERO),
         unresolved=unresolved,
-        merged=sum((book.total for book in session.merging.values()), ZERO),
+        merged=sum((pairs for _, _, _, pairs, _ in journal.merges), ZERO),
         merges=[MergeRow(*merge) for merge in journal.merges],
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from core.engine.backtest.merges import RecordedMerges
 from core.engine.feed import Feed
 
 
@@ -12,7 +13,14 @@ class RecordedFeed(Feed):
     """`Feed` that lets `Session.own_news` speak between two news, and ends strategies by `Session.ending`.
 
     After the ending strategies are handed no market data; then what works is taken back, as the node did.
+
+    Attributes
+    ----------
+    merges : RecordedMerges, optional
+        Pairs that the node turned into dollars meanwhile.
     """
+
+    merges: RecordedMerges | None = None
 
     def on_start(self) -> None:
         """Subscribe, and be awake when the recorded node knew something, and when it was stopped."""
@@ -22,6 +30,8 @@ class RecordedFeed(Feed):
         if session.own_news is not None:
             self._before = session.own_news.before
             session.own_news.alert, session.own_news.now_ns = self._alert, session.now_ns
+        if self.merges is not None:
+            self.merges.schedule()
         ending = session.ending
         self._seen_ns = 1 << 62 if ending is None else ending.seen_ns
         if ending is not None:

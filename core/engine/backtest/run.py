@@ -198,6 +198,8 @@ def _finish(assembly: Assembly, universe: Universe, seconds: float, records: int
     session.keep_account(end_ns)
     for code, venue in universe.venues.items():
         total = assembly.runner.balance(code, venue.currency)
+        if total is not None and assembly.merges is not None:  # lent, and still to come
+            total += assembly.merges.ahead(code) - assembly.merges.lent(code)
         ours = session.gate.cash(code)
         if total != ours:
             raise StrategyError(

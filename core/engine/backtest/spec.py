@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.engine.arrivals import Arrivals, Ending
+from core.engine.arrivals import Arrivals, Ending, Merge
 from core.risk.limits import DEFAULT_PROFILE, Limits
 
 #: ``progress(records_done, records_total, simulated_ns)``; total 0 = unknown.
@@ -49,6 +49,8 @@ class BacktestSpec:
         Seed of every random source of the run.
     arrivals : Arrivals, optional
         When the orders of a recorded run reached the venue; `latency_ms` is then only what is reported.
+    merges : tuple of Merge, optional
+        Pairs that a recorded run turned into dollars, and when: these are merged, then, in the place of `merge_pairs`.
     ending : Ending, optional
         When the strategies of a recorded run were stopped: here they stop at the same event.
     look_ns : int
@@ -70,6 +72,7 @@ class BacktestSpec:
     limits: str | Path | Limits = DEFAULT_PROFILE
     seed: int = 0
     arrivals: Arrivals | None = None
+    merges: tuple[Merge, ...] | None = None
     ending: Ending | None = None
     look_ns: int = 0
     venue_paths: Mapping[str, str] | None = None

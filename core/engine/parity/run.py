@@ -125,6 +125,7 @@ def _spec_of(
         limits=limits_from(config["limits"]),
         seed=config["seed"],
         merge_pairs=ours.merged,
+        merges=None if arrivals is None else tuple(ours.merges),
         arrivals=arrivals,
         ending=ours.ending,
         look_ns=config.get("look_ns", 0),
