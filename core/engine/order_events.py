@@ -171,13 +171,13 @@ class AnsweringStrategy(SendingStrategy):
         self.on_order_done(record.intent.client_order_id, status)
         self._bt_continue_exit(record)
 
-    def _bt_unsent(self, record: OrderRecord) -> None:
-        """Book that the node that is replayed held this order back: it never left."""
+    def _bt_unsent(self, record: OrderRecord, status: str = "DENIED", code: str = "") -> None:
+        """Book that the node that is replayed held this order back, or that it found nothing: it never left."""
         order_id, now = record.intent.client_order_id, self.now_ns
         self.session.gate.on_done(order_id, now)
-        self.session.journal.event(record, "DENIED", now)
+        self.session.journal.event(record, status, now, code)
         self._bt_close(record)
-        self.on_order_done(order_id, "DENIED")
+        self.on_order_done(order_id, status)
 
     def _bt_record(self, event: Any) -> OrderRecord | None:
         """Return the record of an event's order; None for the engine's own settlement orders."""

@@ -280,13 +280,19 @@ class SendingStrategy(ViewingStrategy):
     def _bt_fillable(self, intent: OrderIntent, ref: InstrumentRef) -> tuple[Decimal, str]:
         """Return how much of an approved order is sent, and the code when none is.
 
-        Only where fills are simulated: the real venue knows what we took, and has one book.
+        Only where fills are simulated: the real venue knows what we took, and has one book. In a replay of a node's run
+        everything is sent that the node sent, and what is left is asked when it arrives (`_bt_arrive`).
         """
         session, asked = self.session, intent.quantity
-        if session.mirror is None:
+        if session.mirror is None or session.arrivals is not None:
             return asked, ""
         if ref.opposite is not None and session.mirror.blocked(ref, intent.side):
             return ZERO, MIRROR_BUSY
+        return self._bt_left(intent, ref)
+
+    def _bt_left(self, intent: OrderIntent, ref: InstrumentRef) -> tuple[Decimal, str]:
+        """Return how much of an order the book can still fill now, and the code when nothing may be sent."""
+        session, asked = self.session, intent.quantity
         if intent.tif in RESTING or (ref.iid, intent.side) not in session.liquidity.taken:
             return asked, ""
         sent = self._bt_available(intent, ref)
@@ -355,10 +361,26 @@ class SendingStrategy(ViewingStrategy):
                 unsent = partial(session.own_news.end, self, intent.client_order_id, unsent)
             self._bt_at(intent.ts_ns + 1, unsent)
         else:
-            self._bt_at(at_ns, partial(super().submit_order, order))
+            self._bt_at(at_ns, partial(self._bt_arrive, record, order))
 
-    def _bt_unsent(self, record: OrderRecord) -> None:
-        """Book that the node that is replayed held this order back: it never left."""
+    def _bt_arrive(self, record: OrderRecord, order: Any) -> None:
+        """Submit an order of a replay now that it arrives, for what is left of the levels that it reaches."""
+        sent, code = self._bt_left(record.intent, record.ref)
+        if code:
+            over = partial(self._bt_unsent, record, "CANCELED", code)
+            assert self.session.own_news is not None, "a replay of a node's run"
+            self.session.own_news.end(self, record.intent.client_order_id, over)
+            return
+        if sent < record.sent:  # one that takes what there is, and does not rest
+            record.sent, quantity = sent, quantity_of(sent, record.ref.size_precision)
+            order = self._bt_factory.limit(
+                order.instrument_id, order.side, quantity, order.price, order.time_in_force,
+                client_order_id=record.native,
+            )  # fmt: skip
+        super().submit_order(order)
+
+    def _bt_unsent(self, record: OrderRecord, status: str = "DENIED", code: str = "") -> None:
+        """Book that the node that is replayed held this order back, or that it found nothing: it never left."""
 
     def _bt_at(self, at_ns: int, act: Callable[[], None]) -> None:
         """Act when a recorded run's order reached the venue: now, or by an alert."""

@@ -6,7 +6,7 @@ only named when the records show it; what they do not show is UNEXPLAINED, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +15,7 @@ from typing import Any
 
 from core.domain.money import ZERO
 from core.engine.parity.orders import ComparedOrder, RunOrders
+from core.engine.parity.tape import Moved
 
 #: Less than this is rounding of a fee; a cent or more is another rule.
 ROUNDING_USD = Decimal("0.01")
@@ -25,8 +26,6 @@ STOOD = "an order before it filled in other parts and at another time"
 #: What venues (and the paper venue) say of an order that met one of our own: the engine has no such rule.
 SELF_TRADE_CODES = frozenset({"SelfTradeCancel", "self_trade"})
 Pair = tuple[ComparedOrder | None, ComparedOrder | None]
-#: ``(instrument_id, from_ns, to_ns) -> whether its book or trades moved in between``.
-Moved = Callable[[str, int, int], bool]
 
 
 class Reason(StrEnum):

@@ -16,7 +16,7 @@ from core.domain.money import ZERO
 from core.engine.arrivals import Arrivals, Ending, Known, Merge, Place
 from core.engine.live.journal import HALTED, NOT_ON_DISK
 from core.engine.orders import LIQUIDITY_TAKEN
-from core.engine.parity.tape import Received
+from core.engine.parity.tape import Moved, Received
 from core.engine.results import RunResult
 from core.ledger import kinds
 from core.ledger.kinds.orders import OrderAbsent, OrderEvent, OrderUnknown
@@ -177,7 +177,11 @@ def strategy_key(strategy_id: str, first: int) -> str:
 
 
 def recorded(
-    directory: Path, run_id: str, own_clock: bool = False, received: Received | None = None
+    directory: Path,
+    run_id: str,
+    own_clock: bool = False,
+    received: Received | None = None,
+    moved: Moved = lambda iid, start, end: True,
 ) -> RunOrders:
     """Return the orders of a node's run from its ledger.
 
@@ -187,13 +191,31 @@ def recorded(
         The venue's clock is the node's (paper): its times of arrival are exact. Otherwise an order arrived when
         the node heard of it, or earlier, as `received` says.
     received : callable, optional
-        Where in the recorded news the venue's own time of an order lies (`Tape.received`).
+        Where in the recorded news the venue's own time of an order lies (`Tape.received`, `Tape.followed`).
+    moved : callable
+        Whether an instrument's book or trades moved between two moments.
     """
     fold = _Fold(own_clock, received)
     for row in LedgerReader(directory).rows(Selection(run=run_id)):
         fold.take(row.ts_event, row.decoded(), row.seq, row.parent_seqs)
+    for order in fold.out.orders:
+        _not_after_it_was_known(order, moved)
     fold.out.orders.sort(key=lambda o: o.ts_ns)
     return fold.out
+
+
+def _not_after_it_was_known(order: ComparedOrder, moved: Moved) -> None:
+    """Let an order arrive before the market data that its strategy was handed when its fill or end was booked already.
+
+    A live node is told of it by another way than of the market, and hands news on later than it receives it. Where the
+    order's own book did not move in between, it meets the same book at the earlier moment.
+    """
+    known = [k.booked.after_ns for k in (*order.known, *((order.end,) if order.end else ()))]
+    first = min(known, default=0)
+    if order.ts_ns <= first < order.arrival_ns and not moved(
+        order.instrument_id, first, order.arrival_ns
+    ):
+        order.arrival_ns = first
 
 
 class _Fold:
@@ -246,12 +268,10 @@ class _Fold:
 
     def _when(self, order: ComparedOrder, row: Any, ts_ns: int) -> int:
         """Return when the venue took, refused or cancelled an order."""
-        if row.venue_ns and self.own_clock:
-            return int(row.venue_ns)
         if row.venue_ns and self.received is not None:
             first = order.arrival_ns + 1 if order.arrival_ns else order.ts_ns
             return self.received(order.instrument_id, row.venue_ns, first, ts_ns)
-        return ts_ns
+        return int(row.venue_ns) if row.venue_ns and self.own_clock else ts_ns
 
     def _intended(self, ts_ns: int, row: kinds.OrderIntended) -> None:
         order = ComparedOrder(

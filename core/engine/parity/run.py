@@ -67,8 +67,8 @@ def check_parity(
         load_file(name, Path(file))
     tape, own_clock = Tape(catalog), started.mode is RunMode.PAPER
     stamped = getattr(load_venue(about.venue), "stamps_orders", False)
-    received = tape.received if stamped and not own_clock else None
-    ours = recorded(home / "ledger", run_id, own_clock, received)
+    received = tape.followed if own_clock else tape.received if stamped else None
+    ours = recorded(home / "ledger", run_id, own_clock, received, tape.moved)
     delays = [(o.arrival_ns - o.ts_ns) / NS_PER_MS for o in ours.orders if o.arrival_ns]
     median = statistics.median(delays) if delays else float(config["latency_ms"])
     chosen = median if latency_ms is None else latency_ms

@@ -13,6 +13,8 @@ from core.engine.catalog import Catalog, Kind
 NS_PER_MS = 1_000_000
 #: ``(instrument id, the venue's time, first and last moment it can be) -> moment of the recording``.
 Received = Callable[[str, int, int, int], int]
+#: ``(instrument_id, from_ns, to_ns) -> whether its book or trades moved in between``.
+Moved = Callable[[str, int, int], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,10 @@ class Tape:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._times: dict[str, _Times] = {}
+        found = catalog.markets().values()
+        self._markets = {
+            o.instrument_id: m for m in found for o in m.outcomes if len(m.outcomes) == 2
+        }
 
     def moved(self, instrument_id: str, start_ns: int, end_ns: int) -> bool:
         """Return whether anything of the instrument is recorded in ``(start_ns, end_ns]``."""
@@ -54,6 +60,33 @@ class Tape:
         if after < len(times.received):
             last_ns = min(last_ns, int(times.received[after]) - 1)
         return max(first_ns, last_ns)
+
+    def followed(self, instrument_id: str, venue_ns: int, first_ns: int, last_ns: int) -> int:
+        """Return where a moment of the paper venue lies in the news of an instrument; `first_ns`, `last_ns` play no part.
+
+        It follows the first outcome of a market, and its moments lie between two news of that. News of the other outcome
+        says the same, but comes later or earlier: a moment is then moved to lie between the same two.
+        """
+        market = self._markets.get(instrument_id)
+        if market is None or instrument_id == market.outcomes[0].instrument_id:
+            return venue_ns
+        one, other = (self._books(iid) for iid in (market.outcomes[0].instrument_id, instrument_id))
+        count = int(np.searchsorted(one.received, venue_ns, side="right"))
+        known = min(len(one.venue), len(other.venue), count + 1)
+        if known < count or not np.array_equal(one.venue[:known], other.venue[:known]):
+            return venue_ns  # the two are not told alike
+        at_ns = max(venue_ns, int(other.received[count - 1])) if count else venue_ns
+        return min(at_ns, int(other.received[count]) - 1) if known > count else at_ns
+
+    def _books(self, instrument_id: str) -> _Times:
+        """Return receive and venue times of the changes of a book, one of each moment; 0: the venue gave it no time."""
+        if Kind.DELTAS not in self._catalog.kinds(instrument_id):
+            nothing = np.zeros(0, dtype=np.int64)
+            return _Times(nothing, nothing)
+        rows = self._catalog.deltas(instrument_id)
+        times, first = np.unique(rows.ts, return_index=True)
+        venue = rows.ts_event[first]
+        return _Times(times, np.where(venue % NS_PER_MS, 0, venue))
 
     def _of(self, instrument_id: str) -> _Times:
         found = self._times.get(instrument_id)

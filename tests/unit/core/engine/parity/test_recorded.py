@@ -136,3 +136,25 @@ def test_when_the_node_knew_of_fills_and_ends_is_read_and_never_later_than_the_r
     assert one.end == Known(place(30, 31), place(31, 32)), (
         "at the end of the recording at the latest"
     )
+
+
+def test_a_live_order_arrives_before_data_that_its_strategy_saw_when_its_end_was_booked(tmp_path):
+    """Its answer came at 30 ms, when the strategy had been handed news up to 20 ms: other news was received in between."""
+    book = DurableLedger(tmp_path / "ledger")
+    book.begin_run(started(), ts_event=1)
+    book.append(intent("A1"), ts_event=10 * MS)
+    book.append(OrderAccepted(client_order_id="A1"), ts_event=30 * MS)
+    seq = book.append(OrderCanceled(client_order_id="A1"), ts_event=31 * MS)
+    heard = NewsHeard(booked_after_ns=20 * MS, heard_after_ns=28 * MS)
+    book.append(heard, ts_event=33 * MS, parents=(seq,))
+    book.close()
+
+    def arrival(*moved):
+        def has(iid, start, end):
+            return any(start < t * MS <= end for t in moved)
+
+        (one,) = recorded(tmp_path / "ledger", "run-1", moved=has).orders
+        return one.arrival_ns / MS
+
+    assert arrival(15, 35) == 20, "the same book at both moments"
+    assert arrival(25) == 30, "another book: it met that one"

@@ -17,6 +17,9 @@ class News:
     def __init__(self, deltas, trades):
         self.rows = {Kind.DELTAS: deltas, Kind.TRADES: trades}
 
+    def markets(self):
+        return {}
+
     def kinds(self, iid):
         return [k for k, rows in self.rows.items() if rows]
 
@@ -70,3 +73,52 @@ def test_an_instrument_without_news_gives_the_answer():
 def test_the_market_moved_when_a_book_change_or_a_trade_was_received():
     assert tape().moved("A", 23 * MS, 24 * MS)
     assert not tape().moved("A", 24 * MS, 32 * MS)
+
+
+class Sides:
+    """A catalog of the two outcomes of a market: (received, venue time) in milliseconds of each book's changes."""
+
+    def __init__(self, yes, no):
+        self.books = {"YES": News(yes, ()), "NO": News(no, ())}
+
+    def markets(self):
+        return {
+            "M": SimpleNamespace(outcomes=[SimpleNamespace(instrument_id=i) for i in ("YES", "NO")])
+        }
+
+    def kinds(self, iid):
+        return self.books[iid].kinds(iid)
+
+    def deltas(self, iid):
+        return self.books[iid].deltas(iid)
+
+
+YES = ((10, 1), (20, 2), (30, 3))
+LATER = ((10.5, 1), (20.5, 2), (30.5, 3))
+
+
+@pytest.mark.parametrize(
+    ("other", "moment", "meant"),
+    [
+        (LATER, 20.2, 20.5),  # the other side has not said yet what the venue's book knew
+        (LATER, 20.7, 20.7),
+        (LATER, 9, 9),
+        (LATER, 30.1, 30.5),
+        (((9, 1), (18, 2), (28, 3)), 19, 18 - 1e-6),  # it has said what the book did not know
+        (((9, 1), (18, 2), (28, 3)), 29, 28 - 1e-6),
+        (((10.5, 1), (20.5, 5), (30.5, 3)), 20.2, 20.2),  # not the same news
+        (((10.5, 1),), 20.2, 20.2),  # the recording ends before it says so
+        (((10.5, 1.2), (20.5, 2), (30.5, 3)), 20.2, 20.2),
+    ],
+)
+def test_a_moment_of_the_paper_venue_lies_between_the_same_news_of_the_other_outcome(
+    other, moment, meant
+):
+    told = Tape(Sides(YES, other))
+    assert told.followed("NO", round(moment * MS), 0, 0) == round(meant * MS)
+    assert told.followed("YES", round(moment * MS), 0, 0) == round(moment * MS)
+
+
+def test_news_without_a_time_of_the_venue_is_the_same_by_its_place():
+    told = Tape(Sides(((10, 1.11), (20, 2)), ((10.5, 1.61), (20.5, 2))))
+    assert told.followed("NO", round(20.2 * MS), 0, 0) == round(20.5 * MS)
