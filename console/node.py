@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console.amounts import amount_of
 from console.backtest import BacktestRequest
 from core.domain.errors import ConfigError, GateClosed, HaltedError, LedgerWriteError, UsageError
 
@@ -31,6 +32,7 @@ VENUES = {
 SHOWN_BY = {"fake-kalshi": "kalshi_event", "fake-polymarket": "polymarket_arb"}
 DEFAULT_HOME = Path("runs")
 SPOT = {"kraken": "KRAKEN", "binance": "BINANCE"}
+COLLECT_CAPS = ("--collect-cap", "--collect-day-cap")
 POLYMARKET_CLOCK = "https://clob.polymarket.com/time"
 
 
@@ -124,6 +126,8 @@ class NodeRequest:
             )
         if request.collect is not None and VENUES[venue] != "POLYMARKET":
             raise UsageError("only Polymarket has pairs to collect", venue, "leave out --collect")
+        for cap, option in zip(request.collect or (), COLLECT_CAPS, strict=False):
+            amount_of(cap, option, zero=False, example="50")
         if request.collect is not None and not request.collect_every_s:
             raise UsageError(
                 "--collect that never looks", "--collect-every 0", "--collect-every 60"

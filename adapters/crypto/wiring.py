@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr
 
+from adapters.settings import checked
 from core.domain.errors import ConfigError
 
 Environment = Literal["live", "testnet", "demo"]
@@ -55,14 +56,7 @@ def settings_of(
     ConfigError
         For an unknown setting, an environment the product does not have, or execution that is refused.
     """
-    try:
-        settings = CryptoSettings(**raw)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
-        raise ConfigError(
-            f"{venue} setting {where}: {first['msg']}", None, "see docs/crypto.md"
-        ) from None
+    settings = checked(CryptoSettings, raw, venue, "docs/crypto.md")
     if settings.environment not in allowed[settings.product]:
         raise ConfigError(
             f"{venue} {settings.product} has no such environment",

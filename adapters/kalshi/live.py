@@ -19,6 +19,7 @@ from adapters.kalshi.port import KalshiPort, Sides
 from adapters.kalshi.rest import KalshiRest
 from adapters.kalshi.signing import KalshiCredentials, Signer
 from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
+from adapters.settings import checked
 from core.domain.errors import ConfigError, MissingData
 from core.domain.market import Market, MarketStatus
 
@@ -190,14 +191,4 @@ class KalshiLive:
 
 def live_venue(settings: Mapping[str, Any]) -> KalshiLive:
     """Return Kalshi for a node; unknown settings are refused."""
-    from pydantic import ValidationError
-
-    try:
-        return KalshiLive(KalshiSettings(**settings))
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        raise ConfigError(
-            f"Kalshi setting {'.'.join(str(p) for p in first['loc'])}: {first['msg']}",
-            None,
-            "see docs/paper.md",
-        ) from None
+    return KalshiLive(checked(KalshiSettings, settings, "Kalshi", "docs/paper.md"))

@@ -32,6 +32,7 @@ from adapters.polymarket.sockets import (
     OnEvent,
     Socket,
 )
+from adapters.settings import checked
 from core.domain.errors import ConfigError, MissingData
 from core.domain.market import Market, MarketStatus
 from core.risk.states import TradingState
@@ -322,14 +323,4 @@ def state_home() -> Path:
 
 def live_venue(settings: Mapping[str, Any]) -> PolymarketLive:
     """Return Polymarket for a node; unknown settings are refused."""
-    from pydantic import ValidationError
-
-    try:
-        return PolymarketLive(PolymarketSettings(**settings))
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        raise ConfigError(
-            f"Polymarket setting {'.'.join(str(p) for p in first['loc'])}: {first['msg']}",
-            None,
-            "see docs/polymarket.md",
-        ) from None
+    return PolymarketLive(checked(PolymarketSettings, settings, "Polymarket", "docs/polymarket.md"))

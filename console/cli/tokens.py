@@ -187,6 +187,7 @@ def _request(
     """Return how to send, None for a dry run."""
     if not send:
         return None
+    from console.amounts import amount_of
     from console.tokens import SendRequest, folder_of
     from core.domain.errors import UsageError
 
@@ -194,7 +195,7 @@ def _request(
         raise UsageError("not a time to wait", wait, "--wait 180")
     return SendRequest(
         home=folder_of(home, fake), fake=fake, risk=risk, wait_s=wait,
-        cap=_amount(cap, "--cap"), day_cap=_amount(day_cap, "--day-cap"),
+        cap=amount_of(cap, "--cap"), day_cap=amount_of(day_cap, "--day-cap"),
     )  # fmt: skip
 
 
@@ -203,9 +204,10 @@ def _run(asked: _Asked, as_json: bool, request: SendRequest | None) -> None:
     import asyncio
 
     from adapters.polymarket.positions import Action, Caps, build
+    from console.amounts import amount_of
 
     market = _market(asked.condition, asked.neg_risk, asked.event)
-    amount, most = _amount(asked.amount, "--amount"), _amount(asked.cap, "--cap")
+    amount, most = amount_of(asked.amount, "--amount"), amount_of(asked.cap, "--cap")
     call = build(
         Action(asked.action), market, amount, outcome=asked.outcome, index_set=asked.index_set
     )
@@ -268,19 +270,6 @@ def _market(condition: str, neg_risk: bool, event: str) -> Any:
         "negRisk": neg_risk, "negRiskMarketID": event,
     }  # fmt: skip
     return Registry().take(listed)
-
-
-def _amount(text: str, option: str) -> Any:
-    from core.domain.errors import MarketError, UsageError
-    from core.domain.money import decimal_of
-
-    try:
-        number = decimal_of(text, option)
-    except MarketError as exc:
-        raise UsageError(exc.what, text, f"{option} 10") from exc
-    if number < 0:
-        raise UsageError(f"{option} is negative", text, f"{option} 10")
-    return number
 
 
 def _print(row: dict[str, Any], as_json: bool) -> None:

@@ -25,7 +25,7 @@ def line(s: NodeStatus, venue: str = "") -> str:
         age += "  no spot yet" if s.spot_age_s is None else f"  spot {s.spot_age_s:.1f} s"
     halted = f"  HALTED: {s.halted}" if s.halted else ""
     return (
-        f"{s.mode.upper()} {venue or s.venue} {s.uptime_s:5.0f} s  {age}  equity ${s.equity:.4f}  P&L {signed(s.pnl)}  cash ${s.cash:.4f}  "
+        f"{s.mode.upper()} {venue or s.venue} {s.uptime_s:5.0f} s  {age}  markets {_markets(s)}  equity ${s.equity:.4f}  P&L {signed(s.pnl)}  cash ${s.cash:.4f}  "
         f"at risk ${s.committed:.2f} of ${s.budget:.2f}  fees ${s.fees:.4f}  fills {s.fills}  orders {s.orders}  refused {s.refused}  unknown {s.unknown}  "
         f"positions {len(s.positions)}  row {s.ledger_seq}{printable(halted)}"
     )

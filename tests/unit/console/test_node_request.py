@@ -91,3 +91,11 @@ def test_only_a_node_that_collects_gets_the_relayers_key_and_none_leaves_it_in_t
 def test_a_cap_that_is_no_amount_is_refused_by_name(cap):
     with pytest.raises(ConfigError, match="collect_cap"):
         live_venue({"collect": True, "collect_cap": cap})
+
+
+@pytest.mark.parametrize("caps", [("abc", "200"), ("50", "0"), ("-5", "200"), ("NaN", "200")])
+def test_a_cap_that_is_no_amount_is_a_mistake_on_the_command_line(caps):
+    with pytest.raises(UsageError, match="--collect") as refused:
+        NodeRequest.build("live", "polymarket", None, collect=caps, **LIVE)
+    assert refused.value.seen in caps
+    assert "50" in refused.value.mend

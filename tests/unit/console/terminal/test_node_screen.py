@@ -42,6 +42,12 @@ def test_spot_is_shown_where_it_is_followed_and_a_halt_always():
     assert "spot 2.0 s" in line(replace(STATUS, spot=True, spot_age_s=2.0))
 
 
+def test_a_line_says_how_many_markets_are_over():
+    assert "  markets 3  " in line(STATUS)
+    assert "  markets 3, 1 settled  " in line(replace(STATUS, settled=1))
+    assert "  markets 3, all settled  " in line(replace(STATUS, settled=3))
+
+
 def test_many_positions_do_not_fill_the_screen():
     many = tuple(Held("S", f"M{n}-YES.KALSHI", Decimal(1), None) for n in range(30))
     text = shown(replace(STATUS, positions=many))
