@@ -275,6 +275,11 @@ class BrokenAudit:
         raise ZeroDivisionError("planted")
 
 
+async def broken_cash(client):
+    """Fail where the balance is read after a fill."""
+    raise ZeroDivisionError("planted")
+
+
 async def no_account(port, news):
     """Refuse to open, as a venue that is down."""
     raise VenueUncertain("the venue cannot be reached", "503", "wait until it is back")
@@ -285,6 +290,7 @@ async def session(told):
     from core.engine.backtest.strategies import plan_strategies
     from core.engine.live import node as nodes
     from core.engine.live import recorder
+    from core.engine.live.client import VenueClient
     from core.engine.live.node import Node, NodeSpec
     from core.engine.live.venue import open_venue
     from core.engine.paper.port import PaperPort
@@ -326,6 +332,8 @@ async def session(told):
 
         if told.get("broken") == "audit":
             nodes.Audit = BrokenAudit
+        elif told.get("broken") == "cash":
+            VenueClient._read_cash = broken_cash
         elif told.get("broken") == "account":
             PaperPort.connect = no_account
 

@@ -65,15 +65,20 @@ def test_a_node_of_which_a_part_has_failed_halts_says_so_and_ends(
     assert line["where"]
 
 
-def test_a_node_whose_account_does_not_open_says_why(repo_root, tmp_path, catalog):
+@pytest.mark.parametrize(
+    ("broken", "word"), [("account", "the venue cannot be reached"), ("cash", "cash failed: Zero")]
+)
+def test_a_node_whose_account_does_not_open_or_fails_at_work_halts_and_says_why(
+    repo_root, tmp_path, catalog, broken, word
+):
     home = tmp_path / "home"
-    node = start(repo_root, home, catalog, run_s=200.0, broken="account")
+    node = start(repo_root, home, catalog, run_s=200.0, broken=broken, params={"every": 3})
     end = time.monotonic() + 120
     while not lines(home, "halt@1"):
         assert node.poll() is None and time.monotonic() < end
         time.sleep(0.1)
     (line,) = lines(home, "halt@1")
-    assert "the venue cannot be reached" in line["row"]["reason"]
+    assert word in line["row"]["reason"]
     node.terminate()
     node.communicate(timeout=120)
     assert node.returncode == ExitCode.HALTED

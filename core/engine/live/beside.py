@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from core.domain.errors import LedgerError
+from core.domain.errors import LedgerError, VenueError
 
 
 class Beside:
@@ -52,6 +52,28 @@ class Beside:
         self._say("part.failed", part=name, error=what, where=_where(error))
         if not isinstance(error, LedgerError):
             self._stop()
+
+
+async def guarded[T](work: Coroutine[Any, Any, T], name: str, halt: Callable[[str], None]) -> T:
+    """Do a task of a client, of which the engine would only print an error; what it had in hand nobody goes on with.
+
+    A venue that refuses or cannot be asked is no error of ours, and everything that depends on it is asked again.
+    """
+    try:
+        return await work
+    except VenueError:
+        raise
+    except Exception as exc:
+        halt(_why(name, exc))
+        raise
+
+
+def _why(name: str, error: BaseException) -> str:
+    return f"{name} failed: {_said(error)}; please report this, then restart the node"
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
 
 
 def _where(error: BaseException) -> list[str]:

@@ -44,6 +44,7 @@ from core.domain.errors import (
 )
 from core.domain.fees import Role
 from core.engine.currency import currency, money
+from core.engine.live.beside import guarded
 from core.engine.live.cancels import CancelHooks
 from core.engine.live.changes import ChangeHooks, Changes
 from core.engine.live.closed import ClosedOrders, same_place
@@ -98,18 +99,11 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         trader_id: Any,
     ) -> None:
         super().__init__(
-            name=name,
-            config=config,
-            cache=cache,
-            clock=clock,
-            trader_id=trader_id,
-            venue=Venue(context.port.venue),
-            account_id=AccountId(f"{context.port.venue}-001"),
-            account_type=AccountType.CASH,
-            oms_type=OmsType.NETTING,
-            base_currency=currency(context.currency),
-            instrument_provider=context.provider(),
-        )
+            name=name, config=config, cache=cache, clock=clock, trader_id=trader_id,
+            venue=Venue(context.port.venue), account_id=AccountId(f"{context.port.venue}-001"),
+            account_type=AccountType.CASH, oms_type=OmsType.NETTING,
+            base_currency=currency(context.currency), instrument_provider=context.provider(),
+        )  # fmt: skip
         self.context, self.port, self.gate = context, context.port, context.gate
         self.journal = context.journal(clock.timestamp_ns)
         self.unknowns = UnknownOrders(self)
@@ -148,6 +142,10 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self._state_account(cash)
         if self.leftovers.left:
             self.create_task(self.leftovers.run(), "leftovers")
+
+    def create_task(self, coroutine: Any, name: str = "background") -> Any:
+        """Begin a task; trading halts when it fails (`guarded`)."""
+        return super().create_task(guarded(coroutine, name, self.context.halt), name)
 
     async def _disconnect(self) -> None:
         """Stop chasing unknown orders and close the port."""

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from core.domain.errors import LedgerWriteError
-from core.engine.live.beside import Beside
+from core.domain.errors import LedgerWriteError, VenueUncertain
+from core.engine.live.beside import Beside, guarded
 
 
 class Told:
@@ -56,3 +56,13 @@ async def test_a_part_that_is_cancelled_or_has_nothing_to_do_is_no_failure(ends)
     await asyncio.wait({task})
     await asyncio.sleep(0)
     assert (told.halts, told.stops, told.lines) == ([], 0, [])
+
+
+async def test_a_task_of_a_client_halts_by_an_error_of_ours_and_not_by_a_venue_that_is_away():
+    halts = []
+    with pytest.raises(KeyError):
+        await guarded(fails(KeyError("x")), "leftovers", halts.append)
+    with pytest.raises(VenueUncertain):
+        await guarded(fails(VenueUncertain("no answer")), "cash", halts.append)
+    assert await guarded(asyncio.sleep(0, result=7), "cash", halts.append) == 7
+    assert len(halts) == 1 and halts[0].startswith("leftovers failed: KeyError")
