@@ -229,7 +229,7 @@ class Node:
     async def _run(
         self, markets: list[Market], memory: LedgerMemory, held: Mapping[str, Decimal]
     ) -> RunOutcome:
-        gone = unlisted(self.spec.home, markets, held)
+        gone = unlisted(self.spec.home, markets, {*held, *memory.unended})
         self.venue.hold(gone)
         port = node_port(self.spec, self.venue, [*markets, *gone], memory.instruments)
         returns = collector_of(port) if self.spec.collect_every_s > 0 else None

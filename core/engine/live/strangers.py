@@ -71,7 +71,7 @@ class Strangers:
         if fill.trade_id in client.seen:
             return  # a report of the start came before
         owner = context.owner_of(fill.instrument_id, cid)
-        client.seen[fill.trade_id] = None
+        client.saw(fill.trade_id)
         client.leftovers.missed(fill, owner, cid or fill.venue_order_id)
         context.known_trades.add(fill.trade_id)
         client.journal.stranger(fill, cid, owner)

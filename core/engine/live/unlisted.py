@@ -25,6 +25,11 @@ FILE = "markets.json"
 def unlisted(home: Path, markets: Sequence[Market], held: Collection[str]) -> list[Market]:
     """Return the markets of `held` instruments that are not among `markets`, and write down what is known now.
 
+    Parameters
+    ----------
+    held : collection of str
+        Instruments of shares, and of orders without an end.
+
     A file that cannot be read knows nothing: the node then starts without what it would have told.
     """
     path = home / FILE

@@ -379,7 +379,7 @@ class PaperPort:
         return None if old is None else self.order(old)
 
     async def orders(self, *, working_only: bool, since_ns: int) -> list[VenueOrder]:
-        """Return orders."""
+        """Return orders in the markets that are followed."""
         here = self.exchange.orders
         found = [
             o
@@ -392,10 +392,10 @@ class PaperPort:
                 for o in self.store.orders()
                 if o.updated_ns >= since_ns and o.order_id not in here
             ]
-        return [self.order(o) for o in found]
+        return [self.order(o) for o in found if o.market in self.markets]
 
     async def fills(self, since_ns: int, venue_order_id: str = "") -> list[VenueFill]:
-        """Return executions."""
+        """Return executions in the markets that are followed; one that is not has nothing that is held or open."""
         found: Iterable[Execution] = self.exchange.executions
         if since_ns < self._since_ns:
             self._save()  # the file has all of them then
@@ -403,7 +403,9 @@ class PaperPort:
         return [
             self.fill(e)
             for e in found
-            if e.ts_ns >= since_ns and (not venue_order_id or e.order_id == venue_order_id)
+            if e.ts_ns >= since_ns
+            and e.market in self.markets
+            and (not venue_order_id or e.order_id == venue_order_id)
         ]
 
     async def positions(self) -> list[VenuePosition]:

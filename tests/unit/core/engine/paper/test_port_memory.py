@@ -123,6 +123,29 @@ async def test_a_restarted_account_goes_on_with_what_it_had(tmp_path: Path) -> N
     again.store.close()
 
 
+async def test_an_account_that_traded_a_market_which_is_not_followed_now_tells_of_the_others(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    port = opened(tmp_path / "p.sqlite", clock)
+    send(port, 0, "0.42", TimeInForce.IOC)
+    sold = OrderIntent(
+        "O-1", "Churn-001", "KALSHI", YES, MARKET.market_id, MARKET.event_id, Side.SELL, D(1), D("0.40"), TimeInForce.IOC, clock(),
+    )  # fmt: skip
+    port._submit(sold, D("0.40"), clock())
+    before = await told(port)
+    assert (len(before[0]), len(before[1]), before[2]) == (2, 2, [])
+    port.store.close()
+    other = PaperPort(
+        "KALSHI", KalshiFeeBook(), PaperStore(tmp_path / "p.sqlite"), clock, capital=D(1), netted=True,
+    )  # fmt: skip
+    other.on_market(market("KXTEST-26NOV21-B", T + 10**18))
+    assert (await told(other))[:3] == ([], [], [])
+    other.on_market(MARKET)
+    assert await told(other) == before
+    other.store.close()
+
+
 async def test_a_minute_passes_between_two_looks_for_what_is_old(tmp_path: Path) -> None:
     clock = Clock()
     port = opened(tmp_path / "p.sqlite", clock)
