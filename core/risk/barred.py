@@ -12,6 +12,7 @@ from core.risk.checks import Draft, standing
 from core.risk.intake import Intake
 from core.risk.record import results
 from core.risk.verdict import Code, MarketView
+from core.risk.working import WorkingOrder
 
 
 class Barred(NamedTuple):
@@ -46,7 +47,7 @@ def barred(gate: Intake, strategy_id: str, instrument_id: str, now_ns: int) -> B
         "", strategy_id, rules.venue_code, instrument_id, rules.market_id, rules.event_id,
         Side.BUY, one, None, TimeInForce.IOC, now_ns,
     )  # fmt: skip
-    draft = Draft(intent, MarketView(now_ns), True)
+    draft = Draft(intent, MarketView(now_ns), WorkingOrder(intent, True, now_ns))
     code = standing(gate, draft)
     if not code:
         return None

@@ -18,6 +18,8 @@ from core.risk.units import NANO, attos_up, nanos_of, nanos_of_text, shares
 REMEMBERED_QUOTES = 65_536
 #: Worst-case fees kept before they are worked out anew.
 REMEMBERED_FEES = 65_536
+#: Schedule, whether it buys, price, size and whether it rests: what a worst-case fee depends on, but for time.
+FeeKey = tuple[int, bool, int, int, bool]
 _BUY = Side.BUY
 
 
@@ -29,11 +31,8 @@ class Bounds:
 
     def __init__(self, limits: Limits) -> None:
         self.book = Portfolio()
-        #: By schedule, BUY, price, size and whether it rests: the hour (begin, end), between which rules its
-        #: life ends, and the bound.
-        self._fee_bounds: dict[
-            tuple[int, bool, int, int, bool], tuple[int, int, int, int, int]
-        ] = {}
+        #: The hour (begin, end), between which rules its life ends, and the bound.
+        self._fee_bounds: dict[FeeKey, tuple[int, int, int, int, int]] = {}
         self._cash_bounds: dict[tuple[int, int, int, int], int] = {}
         self._quotes: dict[Grid, Quotes] = {}
         self.bind(limits)
@@ -53,7 +52,7 @@ class Bounds:
     def ceilings(self, rules: InstrumentRules) -> Ceilings:
         """Return the limits in dollars that a purchase of this instrument has now."""
         book, governor, kept = self.book, self.governor, self._kept
-        equity, phase = book.cash_total + book.marked, self.phase.factor
+        equity, phase = book.equity, self.phase.factor
         if governor.volatile:
             return Ceilings(self.table, equity, governor.factor(*rules.labels), phase)
         if (
@@ -75,17 +74,17 @@ class Bounds:
             rules.quotes.prices[text] = at
         return at
 
-    def collar(self, rules: InstrumentRules, touch: Decimal | None) -> tuple[int, int] | None:
-        """Return the lowest sale and the highest purchase that the collar allows at this quote; remembered.
+    def collar(self, rules: InstrumentRules, touch: Decimal | None) -> tuple[int, int, int] | None:
+        """Return the lowest sale and the highest purchase that the collar allows at this quote, and the quote.
 
-        Without a quote the last value counts; None when there is none, or it is no price.
+        Remembered. Without a quote the last value counts; None when there is none, or it is no price.
         """
         at = nanos_of(touch) if touch is not None else self.book.marks.get(rules.instrument_id)
         if at is None or at <= 0:
             return None
         table = self.table
         reach = max(at * table.collar // NANO, table.collar_ticks * rules.grid.step_at(at))
-        found = (at - reach, at + reach)
+        found = (at - reach, at + reach, at)
         if touch is not None and len(rules.quotes.bounds) < REMEMBERED_QUOTES:
             rules.quotes.bounds[str(touch)] = found
         return found
@@ -126,6 +125,18 @@ class Bounds:
             begin, end, least, most, bound = found
             if begin <= now_ns < end and (not resting or least <= until_ns < most):
                 return bound
+        return self._work_out(key, rules, now_ns, until_ns, side)
+
+    def _work_out(
+        self,
+        key: FeeKey,
+        rules: InstrumentRules,
+        now_ns: int,
+        until_ns: int,
+        side: Side,
+    ) -> int:
+        """Work a worst-case fee out and remember it. Apart: what the generator refers to makes its function slower."""
+        _, _, price, quantity, resting = key
         starts = rules.rule_starts_ns
         first = bisect_right(starts, now_ns)
         last = bisect_right(starts, until_ns) if resting else first

@@ -6,9 +6,10 @@ A check returns an empty text, or the code of its refusal. What it saw and again
 
 from __future__ import annotations
 
-from collections import deque
 from decimal import Decimal
 from typing import Literal
+
+import msgspec
 
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent, TimeInForce
@@ -32,10 +33,9 @@ from core.risk.record import (
 )  # fmt: skip
 from core.risk.states import TradingState
 from core.risk.table import Ceilings
-from core.risk.throttle import Same
 from core.risk.units import NANO, nanos_of, nanos_of_text, shares
 from core.risk.verdict import Code, MarketView
-from core.risk.working import Change, Terms, WorkingOrder
+from core.risk.working import Terms, WorkingOrder
 
 #: A decision older than the gate's newest by more than this is made on a clock that stepped back.
 CLOCK_TOLERANCE_NS = NS_PER_SECOND
@@ -50,39 +50,25 @@ Reach = Literal["order", "market", "event"]
 OF_A_MARKET = frozenset({"market_exposure", "breaker_market"})
 
 
-class Draft:
-    """One intent under review: what is known so far, and the checks made.
+class Draft(msgspec.Struct, gc=False):
+    """One intent under review: the order it would be, and the checks made.
 
-    An attribute that no check has found out yet is missing.
+    Attributes
+    ----------
+    order : WorkingOrder
+        What is known of it so far; an attribute that no check has found out yet is missing.
+    working : WorkingOrder, optional
+        The order that is to be changed.
+    worst : Terms, optional
+        Of a change: what bounds the old and the new terms.
     """
 
-    __slots__ = (
-        "buy", "by_cash", "cost", "family", "fee_bound", "intent", "now_ns", "order", "price", "quantity", "raw",
-        "recent", "repeated", "rules", "same", "until_ns", "view", "worst",
-    )  # fmt: skip
-
-    rules: InstrumentRules
-    family: str
-    price: int
-    quantity: int
-    fee_bound: int
-    cost: int
-    recent: deque[int]
-    repeated: list[int] | None
-    same: Same
-    worst: Terms
-
-    def __init__(
-        self, intent: OrderIntent, view: MarketView, buy: bool, order: WorkingOrder | None = None
-    ) -> None:
-        self.intent = intent
-        self.view = view
-        self.now_ns = view.now_ns
-        self.buy = buy
-        self.order = order
-        self.by_cash = False
-        self.until_ns = 0
-        self.raw: RawChecks = []
+    intent: OrderIntent
+    view: MarketView
+    order: WorkingOrder
+    working: WorkingOrder | None = None
+    raw: RawChecks = msgspec.field(default_factory=list)
+    worst: Terms | None = None
 
     def fail(
         self, name: str, value: object, limit: object, code: str, *passed: tuple[object, ...]
@@ -92,16 +78,12 @@ class Draft:
         self.raw.append((name, value, limit, False))
         return code
 
-    def change(self, order: WorkingOrder, nonce: int) -> Change:
-        """Return the modification that was reviewed."""
-        new = Terms(self.price, self.quantity, self.fee_bound)
-        return Change(order.terms, new, self.worst, nonce)
-
 
 def standing(gate: Intake, d: Draft) -> str:
     """Check that the id is new, the names its own, and that this strategy may trade this market now."""
-    intent, book, now_ns, buy = d.intent, gate.book, d.now_ns, d.buy
-    if intent.client_order_id in book.known and d.order is None:
+    intent, order, book = d.intent, d.order, gate.book
+    buy, now_ns = order.buy, order.ts_ns
+    if intent.client_order_id in book.known and d.working is None:
         return d.fail("duplicate_id", intent.client_order_id, "new", Code.DUPLICATE_ID)
     rules = gate.rules.get(intent.instrument_id)
     if (
@@ -111,11 +93,11 @@ def standing(gate: Intake, d: Draft) -> str:
         or intent.event_id != rules.event_id
     ):
         return _misnamed(gate, d, rules)
-    d.rules = rules
+    order.rules = rules
     quantity = nanos_of_text(str(intent.quantity))
     if quantity is None or quantity <= 0:
         return d.fail("quantity", intent.quantity, "> 0", Code.INVALID_QUANTITY)
-    d.quantity = quantity
+    order.quantity = quantity
     trading = gate.holds.state
     if trading is not RUNNING and (buy or trading is HALTED):
         code = Code.HALTED if trading is HALTED else Code.REDUCE_ONLY
@@ -124,12 +106,11 @@ def standing(gate: Intake, d: Draft) -> str:
     if family is None:
         passed = _trading(gate)
         return d.fail("strategy", intent.strategy_id, "registered", Code.UNKNOWN_STRATEGY, passed)
-    d.family = family
     if buy:
         governor, open_to = gate.governor, gate.phase.open
         if (
             gate.stopped
-            or now_ns + CLOCK_TOLERANCE_NS < gate.now_ns
+            or gate.now_ns - now_ns > CLOCK_TOLERANCE_NS
             or governor.paused_until
             or governor.barred_until
             or family == gate.breaker.family
@@ -175,7 +156,8 @@ def _misnamed(gate: Intake, d: Draft, rules: InstrumentRules | None) -> str:
 
 def _barred(gate: Intake, d: Draft, family: str) -> str:
     """Check what keeps a strategy from buying: it was stopped, the clock, a cool-down, phase or breaker."""
-    strategy, now_ns, passed = d.intent.strategy_id, d.now_ns, _trading(gate)
+    order, passed = d.order, _trading(gate)
+    strategy, market_id, now_ns = order.strategy_id, order.rules.market_id, order.ts_ns
     if strategy in gate.stopped:
         why = gate.stopped[strategy]
         return d.fail("strategy", why, "running", Code.STRATEGY_STOPPED, passed)
@@ -183,24 +165,26 @@ def _barred(gate: Intake, d: Draft, family: str) -> str:
         return d.fail("clock", now_ns, gate.now_ns, Code.CLOCK_BACK, passed)
     governor = gate.governor
     if governor.paused_until or governor.barred_until:
-        until = governor.cooling(strategy, d.rules.market_id, now_ns)
+        until = governor.cooling(strategy, market_id, now_ns)
         if until:
             return d.fail("cooldown", f"until {until}", now_ns, Code.COOL_DOWN, passed)
     if not gate.phase.allows(family):
         return d.fail("phase", family, gate.phase.phase.name, Code.PHASE, passed)
     breaker = gate.breaker
-    if family == breaker.family and (why := breaker.refuses(d.rules.market_id, now_ns)):
+    if family == breaker.family and (why := breaker.refuses(market_id, now_ns)):
         return d.fail("breaker", why, "CLOSED", Code.BREAKER_OPEN, passed)
     return ""
 
 
 def terms(gate: Intake, d: Draft) -> str:
     """Find the worst price at which the order may trade; check grid, collar, size, depth and pace."""
-    limit, rules, buy, view = d.intent.price, d.rules, d.buy, d.view
+    limit, order, view = d.intent.price, d.order, d.view
+    rules, buy = order.rules, order.buy
     if limit is None:
         shape, against = MARKET, _market_price(gate, d)
         if not against:
             return Code.NO_REFERENCE
+        at: int | None = order.price
         takes = buy
     else:
         quotes = rules.quotes
@@ -209,21 +193,22 @@ def terms(gate: Intake, d: Draft) -> str:
             at = gate.orderable(rules, limit) or _kept(d, limit)
             if at is None:
                 return _off_grid(d, limit)
-        d.price = at
+        order.price = at
         near = view.ask if buy else view.bid
         touch = near if near is not None else view.bid if buy else view.ask
         bounds = quotes.bounds.get(str(touch)) or gate.collar(rules, touch)
         if bounds is None:
             return d.fail("reference", near, "a quote", Code.NO_REFERENCE, _on_grid(at))
-        bound = bounds[buy]
+        lowest, highest, quoted = bounds
+        bound = highest if buy else lowest
         if at > bound if buy else at < bound:
             return d.fail("collar", at, bound, Code.COLLAR, _on_grid(at))
         shape, against = LIMIT, bound
-        takes = buy and near is not None and limit >= near
-    quantity, least = d.quantity, rules.min_size
+        takes = buy and near is not None and at >= quoted
+    quantity, least = order.quantity, rules.min_size
     if quantity % rules.size_step or quantity < least:
         return _ill_sized(d, shape is LIMIT, against)
-    d.raw.append((shape, d.price, against, quantity, least))
+    d.raw.append((shape, at, against, quantity, least))
     if takes and view.depth is not None:
         most = (nanos_of_text(str(view.depth)) or 0) * gate.table.depth_share // NANO
         if quantity > most:
@@ -239,10 +224,10 @@ def _on_grid(price: int) -> tuple[object, ...]:
 
 def _ill_sized(d: Draft, limited: bool, against: int) -> str:
     """Say that a size is not a whole number of steps, or too small; the price has passed."""
-    passed: tuple[tuple[object, ...], ...] = (("worst_price", d.price, against, True),)
+    quantity, price, rules = d.order.quantity, d.order.price, d.order.rules
+    passed: tuple[tuple[object, ...], ...] = (("worst_price", price, against, True),)
     if limited:
-        passed = (_on_grid(d.price), ("collar", d.price, against, True))
-    quantity, rules = d.quantity, d.rules
+        passed = (_on_grid(price), ("collar", price, against, True))
     if quantity % rules.size_step:
         return d.fail("size_step", quantity, rules.size_step, Code.SIZE_OFF_STEP, *passed)
     return d.fail("size", quantity, rules.min_size, Code.SIZE_TOO_SMALL, *passed)
@@ -250,15 +235,15 @@ def _ill_sized(d: Draft, limited: bool, against: int) -> str:
 
 def _kept(d: Draft, limit: Decimal) -> int | None:
     """Return the price of a resting order that only becomes smaller: the grid may have changed under it."""
-    order, at = d.order, nanos_of(limit) if limit.is_finite() else None
-    return at if order is not None and at == order.price and d.quantity < order.quantity else None
+    old, at = d.working, nanos_of(limit) if limit.is_finite() else None
+    return at if old is not None and at == old.price and d.order.quantity < old.quantity else None
 
 
 def _off_grid(d: Draft, limit: Decimal) -> str:
     """Say why a price is none of the market's."""
     if not limit.is_finite():
         return d.fail("price", limit, "finite", Code.INVALID_PRICE)
-    grid = d.rules.grid
+    grid = d.order.rules.grid
     ends = f"{shares(grid.lowest)}..{shares(grid.highest)}"
     return d.fail("price_grid", limit, ends, Code.PRICE_OFF_GRID)
 
@@ -268,30 +253,29 @@ def _market_price(gate: Intake, d: Draft) -> int:
 
     Without a quote it is 0, and the failed check is noted.
     """
-    touch = d.view.ask if d.buy else d.view.bid
+    order = d.order
+    touch = d.view.ask if order.buy else d.view.bid
     at = nanos_of(touch) if touch is not None else None
     if at is None or at <= 0:
         d.fail("reference", touch, "a quote", Code.NO_REFERENCE)
         return 0
     slip = at * gate.table.slippage // NANO
-    grid = d.rules.grid
-    d.price = grid.ceil(at + slip) if d.buy else grid.floor(at - slip)
+    grid = order.rules.grid
+    order.price = grid.ceil(at + slip) if order.buy else grid.floor(at - slip)
     return at
 
 
 def _pace(gate: Intake, d: Draft) -> str:
     """Check the order rate, repeated intents and the number of open and unknown orders."""
-    intent, throttle, buy, now_ns = d.intent, gate.throttle, d.buy, d.now_ns
-    strategy = intent.strategy_id
-    d.recent = recent = throttle.recent(strategy, buy, now_ns)
-    sent, fast = len(recent) + 1, throttle.orders
+    order, throttle = d.order, gate.throttle
+    buy = order.buy
+    fast, often = throttle.orders, throttle.repeats
     if not buy:
         fast *= REDUCING_RATE
+    same = (order.strategy_id, order.rules.instrument_id, buy, order.price, order.quantity)
+    sent, again = throttle.ask(same, fast, order.ts_ns)
     if sent > fast:
         return d.fail("rate", sent, fast, Code.RATE)
-    d.same = same = (strategy, intent.instrument_id, buy, d.price, d.quantity)
-    d.repeated = repeated = throttle.repeated(same, now_ns)
-    again, often = len(repeated) + 1 if repeated else 1, throttle.repeats
     if again > often:
         return d.fail("repeats", again, often, Code.REPEATED, ("rate", sent, fast, True))
     if not buy:
@@ -300,7 +284,7 @@ def _pace(gate: Intake, d: Draft) -> str:
     book, table = gate.book, gate.table
     unknown, doubts = book.unknown, table.unknown_orders
     count, most = len(book.orders), table.open_orders
-    if unknown < doubts and (count < most or d.order is not None):
+    if unknown < doubts and (count < most or d.working is not None):
         d.raw.append((PACE_OF_BUYS, sent, fast, again, often, unknown, doubts, count, most))
         return ""
     passed = (PACE, sent, fast, again, often)
@@ -312,18 +296,19 @@ def _pace(gate: Intake, d: Draft) -> str:
 
 def coverage(gate: Intake, d: Draft) -> str:
     """Check that a sale is covered, and that a buy does not open the opposite of what is held or others are buying."""
-    rules = d.rules
-    if not d.buy:
-        free, selling = gate.book.sellable(d.intent.strategy_id, rules), d.quantity
-        if (order := d.order) is not None:
-            free, selling = free + order.leaves, selling - order.filled
+    order = d.order
+    rules = order.rules
+    if not order.buy:
+        free, selling = gate.book.sellable(order.strategy_id, rules), order.quantity
+        if (old := d.working) is not None:
+            free, selling = free + old.leaves, selling - old.filled
         if selling > free:
             return d.fail("covered_sell", selling, free, Code.COVERED_SELL)
         d.raw.append((COVERED, selling, free))
     elif rules.nets_outcomes:
         book, other = gate.book, rules.opposite_id
         opposite = book.held.get(other, 0)
-        bid = book.others_buy(d.intent.strategy_id, other) if other in book.buying_all else 0
+        bid = book.others_buy(order.strategy_id, other) if other in book.buying_all else 0
         if opposite > 0:
             return d.fail("opposite_held", opposite, 0, Code.OPPOSITE_HELD)
         if bid > 0:
@@ -351,28 +336,29 @@ def money(gate: Intake, d: Draft) -> str:
     Nearly always all limits are kept: then one comparison and one record do. Otherwise `ceilings` names
     the first that is not.
     """
-    book, rules = gate.book, d.rules
+    book, order = gate.book, d.order
+    rules, buy = order.rules, order.buy
     try:
-        if d.order is None:
-            now_ns = d.now_ns
+        if d.working is None:
+            now_ns, price, quantity = order.ts_ns, order.price, order.quantity
             if now_ns < rules.last_rule_ns:
-                d.until_ns = life_of(d.intent)
+                order.until_ns = life_of(d.intent)
             if rules.cash_fees is not None and by_cash(rules, d.intent):
-                d.by_cash = True
-                bound = gate.cash_bound(rules, d.price, d.quantity, now_ns)
+                order.by_cash = True
+                bound = gate.cash_bound(rules, price, quantity, now_ns)
             else:
-                bound = gate.fee_bound(rules, d.price, d.quantity, now_ns, d.until_ns)
-            d.fee_bound = bound
-            value = d.price * d.quantity  # as `need` has it; written out: this is the hot path
-            d.cost = cost = whole = value + bound if d.buy else max(0, bound - value)
+                bound = gate.fee_bound(rules, price, quantity, now_ns, order.until_ns)
+            order.fee_bound = bound
+            value = price * quantity  # as `need` has it; written out: this is the hot path
+            order.reserved = cost = whole = value + bound if buy else max(0, bound - value)
         else:
-            cost, whole = _cost_of_change(gate, d, d.order)
+            cost, whole = _cost_of_change(gate, d, d.working)
     except FeeError as exc:
         return d.fail("fee", exc.what, "a known fee rule", Code.FEE_UNKNOWN)
     free = rules.in_venue.free
-    if d.buy and cost:
+    if buy and cost:
         kept, event = gate.ceilings(rules), rules.in_event
-        if event is not None and d.family not in gate.bounded:
+        if event is not None and book.families[order.strategy_id] not in gate.bounded:
             in_market, in_event = rules.in_market.used + cost, event.used + cost
             in_venue, total = rules.in_venue.used + cost, book.committed + cost
             if (
@@ -388,7 +374,7 @@ def money(gate: Intake, d: Draft) -> str:
                      in_venue, kept.venue, total, kept.total, cost, free)
                 )  # fmt: skip
                 return ""
-        if code := _first_broken(gate, d, whole, kept):
+        if code := _first_broken(gate, d, cost, whole, kept):
             return code
     if cost > free and cost:  # an exit that costs nothing needs no cash
         return d.fail("cash", cost, free, Code.CASH)
@@ -396,24 +382,26 @@ def money(gate: Intake, d: Draft) -> str:
     return ""
 
 
-def _cost_of_change(gate: Intake, d: Draft, order: WorkingOrder) -> tuple[int, int]:
+def _cost_of_change(gate: Intake, d: Draft, old: WorkingOrder) -> tuple[int, int]:
     """Return what changed terms can cost beyond what the present ones reserve, and altogether."""
-    d.until_ns = until_ns = life_of(d.intent)
-    d.fee_bound = gate.fee_bound(d.rules, d.price, d.quantity, d.now_ns, until_ns)
-    price, quantity = order.widest(d.price, d.quantity)
-    bound = gate.fee_bound(d.rules, price, quantity, d.now_ns, until_ns)
+    new = d.order
+    rules, now_ns = new.rules, new.ts_ns
+    new.until_ns = until_ns = life_of(d.intent)
+    new.fee_bound = gate.fee_bound(rules, new.price, new.quantity, now_ns, until_ns)
+    price, quantity = old.widest(new.price, new.quantity)
+    bound = gate.fee_bound(rules, price, quantity, now_ns, until_ns)
     d.worst = Terms(price, quantity, bound)
-    d.cost = max(0, order.need_of(d.worst) - order.reserved)
-    return d.cost, d.cost + order.reserved
+    cost = max(0, old.need_of(price, quantity, bound) - old.reserved)
+    return cost, cost + old.reserved
 
 
-def _first_broken(gate: Intake, d: Draft, whole: int, kept: Ceilings) -> str:
+def _first_broken(gate: Intake, d: Draft, cost: int, whole: int, kept: Ceilings) -> str:
     """Record each limit in turn; return the code of the first that is not kept."""
     d.raw.append(("order", whole, kept.order, whole <= kept.order))
     if whole > kept.order:
         return Code.ORDER_LIMIT
-    for name, code, used, limit in ceilings(gate, d.rules, d.intent.strategy_id, kept):
-        value = used + d.cost
+    for name, code, used, limit in ceilings(gate, d.order.rules, d.order.strategy_id, kept):
+        value = used + cost
         d.raw.append((name, value, limit, value <= limit))
         if value > limit:
             return code
@@ -432,7 +420,7 @@ def ceilings(
     out.append(("venue_exposure", Code.VENUE_LIMIT, rules.in_venue.used, kept.venue))
     out.append(("total_exposure", Code.TOTAL_LIMIT, book.committed, kept.total))
     family = book.families.get(strategy_id, "")
-    used, base = book.by_family.get(family, 0), kept.base
+    used, base = book.family(family).used, kept.base
     if family in gate.budget:
         most = base * (gate.table.total * gate.budget[family] // NANO)
         out.append(("family_budget", Code.FAMILY_BUDGET, used, most))

@@ -20,14 +20,13 @@ from core.risk import checks
 from core.risk.approval import ApprovedOrder, Signer
 from core.risk.barred import Barred, barred
 from core.risk.breaker import BreakerState
-from core.risk.checks import Draft
+from core.risk.checks import HALTED, RUNNING, Draft
 from core.risk.instruments import VenueRules
 from core.risk.intake import Intake
 from core.risk.limits import Limits
-from core.risk.states import TradingState
 from core.risk.units import NANO, dollars, nanos_of, shares
 from core.risk.verdict import Code, MarketView, Refusal
-from core.risk.working import Change, OrderState, Terms, WorkingOrder, need
+from core.risk.working import APPROVED, SENT, WORKING, Change, Terms, WorkingOrder, need
 
 _BUY, _PROBING = Side.BUY, BreakerState.PROBING
 
@@ -68,16 +67,17 @@ class Gate(Intake):
 
     def review(self, intent: OrderIntent, view: MarketView) -> ApprovedOrder | Refusal:
         """Approve and reserve `intent`, or say why not. A refusal reserves nothing."""
-        self._enter(view.now_ns)
-        buy = intent.side is _BUY
-        draft = Draft(intent, view, buy)
+        now_ns = view.now_ns
+        self._enter(now_ns)
+        order = WorkingOrder(intent, intent.side is _BUY, now_ns)
+        draft = Draft(intent, view, order)
         if code := checks.first_refusal(self, draft):
-            return Refusal(intent, code, tuple(draft.raw), view.now_ns)
-        approved = self._sign(draft)
-        order = WorkingOrder(
-            intent, draft.rules, buy, draft.price, draft.quantity, draft.fee_bound, draft.cost,
-            draft.until_ns, draft.now_ns, draft.by_cash, approved,
-        )  # fmt: skip
+            return Refusal(intent, code, tuple(draft.raw), now_ns)
+        approved = self._signer.sign(
+            intent, order.rules.place, order.quantity, order.price, tuple(draft.raw), now_ns
+        )
+        self.throttle.count(now_ns)
+        order.approval, order.nonce, order.signed = approved, approved[1], intent.__replace__()
         self.book.reserve(order)
         if self.breaker.state is _PROBING and self._arbitrages(order):
             self.breaker.approved(intent.client_order_id)
@@ -102,19 +102,26 @@ class Gate(Intake):
         base : OrderIntent
             The intent of the order as it was approved.
         """
-        self._enter(view.now_ns)
-        intent = replace(base, quantity=quantity, price=price, ts_ns=view.now_ns)
+        now_ns = view.now_ns
+        self._enter(now_ns)
+        intent = replace(base, quantity=quantity, price=price, ts_ns=now_ns)
         order = self.book.orders.get(client_order_id)
-        draft = Draft(intent, view, intent.side is Side.BUY, order)
-        if order is None or order.state is not OrderState.WORKING or order.change is not None:
+        changed = WorkingOrder(intent, intent.side is _BUY, now_ns)
+        draft = Draft(intent, view, changed, order)
+        if order is None or order.state is not WORKING or order.change is not None:
             state = "changing" if order is not None and order.change else order and order.state
-            code = draft.fail("order", state or "not open", OrderState.WORKING, Code.NOT_WORKING)
-            return Refusal(intent, code, tuple(draft.raw), view.now_ns)
+            code = draft.fail("order", state or "not open", WORKING, Code.NOT_WORKING)
+            return Refusal(intent, code, tuple(draft.raw), now_ns)
         if code := checks.first_refusal(self, draft):
-            return Refusal(intent, code, tuple(draft.raw), view.now_ns)
-        approved = self._sign(draft)
+            return Refusal(intent, code, tuple(draft.raw), now_ns)
+        approved = self._signer.sign(
+            intent, order.rules.place, changed.quantity, changed.price, tuple(draft.raw), now_ns
+        )
+        self.throttle.count(now_ns)
         self.book.renew(order, approved)
-        self.book.begin_change(order, draft.change(order, approved.nonce))
+        assert draft.worst is not None  # `money` has worked it out
+        change = Change(order.terms, changed.terms, draft.worst, approved.nonce)
+        self.book.begin_change(order, change)
         return approved
 
     def _enter(self, now_ns: int) -> None:
@@ -124,17 +131,8 @@ class Gate(Intake):
         book = self.book
         if book.waiting:
             self._expire(now_ns)
-        if self.now_ns >= self._next_look_ns or book.cash_total + book.marked != self._seen_equity:
+        if self.now_ns >= self._next_look_ns or book.equity != self._seen_equity:
             self._observe()
-
-    def _sign(self, draft: Draft) -> ApprovedOrder:
-        """Sign the draft, and count it."""
-        now_ns = draft.now_ns
-        approved = self._signer.sign(
-            draft.intent, draft.rules.place, draft.quantity, draft.price, tuple(draft.raw), now_ns
-        )
-        self.throttle.count(draft.same, draft.recent, draft.repeated, now_ns)
-        return approved
 
     def why_barred(self, strategy_id: str, instrument_id: str, now_ns: int) -> Barred | None:
         """Return why a purchase of `instrument_id` would be refused now whatever its terms; None if it would not."""
@@ -191,15 +189,15 @@ class Gate(Intake):
                 "review this order",
             )
         state = self.holds.state
-        if state is TradingState.HALTED or (order.buy and state is not TradingState.RUNNING):
+        if state is HALTED or (order.buy and state is not RUNNING):
             self._give_up(order)
             raise HaltedError(
                 f"trading is {state}",
                 self.holds.reason,
                 "beta risk resume, once the cause is mended",
             )
-        if order.state is OrderState.APPROVED:
-            order.state = OrderState.SENT
+        if order.state is APPROVED:
+            order.state = SENT
         return intent
 
     @staticmethod
@@ -251,16 +249,15 @@ class Gate(Intake):
                 intent.client_order_id,
                 "load its market, and give the order a price",
             )
-        buy = intent.side is Side.BUY
-        until_ns = checks.life_of(intent)
-        by_cash = checks.by_cash(rules, intent)
-        bound = self.bound_of(rules, price, quantity, intent.ts_ns, until_ns, by_cash)
-        reserved = need(buy, price, quantity, bound)
-        order = WorkingOrder(
-            intent, rules, buy, price, quantity, bound, reserved, until_ns, intent.ts_ns, by_cash
+        order = WorkingOrder(intent, intent.side is _BUY, intent.ts_ns)
+        order.rules, order.price, order.quantity = rules, price, quantity
+        order.until_ns, order.by_cash = checks.life_of(intent), checks.by_cash(rules, intent)
+        order.fee_bound = bound = self.bound_of(
+            rules, price, quantity, order.ts_ns, order.until_ns, order.by_cash
         )
+        order.reserved = need(order.buy, price, quantity, bound)
         self.book.reserve(order)
-        self.book.set_state(order, OrderState.SENT)
+        self.book.set_state(order, SENT)
 
     def adopt_request(
         self, client_order_id: str, quantity: Decimal, price: Decimal | None, ts_ns: int

@@ -114,7 +114,7 @@ def _exposure(gate: Gate) -> Iterator[Row]:
     family = gate.breaker.family
     if family in book.families.values():
         most = kept.base * gate.breaker.total_share
-        yield _row("breaker.total", family, book.by_family.get(family, 0), most)
+        yield _row("breaker.total", family, book.family(family).used, most)
 
 
 def _money(gate: Gate) -> Iterator[Row]:
@@ -156,7 +156,7 @@ def _budgets(gate: Gate) -> list[Row]:
     for family in sorted({f for f in book.families.values() if f}):
         share = gate.budget.get(family, NANO)
         most = kept.base * (gate.table.total * share // NANO)
-        row = _row("budget", family, book.by_family.get(family, 0), most)
+        row = _row("budget", family, book.family(family).used, most)
         out.append(row | {"share": f"{shares(share):f}"})
     return out
 

@@ -9,7 +9,7 @@ from core.risk.breaker import CircuitBreaker
 from core.risk.instruments import InstrumentRules
 from core.risk.states import GRAVE, Holds, RiskEvent, TradingState
 from core.risk.units import NANO, dollars, shares
-from core.risk.working import OrderState, WorkingOrder
+from core.risk.working import APPROVED, DONE, WorkingOrder
 
 
 class Inspection(Bounds):
@@ -24,10 +24,10 @@ class Inspection(Bounds):
     def _inspect(self, order: WorkingOrder, size: int, at: int, paid: int) -> None:
         """Compare a fill with what was approved; what cannot be is an anomaly."""
         cid = order.client_order_id
-        if order.state is OrderState.DONE:
+        if order.state is DONE:
             self._anomaly("LATE_FILL", cid)
             return
-        if order.state is OrderState.APPROVED:
+        if order.state is APPROVED:
             self._anomaly("FILL_UNSENT", cid)
         if order.by_cash:
             left = order.price * order.quantity - order.spent

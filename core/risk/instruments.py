@@ -95,14 +95,14 @@ class Quotes:
     prices : dict
         Prices that can be ordered, in billionths. A text that is missing was not asked for, or is none.
     bounds : dict
-        Per quoted price the lowest sale and the highest purchase that the collar allows.
+        Per quoted price the lowest sale and the highest purchase that the collar allows, and the price.
     """
 
     __slots__ = ("bounds", "prices")
 
     def __init__(self) -> None:
         self.prices: dict[str, int] = {}
-        self.bounds: dict[str, tuple[int, int]] = {}
+        self.bounds: dict[str, tuple[int, int, int]] = {}
 
 
 def _exact(value: object) -> int:

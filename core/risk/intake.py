@@ -26,7 +26,7 @@ from core.risk.states import Holds, RiskEvent, TradingState, taken_back
 from core.risk.throttle import Throttle
 from core.risk.units import NANO, attos_down, attos_up, dollars, nanos_of, nanos_of_text
 from core.risk.volatility import VolatilityWatch
-from core.risk.working import OrderState, Terms, WorkingOrder
+from core.risk.working import APPROVED, UNKNOWN, WORKING, Terms, WorkingOrder
 
 #: Strategy that owns fills and positions no strategy of ours asked for.
 EXTERNAL = "EXTERNAL"
@@ -80,7 +80,7 @@ class Intake(Inspection):
     def on_strategy(self, strategy_id: str, family: str = "") -> None:
         """Let a strategy trade. Intents of strategies that were never named here are refused."""
         self.stopped.pop(strategy_id, None)
-        self.book.families[strategy_id] = family
+        self.book.enrol(strategy_id, family)
         self._share_out()
 
     def on_strategy_stopped(self, strategy_id: str, reason: str = "stopped") -> None:
@@ -138,7 +138,7 @@ class Intake(Inspection):
     def _observe(self) -> None:
         """Judge equity: when it has moved, and at least once a minute."""
         book, now_ns = self.book, self.now_ns
-        equity = book.cash_total + book.marked
+        equity = book.equity
         if equity == self._seen_equity and now_ns < self._next_look_ns:
             return
         self._seen_equity = equity
@@ -164,9 +164,9 @@ class Intake(Inspection):
         book = self.book
         order = book.orders.get(client_order_id)
         if order is not None:
-            if order.state is OrderState.UNKNOWN:
+            if order.state is UNKNOWN:
                 book.unknown -= 1
-            order.state = OrderState.WORKING
+            order.state = WORKING
             if book.families.get(order.strategy_id) == self.breaker.family:
                 self.breaker.success(client_order_id, self.now_ns)
 
@@ -174,8 +174,8 @@ class Intake(Inspection):
         """Note that the fate of a sent order is unknown; it stays reserved until proof."""
         self._advance(ts_ns)
         order = self.book.orders.get(client_order_id)
-        if order is not None and order.state is not OrderState.UNKNOWN:
-            self.book.set_state(order, OrderState.UNKNOWN)
+        if order is not None and order.state is not UNKNOWN:
+            self.book.set_state(order, UNKNOWN)
             self._breaker_error(order, "unknown")
 
     def on_done(
@@ -205,7 +205,7 @@ class Intake(Inspection):
         order = self.book.orders.get(client_order_id)
         if order is None:
             return False
-        if not proven and order.state is not OrderState.APPROVED:
+        if not proven and order.state is not APPROVED:
             self.on_unknown(client_order_id, ts_ns)
             return False
         self.book.close(order)

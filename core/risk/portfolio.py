@@ -20,7 +20,7 @@ from core.domain.errors import MarketError
 from core.risk.approval import ApprovedOrder
 from core.risk.instruments import InstrumentRules, Purse, Scope
 from core.risk.units import NANO
-from core.risk.working import Change, OrderState, Terms, WorkingOrder
+from core.risk.working import DONE, UNKNOWN, Change, OrderState, Terms, WorkingOrder
 
 #: How many finished orders and final trades stay known for late messages (late fill, void).
 REMEMBERED = 10_000
@@ -70,13 +70,16 @@ class Portfolio:
         self.buying: dict[tuple[str, str], int] = {}
         self.buying_all: dict[str, int] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
-        self.by_family: dict[str, int] = {}
+        #: Committed money by family, and by strategy the one of its family; an unnamed family has none.
+        self.by_family: dict[str, Scope] = {}
+        self._family_of: dict[str, Scope] = {}
         self.families: dict[str, str] = {}
         self.groups: dict[tuple[str, str], int] = {}
         self.committed = 0
         self.cash_total = 0
+        #: Cash of all venues plus value of everything held: pairs at what they pay, the rest as marked.
+        self.equity = 0
         self.transferred = 0
-        self.marked = 0
         self.unknown = 0
         self.trades: OrderedDict[str, Trade] = OrderedDict()
         self.provisional: dict[str, Trade] = {}
@@ -85,6 +88,17 @@ class Portfolio:
     def scope(self, kind: str, name: str) -> Scope:
         """Return the committed money of a ``market`` or ``event``; the same object each time."""
         return self.scopes.setdefault((kind, name), Scope())
+
+    def enrol(self, strategy_id: str, family: str) -> None:
+        """Count what a strategy commits from here on in its family; an unnamed one is not counted."""
+        self.families[strategy_id] = family
+        self._family_of.pop(strategy_id, None)
+        if family:
+            self._family_of[strategy_id] = self.by_family.setdefault(family, Scope())
+
+    def family(self, name: str) -> Scope:
+        """Return the committed money of a family."""
+        return self.by_family.get(name, Scope())
 
     def used(self, kind: str) -> dict[str, int]:
         """Return the committed money by name of the scopes of one kind (``venue`` too)."""
@@ -97,11 +111,6 @@ class Portfolio:
         return self.purses.setdefault(venue, Purse())
 
     # -- what the gate asks -------------------------------------------------------------------------
-
-    @property
-    def equity(self) -> int:
-        """Cash of all venues plus value of everything held: pairs at what they pay, the rest as marked."""
-        return self.cash_total + self.marked
 
     def free_cash(self, venue: str) -> int:
         """Cash that no order reserves and no unconfirmed sale owes."""
@@ -141,12 +150,15 @@ class Portfolio:
             self.waiting[cid] = order
         if delta := order.reserved:
             self._reserve_cash(order, delta)
-        rules, quantity = order.rules, order.quantity
-        if order.buy and not rules.nets_outcomes:  # written out: this is the hot path
-            totals, iid = self.buying_all, rules.instrument_id
-            totals[iid] = totals.get(iid, 0) + quantity
-        else:
-            self._working(order, quantity)
+        rules, quantity = order.rules, order.quantity  # as `_working` has it: this is the hot path
+        iid = rules.instrument_id
+        totals, own = (
+            (self.buying_all, self.buying) if order.buy else (self.selling_all, self.selling)
+        )
+        totals[iid] = totals.get(iid, 0) + quantity
+        if rules.nets_outcomes or not order.buy:
+            key = order.strategy_id, iid
+            own[key] = own.get(key, 0) + quantity
 
     def renew(self, order: WorkingOrder, approved: ApprovedOrder) -> None:
         """Let an open order wait for the redemption of the approval of its change."""
@@ -156,27 +168,29 @@ class Portfolio:
 
     def no_longer_waits(self, order: WorkingOrder) -> None:
         """Forget the approval of `order`: it was redeemed, withdrawn, or has run out."""
-        order.approval = None
+        order.approval = order.signed = None
         self.waiting.pop(order.client_order_id, None)
 
     def close(self, order: WorkingOrder) -> None:
         """Release everything that `order` still reserves."""
-        if order.state is OrderState.UNKNOWN:
+        if order.state is UNKNOWN:
             self.unknown -= 1
-        order.state, order.change = OrderState.DONE, None
+        order.state, order.change = DONE, None
         if order.approval is not None:
             self.no_longer_waits(order)
         del self.orders[order.client_order_id]
-        self._working(order, -order.leaves)
-        self._reserve_cash(order, -order.reserved)
-        order.reserved = 0
+        if (leaves := order.quantity - order.filled) > 0:
+            self._working(order, -leaves)
+        if delta := order.reserved:
+            self._reserve_cash(order, -delta)
+            order.reserved = 0
         self.finished[order.client_order_id] = order
         if len(self.finished) > REMEMBERED:
             self.finished.popitem(last=False)
 
     def set_state(self, order: WorkingOrder, state: OrderState) -> None:
         """Move an open order to another open state; nothing is released."""
-        self.unknown += (state is OrderState.UNKNOWN) - (order.state is OrderState.UNKNOWN)
+        self.unknown += (state is UNKNOWN) - (order.state is UNKNOWN)
         order.state = state
 
     def consume(self, order: WorkingOrder, quantity: int, price: int, fee: int) -> None:
@@ -236,7 +250,7 @@ class Portfolio:
         self._rereserve(order)
 
     def _rereserve(self, order: WorkingOrder) -> None:
-        after = order.need_of(order.terms)
+        after = order.need_of(order.price, order.quantity, order.fee_bound)
         self._reserve_cash(order, after - order.reserved)
         order.reserved = after
 
@@ -262,9 +276,8 @@ class Portfolio:
         rules.in_venue.used += delta
         if (event := rules.in_event) is not None:
             event.used += delta
-        if key := self.families.get(strategy_id):
-            totals = self.by_family
-            totals[key] = totals.get(key, 0) + delta
+        if (family := self._family_of.get(strategy_id)) is not None:
+            family.used += delta
         self.committed += delta
 
     # -- money and shares ---------------------------------------------------------------------------
@@ -276,6 +289,7 @@ class Portfolio:
         if not purse.stated:
             self.transferred += delta
         self.cash_total += delta
+        self.equity += delta
         purse.cash, purse.stated = cash, True
 
     def transfer(self, venue: str, amount: int) -> None:
@@ -291,6 +305,7 @@ class Portfolio:
         purse.cash += delta
         purse.stated = True
         self.cash_total += delta
+        self.equity += delta
 
     def mark(self, instrument_id: str, price: int) -> None:
         """Value what is held, and not half of a pair, at `price`."""
@@ -298,7 +313,7 @@ class Portfolio:
         self.marks[instrument_id] = price
         held = self.held.get(instrument_id, 0)
         if held:
-            self.marked += (held - self.paired.get(instrument_id, 0)) * (price - old)
+            self.equity += (held - self.paired.get(instrument_id, 0)) * (price - old)
 
     def _hold(self, strategy_id: str, rules: InstrumentRules, delta: int, cost: int) -> Holding:
         """Change a holding by `delta` shares and `cost`; the committed total follows the cost."""
@@ -310,7 +325,7 @@ class Portfolio:
         holding.quantity += delta
         holding.cost += cost
         self.held[iid] = self.held.get(iid, 0) + delta
-        self.marked += delta * self.marks.get(iid, 0)
+        self.equity += delta * self.marks.get(iid, 0)
         if rules.opposite_id in self.held:
             self._pair(rules)
         if holding.quantity == 0:
@@ -328,7 +343,7 @@ class Portfolio:
         iid, opposite = rules.instrument_id, rules.opposite_id
         pairs = max(0, min(self.held[iid], self.held[opposite]))
         marked = self.marks.get(iid, 0) + self.marks.get(opposite, 0)
-        self.marked += (pairs - self.paired.get(iid, 0)) * (rules.pays_at_most - marked)
+        self.equity += (pairs - self.paired.get(iid, 0)) * (rules.pays_at_most - marked)
         for leg in (iid, opposite):
             if pairs:
                 self.paired[leg] = pairs
@@ -343,9 +358,9 @@ class Portfolio:
         self, strategy_id: str, rules: InstrumentRules, quantity: int, cost: int
     ) -> None:
         """Book a holding that was there before the gate; its value is a transfer in."""
-        before = self.marked
+        before = self.equity
         self._hold(strategy_id, rules, quantity, cost)
-        self.transferred += self.marked - before
+        self.transferred += self.equity - before
 
     def take(self, trade_id: str, trade: Trade, price: int) -> int:
         """Book one fill; return realised profit (0 for a purchase).

@@ -21,9 +21,11 @@ class Throttle:
     """
 
     __slots__ = (
-        "_buys", "_latest_ns", "_older", "_same", "_same_ns", "_same_start", "_sells", "_turned_ns",
+        "_asked", "_buys", "_latest_ns", "_older", "_same", "_same_ns", "_same_start", "_sells", "_turned_ns",
         "_window_ns", "orders", "repeats",
     )  # fmt: skip
+
+    _asked: tuple[deque[int], list[int]]
 
     def __init__(self, limits: Rate) -> None:
         self._buys: dict[str, deque[int]] = {}
@@ -40,49 +42,43 @@ class Throttle:
         self._window_ns = limits.window_ms * NS_PER_MS
         self._same_ns = limits.repeat_window_ms * NS_PER_MS
 
-    def recent(self, strategy_id: str, buy: bool, now_ns: int) -> deque[int]:
-        """Return the times of this strategy's orders of one side that the window still holds."""
-        sides = self._buys if buy else self._sells
-        try:
-            times = sides[strategy_id]
-        except KeyError:
-            times = sides[strategy_id] = deque()
-        start = now_ns - self._window_ns
-        while times and times[0] <= start:
-            times.popleft()
-        return times
+    def ask(self, order: Same, most: int, now_ns: int) -> tuple[int, int]:
+        """Return how many orders of one strategy and side, and how many identical ones, the windows hold with `order`.
 
-    def repeated(self, order: Same, now_ns: int) -> list[int] | None:
-        """Return the times of identical orders that the window still holds; None when there was none lately.
-
-        What has left the window stays away, whatever the clock does next.
+        Of more than `most` orders the identical ones are not counted (0). What has left a window stays away, whatever
+        the clock does next.
         """
+        strategy_id, _, buy, _, _ = order
+        sides = self._buys if buy else self._sells
+        recent = sides.get(strategy_id)
+        if recent is None:
+            recent = sides[strategy_id] = deque()
+        start = now_ns - self._window_ns
+        while recent and recent[0] <= start:
+            recent.popleft()
+        sent = len(recent) + 1
+        if sent > most:
+            return sent, 0
         start = now_ns - self._same_ns
         if start > self._same_start:
             self._same_start = start
             if start >= self._turned_ns:
                 self._older, self._same, self._turned_ns = self._same, {}, self._latest_ns
-        times = self._same.get(order)
-        if times is None:
-            if order not in self._older:
-                return None
-            times = self._same[order] = self._older.pop(order)
+        same = self._same.setdefault(order, [])
+        if not same and order in self._older:
+            same += self._older.pop(order)
+        self._asked = recent, same
         start = self._same_start
-        while times and times[0] <= start:
-            del times[0]
-        return times
+        while same and same[0] <= start:
+            del same[0]
+        return sent, len(same) + 1
 
-    def count(
-        self, order: Same, recent: deque[int], repeated: list[int] | None, now_ns: int
-    ) -> None:
-        """Count an approved order in the windows that `recent` and `repeated` have told of."""
+    def count(self, now_ns: int) -> None:
+        """Count the order that was asked about last: it was approved."""
+        recent, same = self._asked
         recent.append(now_ns)
-        if now_ns < self._latest_ns:
-            now_ns = (
-                self._latest_ns
-            )  # a clock that stepped back lets nothing leave the window earlier
-        self._latest_ns = now_ns
-        if repeated is None:
-            self._same[order] = [now_ns]
-        else:
-            repeated.append(now_ns)
+        if now_ns > self._latest_ns:
+            self._latest_ns = now_ns
+        else:  # a clock that stepped back lets nothing leave the window earlier
+            now_ns = self._latest_ns
+        same.append(now_ns)

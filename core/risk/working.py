@@ -20,7 +20,8 @@ class OrderState(StrEnum):
     DONE = "done"
 
 
-_APPROVED = OrderState.APPROVED
+#: The states, each looked up once.
+APPROVED, SENT, WORKING, UNKNOWN, DONE = OrderState
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,61 +47,42 @@ class Change:
 
 
 class WorkingOrder:
-    """An approved order and what it still reserves.
+    """An order and what it still reserves. It begins at its review: the checks find out what is missing here.
 
     Attributes
     ----------
     approval : ApprovedOrder, optional
         The approval that waits to be redeemed; `Portfolio.renew` and `no_longer_waits` set it.
-    signed : OrderIntent
+    signed : OrderIntent, optional
         A copy of the intent that `approval` vouches for, as it was when it was signed.
+    rules, price, quantity, fee_bound, reserved
+        What the checks find out; `reserved` is what it may cost at worst.
     ts_ns, until_ns : int
-        When it was approved, and how long it can rest (0: not at all).
+        When it was reviewed, and how long it can rest (0: not at all).
     by_cash : bool
         Sent for ``price * quantity`` dollars, however many shares they buy; `spent` counts them.
     """
 
-    __slots__ = (
-        "approval", "buy", "by_cash", "change", "client_order_id", "fee_bound", "fee_paid", "filled", "nonce",
-        "price", "quantity", "reserved", "rules", "signed", "spent", "state", "stop", "strategy_id", "ts_ns",
-        "until_ns",
-    )  # fmt: skip
+    # without __slots__: the interpreter runs the constructor of such a class in place
 
-    def __init__(
-        self,
-        intent: OrderIntent,
-        rules: InstrumentRules,
-        buy: bool,
-        price: int,
-        quantity: int,
-        fee_bound: int,
-        reserved: int,
-        until_ns: int,
-        ts_ns: int,
-        by_cash: bool,
-        approval: ApprovedOrder | None = None,
-    ) -> None:
+    rules: InstrumentRules
+    price: int
+    quantity: int
+    fee_bound: int
+    reserved: int
+
+    def __init__(self, intent: OrderIntent, buy: bool, ts_ns: int) -> None:
         self.client_order_id = intent.client_order_id
         self.strategy_id = intent.strategy_id
-        self.rules = rules
         self.buy = buy
-        self.price = price
-        self.quantity = quantity
-        self.fee_bound = fee_bound
-        self.reserved = reserved
         self.stop = False if buy else intent.reason.startswith("stop")
         self.ts_ns = ts_ns
-        self.until_ns = until_ns
-        self.by_cash = by_cash
-        self.fee_paid = self.filled = self.spent = 0
+        self.by_cash = False
+        self.until_ns = self.fee_paid = self.filled = self.spent = self.nonce = 0
         self.change: Change | None = None
-        self.state = _APPROVED
-        self.approval = approval
-        if approval is None:
-            self.nonce, self.signed = 0, intent
-        else:
-            self.nonce = approval[1]
-            self.signed = intent.__replace__()
+        self.state = APPROVED
+        self.approval: ApprovedOrder | None = None
+        self.signed: OrderIntent | None = None
 
     @property
     def leaves(self) -> int:
@@ -117,17 +99,17 @@ class WorkingOrder:
         at = max(self.price, price) if self.buy else min(self.price, price)
         return at, max(self.quantity, quantity)
 
-    def need_of(self, terms: Terms) -> int:
-        """Return what the order would reserve under `terms`, after what it has filled."""
+    def need_of(self, price: int, quantity: int, fee_bound: int) -> int:
+        """Return what the order would reserve under these terms, after what it has filled."""
         if self.by_cash:
-            left = terms.price * terms.quantity - self.spent
-            return max(0, left) + max(0, terms.fee_bound - self.fee_paid)
-        leaves = max(0, terms.quantity - self.filled)
+            left = price * quantity - self.spent
+            return max(0, left) + max(0, fee_bound - self.fee_paid)
+        leaves = max(0, quantity - self.filled)
         if not leaves:
             return 0
         if self.buy:
-            return terms.price * leaves + max(0, terms.fee_bound - self.fee_paid)
-        return max(0, terms.fee_bound - terms.price * terms.quantity)
+            return price * leaves + max(0, fee_bound - self.fee_paid)
+        return max(0, fee_bound - price * quantity)
 
 
 def need(buy: bool, price: int, quantity: int, fee_bound: int) -> int:

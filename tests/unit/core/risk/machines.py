@@ -515,7 +515,7 @@ class GateMachine(RuleBasedStateMachine):
         out = {"total": book.committed}
         for kind in ("market", "event", "venue"):
             out |= {f"{kind} {k}": v for k, v in book.used(kind).items()}
-        return out | {f"family {k}": v for k, v in book.by_family.items()}
+        return out | {f"family {k}": v.used for k, v in book.by_family.items()}
 
     @invariant()
     def exposure_grows_only_by_approval(self) -> None:

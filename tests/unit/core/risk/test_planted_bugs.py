@@ -93,7 +93,7 @@ def halt_ignored(patch: pytest.MonkeyPatch) -> None:
 
 @bug(GateMachine)
 def collar_off(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Intake, "collar", lambda self, rules, touch: (-(10**30), 10**30))
+    patch.setattr(Intake, "collar", lambda self, rules, touch: (-(10**30), 10**30, 10**30))
 
 
 @bug(GateMachine)
@@ -213,7 +213,7 @@ def a_cancelled_order_keeps_its_reservation(patch: pytest.MonkeyPatch) -> None:
 @bug(GateMachine)
 def the_opposite_of_a_held_outcome_is_bought(patch: pytest.MonkeyPatch) -> None:
     coverage = checks.coverage
-    patch.setattr(checks, "coverage", lambda g, d: "" if d.buy else coverage(g, d))
+    patch.setattr(checks, "coverage", lambda g, d: "" if d.order.buy else coverage(g, d))
 
 
 @bug(GateMachine)

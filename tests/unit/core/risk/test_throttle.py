@@ -24,10 +24,8 @@ def test_the_windows_are_what_counting_anew_says(steps):
         same = (strategy, "I", buy, price, 7)
         rate = sum(1 for t, o in seen if o[0] == strategy and o[2] is buy and t > now - 1_000 * MS)
         repeats = sum(1 for t, o in seen if o == same and t > now - 2_000 * MS)
-        recent, again = own.recent(strategy, buy, now), own.repeated(same, now)
-        assert (len(recent), own.orders) == (rate, 5)
-        assert (len(again or ()), own.repeats) == (repeats, 2)
-        own.count(same, recent, again, now)
+        assert own.ask(same, 100, now) == (rate + 1, repeats + 1)
+        own.count(now)
         seen.append((now, same))
 
 
@@ -35,5 +33,6 @@ def test_what_has_left_the_window_is_forgotten():
     own = Throttle(Rate(repeat_window_ms=1))
     for n in range(1_000):
         same = ("A", "I", True, n, 7)
-        own.count(same, own.recent("A", True, n * MS), own.repeated(same, n * MS), n * MS)
+        own.ask(same, 100, n * MS)
+        own.count(n * MS)
     assert len(own._same) + len(own._older) <= 2
