@@ -216,7 +216,7 @@ def test_an_acknowledgement_before_the_disk_is_missed_after_a_kill(monkeypatch):
 def test_a_gate_without_limits_is_found_by_what_the_venue_holds_at_risk(monkeypatch):
     from core.risk import checks
 
-    monkeypatch.setattr(checks, "_first_broken", lambda gate, d, whole, kept: "")
+    monkeypatch.setattr(checks, "_first_broken", lambda gate, d, cost, whole, kept: "")
     broken = [text for s in range(1, 30) for i, text in run_one("F26", s).broken if i == "I5"]
     assert any("at risk, the limit was" in text for text in broken)
 
