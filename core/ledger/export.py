@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -101,27 +102,33 @@ def verify_export(path: Path, *, expect_head: str = "") -> ExportCheck:
             raise LedgerCorrupt(
                 "an exported row cannot be read", f"line {count + 1}: {exc}", _MEND
             ) from exc
-        run, kind = row.run_id.encode(), row.kind.encode()
-        parents, payload, prev = (
-            bytes(row.parents),
-            bytes(row.payload),
-            bytes.fromhex(row.prev_hash),
-        )
-        header = pack_header(
-            row.seq, row.ts_event, row.ts_init, len(run), len(kind), len(parents), len(payload)
-        )
-        digest = sha256(b"".join((prev, header, run, kind, parents, payload)))
+        try:
+            prev, digest = bytes.fromhex(row.prev_hash), _digest(row)
+        except (ValueError, struct.error) as exc:
+            raise LedgerCorrupt(
+                "an exported row does not verify", f"row {row.seq}: {exc}", _MEND
+            ) from exc
         linked = row.seq > head.seq + 1 or not head.seq or prev == head.hash
-        if digest.hexdigest() != row.hash or not linked or row.seq <= head.seq:
+        if digest.hex() != row.hash or not linked or row.seq <= head.seq:
             raise LedgerCorrupt("an exported row does not verify", f"row {row.seq}", _MEND)
         if head.seq and row.seq > head.seq + 1:
             left_out += row.seq - head.seq - 1
             first_left_out = first_left_out or head.seq + 1
         met = met or row.hash == expect_head.lower()
-        count, head = count + 1, Head(row.seq, digest.digest())
+        count, head = count + 1, Head(row.seq, digest)
     if not met:
         raise LedgerCorrupt("no exported row has the expected hash", expect_head, _MEND)
     return ExportCheck(count, head, left_out, first_left_out)
+
+
+def _digest(row: ExportedRow) -> bytes:
+    """Return the hash that a row must have (`core.ledger.chain`)."""
+    run, kind, prev = row.run_id.encode(), row.kind.encode(), bytes.fromhex(row.prev_hash)
+    parents, payload = bytes(row.parents), bytes(row.payload)
+    header = pack_header(
+        row.seq, row.ts_event, row.ts_init, len(run), len(kind), len(parents), len(payload)
+    )
+    return sha256(b"".join((prev, header, run, kind, parents, payload))).digest()
 
 
 def as_plain(row: Row) -> dict[str, object]:

@@ -161,6 +161,7 @@ class CircuitBreaker:
     def reset(self, now_ns: int) -> None:
         """Close the breaker by the operator's word."""
         self.errors, self.failed_attempts, self.day_profit = 0, 0, 0
+        self.open_until_ns = 0  # else the next cool-down would last as long as what was lifted
         self.mismatches.clear()
         self._probes.clear()
         self.barred_until.clear()

@@ -19,6 +19,7 @@ from core.ledger.kinds import (
     OrderModified,
     OrderModifyRejected,
     OrderModifyRequested,
+    OrderModifyUnknown,
     PositionsMerged,
     PositionsSplit,
     Resumed,
@@ -74,7 +75,7 @@ def fold_row(state: State, row: Row) -> None:
             orders.voided(state, book, row, payload)
         case OrderModified():
             orders.modified(state, book, row, payload)
-        case OrderModifyRequested() | OrderModifyRejected():
+        case OrderModifyRequested() | OrderModifyRejected() | OrderModifyUnknown():
             orders.asked(state, book, row, payload)
         case OrderEvent():
             orders.changed(state, book, row, payload)

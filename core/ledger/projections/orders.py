@@ -102,7 +102,7 @@ def modified(state: State, book: str, row: Row, p: OrderModified) -> None:
 
 
 def asked(state: State, book: str, row: Row, p: OrderEvent) -> None:
-    """Note that a change was asked for or refused: the order's terms are what they were."""
+    """Note that a change was asked for, refused, or without an answer: the order's terms are what they were."""
     state.run(
         f"UPDATE orders SET last_seq = ?, updated_ns = ? {_WHERE}",
         row.seq,

@@ -159,6 +159,8 @@ def test_rows_taken_out_of_an_export_are_counted(tmp_path: Path) -> None:
         ),
         lambda text: text.replace('"run_id":""', '"run_id":"x"', 1),
         lambda text: text[:500] + text[520:],
+        lambda text: text.replace('"prev_hash":"', '"prev_hash":"g', 3),
+        lambda text: text.replace('"seq":72,', f'"seq":{1 << 70},'),
     ],
 )
 def test_a_changed_export_is_found(tmp_path: Path, change: object) -> None:

@@ -15,9 +15,13 @@ from core.ledger.kinds import (
     AccountState,
     FeeCharged,
     FeeKind,
+    FillConfirmed,
     FillVoided,
     Halted,
     OrderCanceled,
+    OrderModified,
+    OrderModifyRequested,
+    OrderModifyUnknown,
     OrderRejected,
     OrderUnknown,
     PositionsMerged,
@@ -28,7 +32,7 @@ from core.ledger.kinds import (
     Transferred,
 )
 from core.ledger.projections import Projections
-from core.ledger.registry import Payload
+from core.ledger.registry import KindSpec, Payload, kinds
 from core.ledger.tax import tax_rows
 from tests.unit.core.ledger import rows_for_tests as make
 
@@ -102,6 +106,32 @@ def test_an_order_goes_from_intent_to_settlement(tmp_path: Path) -> None:
     assert p.query("SELECT * FROM lots") == []
     assert p.query("SELECT * FROM anomalies") == []
     assert p.query("SELECT outcome, book FROM runs") == [{"outcome": "ended", "book": "paper"}]
+
+
+def test_a_change_that_the_venue_did_not_answer_leaves_the_order_as_it_was(tmp_path: Path) -> None:
+    asked = OrderModifyRequested(client_order_id="O-1", quantity=D(6))
+    unknown = OrderModifyUnknown(client_order_id="O-1", reason="no answer")
+    p = tell(tmp_path, make.intent(), make.accepted(), asked, unknown)
+    (order,) = p.query("SELECT * FROM orders")
+    assert (order["status"], order["quantity"], order["last_seq"]) == ("ACCEPTED", "10", 6)
+    assert p.query("SELECT * FROM anomalies") == []
+
+
+@pytest.mark.parametrize(
+    "spec", [s for s in kinds() if s.name.startswith("order.")], ids=lambda s: s.name
+)
+def test_every_kind_of_order_row_can_be_folded(tmp_path: Path, spec: KindSpec) -> None:
+    known: dict[str, Payload] = {
+        "order.intent": make.intent("O-2"),
+        "order.filled": make.fill(),
+        "order.confirmed": FillConfirmed(client_order_id="O-1", trade_id="a", venue="KALSHI"),
+        "order.voided": voided("a"),
+        "order.modify_requested": OrderModifyRequested(client_order_id="O-1", quantity=D(6)),
+        "order.modified": OrderModified(client_order_id="O-1", quantity=D(6)),
+    }
+    row = known.get(spec.name) or spec.payload_type(client_order_id="O-1", reason="r")
+    p = tell(tmp_path, make.intent(), make.accepted(), row)
+    assert p.query("SELECT count(*) AS n FROM runs") == [{"n": 1}]
 
 
 def test_a_late_fill_after_a_cancel_is_booked_once(tmp_path: Path) -> None:

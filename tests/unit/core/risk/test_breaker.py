@@ -233,3 +233,14 @@ def test_shares_that_came_or_went_without_us_are_mismatches_where_arbitrage_hold
     assert not desk.gate.breaker.refuses("P1", NOON)
     desk.gate.on_fill("other", "Y", *fill[1:], instrument_id=PYES, side=Side.BUY)
     assert desk.gate.breaker.mismatches == {}, "nobody arbitrages there"
+
+
+def test_the_first_cool_down_after_an_operators_resume_ends_in_its_own_time(
+    breaker: CircuitBreaker,
+):
+    breaker.result(-attos_down(D(4)), EQUITY, NOON)
+    assert "open until" in breaker.refuses("M", NOON + 3_600 * SECOND), "until the next day"
+    breaker.reset(NOON + 1)
+    trip(breaker, NOON + SECOND)
+    assert breaker.refuses("M", NOON + 302 * SECOND) == ""
+    assert breaker.state is BreakerState.PROBING
