@@ -384,7 +384,7 @@ class KalshiPort(PrivateSide[KalshiRest]):
             seen = {r.fill_id for r in rows}
             found = await self.rest.fills(historical=True, **params)
             rows += [r for r in found if r.fill_id not in seen]
-        for order_id in {r.order_id for r in rows} - set(self._client_ids):
+        for order_id in {r.order_id for r in rows if r.order_id not in self._client_ids}:
             await self._learn(order_id)
         return [self.fill(row) for row in reversed(rows)]
 

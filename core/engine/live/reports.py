@@ -144,7 +144,7 @@ class ReportHooks:
                 continue
             report = self._fill_report(fill, cid)
             if report is not None:
-                client.seen[fill.trade_id] = None
+                client.saw(fill.trade_id)
                 self._write_recovered(fill, cid)
                 reports.append(report)
         if not vid and command.instrument_id is None:

@@ -65,8 +65,8 @@ class Sweep:
             try:
                 await self._port.release_kill_switch()
                 self._engaged = False
-            except (BetaError, OSError) as exc:
-                self._say("halt.release_failed", error=str(exc)[:300])
+            except Exception as exc:
+                self._say("halt.release_failed", error=_said(exc))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
 
@@ -88,9 +88,11 @@ class Sweep:
             waiting = self._in_flight()
             try:
                 left: Any = await self._once(kill_switch)
-            except (BetaError, OSError) as exc:
+            except (
+                Exception
+            ) as exc:  # an error of ours too: nobody else takes the orders off the book
                 left = [str(exc)]
-                self._say("halt.cancel_failed", reason=reason, error=str(exc)[:300], tries=tries)
+                self._say("halt.cancel_failed", reason=reason, error=_said(exc), tries=tries)
             if not left and not waiting and not self._in_flight():
                 self.clean = True
                 seconds = round(loop.time() - began, 3)
@@ -98,3 +100,9 @@ class Sweep:
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
+
+
+def _said(error: Exception) -> str:
+    return (str(error) if isinstance(error, BetaError) else f"{type(error).__name__}: {error}")[
+        :300
+    ]

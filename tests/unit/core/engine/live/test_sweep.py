@@ -12,14 +12,15 @@ from core.engine.live.sweep import Sweep
 class Port:
     """Fails as often as told, then reports what is left as told."""
 
-    def __init__(self, failures=0, left=()):
+    def __init__(self, failures=0, left=(), error=None):
         self.failures, self.left, self.calls = failures, list(left), []
+        self.error = error or VenueUncertain("no answer")
 
     async def _cancel(self, name):
         self.calls.append(name)
         if self.failures:
             self.failures -= 1
-            raise VenueUncertain("no answer")
+            raise self.error
         return self.left.pop(0) if self.left else []
 
     async def cancel_everything(self):
@@ -29,7 +30,7 @@ class Port:
         return await self._cancel("engage")
 
     async def release_kill_switch(self):
-        self.calls.append("release")
+        await self._cancel("release")
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +47,11 @@ async def clean(swept):
     raise AssertionError("never clean")
 
 
-async def test_it_goes_on_until_the_venue_says_that_nothing_works():
+@pytest.mark.parametrize("error", [VenueUncertain("no answer"), KeyError("KXT-1")])
+async def test_it_goes_on_until_the_venue_says_that_nothing_works(error):
+    """Past an error of ours too: nobody else takes the orders off the book."""
     said = []
-    port = Port(failures=3, left=[["a"], ["a"], []])
+    port = Port(failures=3, left=[["a"], ["a"], []], error=error)
     swept = Sweep(port, lambda: False, lambda event, **values: said.append(event))
     swept.start("ledger", kill_switch=True)
     await clean(swept)
@@ -78,3 +81,17 @@ async def test_liquidation_releases_the_kill_switch_first_and_so_does_a_resume()
     swept.lift()
     await asyncio.sleep(0.01)
     assert port.calls[-1] == "release"
+
+
+async def test_a_kill_switch_is_released_past_an_error_of_ours():
+    port = Port(error=KeyError("group"))
+    swept = Sweep(port, lambda: False, lambda event, **values: None)
+    swept.start("halt", kill_switch=True)
+    await clean(swept)
+    port.failures = 2
+    swept.lift()
+    for _ in range(1000):
+        if port.calls == ["engage", "release", "release", "release"]:
+            break
+        await asyncio.sleep(0.001)
+    assert port.calls == ["engage", "release", "release", "release"]
