@@ -17,8 +17,6 @@ from typing import Any
 
 import aiohttp
 
-from core.domain.errors import BetaError
-
 LONGEST_PAUSE_S = 30.0
 #: A connection that lived this long was a good one: the next failure is the first again.
 GOOD_S = 30.0
@@ -183,7 +181,7 @@ class Connection:
             started = time.monotonic()
             try:
                 await self._connect()
-            except (aiohttp.ClientError, TimeoutError, OSError, BetaError) as exc:
+            except Exception as exc:  # an error of ours too: nobody else connects again
                 self.stats.note(f"connect: {type(exc).__name__}")
             finally:
                 self._socket = None
