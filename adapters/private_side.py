@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from adapters.answers import Answers
 from adapters.connection import Connection, SocketState, SocketStats
@@ -34,6 +34,7 @@ class PrivateSide[R: Rest]:
 
     venue = ""
     channel = ""
+    names_orders = False
 
     def __init__(self, rest: R) -> None:
         self.rest = rest
@@ -72,9 +73,3 @@ class PrivateSide[R: Rest]:
         self._rereads = False
         if self._news is not None and self._socket is not None and not self._socket.closed:
             self._news.on_link(self._socket.state is SocketState.UP)
-
-
-def looked_at(work: asyncio.Task[Any]) -> None:
-    """Take note of how a task ended: an order that may not leave is not asked for its signature."""
-    if not work.cancelled():
-        work.exception()

@@ -22,6 +22,7 @@ from adapters.kalshi.socket import KalshiSocket, OnFrame, OnGap
 from adapters.settings import checked
 from core.domain.errors import ConfigError, MissingData
 from core.domain.market import Market, MarketStatus
+from core.engine.live.port import SentOrder
 
 
 class KalshiSettings(BaseModel):
@@ -167,7 +168,7 @@ class KalshiLive:
             on_settled=on_settled,
         )
 
-    def port(self, outcomes: Mapping[str, str]) -> KalshiPort:
+    def port(self, outcomes: Mapping[str, str], sent: Collection[SentOrder] = ()) -> KalshiPort:
         """Return the private side; earlier orders keep the outcome they were placed on."""
         sides = Sides()
         for cid, iid in outcomes.items():

@@ -37,7 +37,7 @@ from core.domain.errors import CorruptData, VenueRefused, VenueUncertain
 from core.domain.fees import Role, Side
 from core.domain.money import ONE, ZERO
 from core.engine.live.port import (
-    Send,
+    Prepared,
     VenueCash,
     VenueFill,
     VenueNews,
@@ -166,10 +166,10 @@ class KalshiPort(PrivateSide[KalshiRest]):
             raise
 
     # -- writes -----------------------------------------------------------------------------
-    def prepare(self, intent: OrderIntent, price: Decimal) -> Send:
+    def prepare(self, intent: OrderIntent, price: Decimal) -> Prepared:
         """Begin the signature; it covers time and path, not the order."""
         signed = self.rest.sign_create()
-        return lambda: self.submit(intent, price, signed)
+        return Prepared(lambda: self.submit(intent, price, signed))
 
     async def submit(
         self, intent: OrderIntent, price: Decimal, signed: SignedHeaders | None = None

@@ -35,6 +35,7 @@ from adapters.polymarket.sockets import (
 from adapters.settings import checked
 from core.domain.errors import ConfigError, MissingData
 from core.domain.market import Market, MarketStatus
+from core.engine.live.port import SentOrder
 from core.risk.states import TradingState
 from core.risk.switches import trading_state
 
@@ -252,8 +253,8 @@ class PolymarketLive:
             poll_result_s=self.settings.poll_result_s,
         )
 
-    def port(self, outcomes: Mapping[str, str]) -> PolymarketPort:
-        """Return the private side. Which order has which id is read from disk, not from `outcomes`."""
+    def port(self, outcomes: Mapping[str, str], sent: Collection[SentOrder] = ()) -> PolymarketPort:
+        """Return the private side. Which order has which id is read from disk, and what is not there yet from `sent`."""
         if self.wallet is None:
             raise ConfigError(
                 "Polymarket needs a key for orders",
@@ -262,6 +263,7 @@ class PolymarketLive:
             )
         folder = self.settings.state_dir or state_home()
         self._ids = OrderIds(folder / f"polymarket-{self.wallet.funder.lower()}.jsonl")
+        self._ids.restore(sent)
         port = PolymarketPort(
             self.rest,
             self.catalogue,

@@ -1,7 +1,8 @@
 """Which venue order id belongs to which of our client order ids: on disk before the order leaves.
 
-Polymarket knows no client order id. The order's hash is its id there, so it is written down, with what was
-signed, before the first byte is sent: after a kill or a lost answer the order can still be found.
+Polymarket knows no client order id. The order's hash is its id there, so it is written down before the first byte is
+sent: after a kill or a lost answer the order can still be found. In a node it is part of the intent's row, and this file
+follows within a second (`note`, `flush`); what a kill kept out of it is taken from the ledger at the next start (`restore`).
 
 An order that is over is let go (`forget`): then only where its line is stays in memory, 32 bytes, and it is read from there.
 """
@@ -12,9 +13,9 @@ import os
 import threading
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from decimal import Decimal
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
@@ -22,26 +23,12 @@ from typing import Any, Self
 import msgspec
 
 from core.domain.clock import NS_PER_SECOND
-from core.domain.fees import Side
+from core.engine.live.port import SentOrder
 
+#: Where the line of an order is that has none yet.
+UNWRITTEN = -1
 #: Longer than the engine reads back (an hour): nothing asks for an older order that is over, but late news.
 KEEP_NS = 70 * 60 * NS_PER_SECOND
-
-
-@dataclass(frozen=True, slots=True)
-class SentOrder:
-    """An order of ours that was, or was about to be, sent."""
-
-    order_id: str
-    client_order_id: str
-    instrument_id: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    sent_ns: int
-    post_only: bool = False
-    expire_ns: int = 0
-    tif: str = "GTC"
 
 
 class _Index:
@@ -78,7 +65,7 @@ class _Index:
 
 
 class OrderIds:
-    """Sent orders by both ids.
+    """Sent orders by both ids; `unwritten` are those whose lines are still to come.
 
     Parameters
     ----------
@@ -89,11 +76,12 @@ class OrderIds:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
+        self.unwritten: deque[SentOrder] = deque()
         self._kept: dict[str, tuple[SentOrder, int]] = {}
         self._by_client: dict[str, str] = {}
         self._index, self._indexed = _Index(), 0
         self._complete_ns = 0
-        self._writing = threading.Lock()
+        self._writing, self._flushing = threading.Lock(), threading.Lock()
         self._file: Any = None
         if path is not None:
             self._load(path)
@@ -139,17 +127,49 @@ class OrderIds:
         OSError
             If the disk does not take all of it; the order must not leave.
         """
+        self._write([order])
+
+    def note(self, order: SentOrder) -> None:
+        """Know an order whose id is on disk elsewhere before it leaves; its line is written by the next `flush`."""
+        self._note(order, UNWRITTEN)
+        if self._file is not None:
+            self.unwritten.append(order)
+
+    def flush(self) -> None:
+        """Write the lines that are still to come. Blocks: call it on a worker thread.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses; they are still to come then.
+        """
+        with self._flushing:
+            if waiting := list(self.unwritten):
+                self._write(waiting)
+            for order in waiting:
+                self.unwritten.remove(order)
+
+    def restore(self, orders: Iterable[SentOrder]) -> None:
+        """Write the lines of orders that are not here: a kill came first. Blocks."""
+        if missing := [order for order in orders if order.order_id not in self]:
+            self._write(missing)
+
+    def _write(self, orders: Sequence[SentOrder]) -> None:
+        """Put lines on disk, and know their orders."""
         offset = 0
+        lines = [msgspec.json.encode(order) + b"\n" for order in orders]
         if self._file is not None:
             with self._writing:
-                offset = self._append(msgspec.json.encode(order) + b"\n")
+                offset = self._append(b"".join(lines))
             os.fsync(self._file.fileno())
-        self._note(order, offset)
+        for order, line in zip(orders, lines, strict=True):
+            self._note(order, offset)
+            offset += len(line)
 
-    def _append(self, line: bytes) -> int:
-        """Write a whole line and return where it begins; a part of one would take the next order with it."""
+    def _append(self, lines: bytes) -> int:
+        """Write whole lines and return where they begin; a part of one would take the next order with it."""
         file = self._file.fileno()
-        began, left = os.fstat(file).st_size, memoryview(line)
+        began, left = os.fstat(file).st_size, memoryview(lines)
         try:
             while left:  # a disk that is nearly full takes a part and says so by the count only
                 left = left[os.write(file, left) :]
@@ -204,9 +224,10 @@ class OrderIds:
     def forget(self, order_ids: Iterable[str]) -> None:
         """Let orders go that are on disk; they are found there."""
         for order_id in order_ids if self._file is not None else ():
-            order, offset = self._kept.pop(order_id, (None, 0))
-            if order is None:
+            order, offset = self._kept.get(order_id, (None, UNWRITTEN))
+            if order is None or offset == UNWRITTEN:
                 continue
+            del self._kept[order_id]
             if self._by_client.get(order.client_order_id) == order_id:
                 del self._by_client[order.client_order_id]
             if offset >= self._indexed:
@@ -215,8 +236,10 @@ class OrderIds:
             self._complete_ns = max(self._complete_ns, order.sent_ns + 1)
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what is still to come, and close the file."""
         if self._file is not None:
+            with suppress(OSError):  # the ledger has them
+                self.flush()
             self._file.close()
             self._file = None
 

@@ -23,7 +23,8 @@ from adapters.polymarket.collector import TokenCollector
 from adapters.polymarket.executions import Executions
 from adapters.polymarket.fees import PolymarketFeeBook
 from adapters.polymarket.heartbeat import Heartbeat
-from adapters.polymarket.order_ids import OrderIds, SentOrder
+from adapters.polymarket.id_lines import IdLines
+from adapters.polymarket.order_ids import OrderIds
 from adapters.polymarket.orders import (
     SignedOrder,
     build,
@@ -36,9 +37,10 @@ from adapters.polymarket.preflight import check
 from adapters.polymarket.registry import Registry
 from adapters.polymarket.rest import ClobRest
 from adapters.polymarket.retention import Retention
+from adapters.polymarket.signing import ApiKey, Wallet
 from adapters.polymarket.sockets import OnEvent, Socket
 from adapters.polymarket.trades import TradeState, side_of, state_of, venue_time_ns
-from adapters.private_side import PrivateSide, Watched, looked_at
+from adapters.private_side import PrivateSide, Watched
 from core.domain.clock import NS_PER_SECOND
 from core.domain.decision import OrderIntent
 from core.domain.errors import VenueRefused, VenueUncertain
@@ -46,7 +48,8 @@ from core.domain.fees import Side
 from core.domain.money import ZERO
 from core.engine.live.port import (
     BatchAnswer,
-    Send,
+    Prepared,
+    SentOrder,
     VenueCash,
     VenueFill,
     VenueNews,
@@ -79,6 +82,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
 
     venue = "POLYMARKET"
     channel = "user"
+    names_orders = True
     buys_in_cash = True
     share_dust = LOT
     collector: TokenCollector | None = None
@@ -111,6 +115,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
         self.errors: list[str] = []
         self._socket_of = socket_of
         self._tasks: set[asyncio.Task[object]] = set()
+        self._lines = IdLines(ids, self._spawn)
         self._accepted: set[str] = set()
         self._ended: dict[str, VenueOrder] = {}
         self._final: set[str] = set()
@@ -188,21 +193,24 @@ class PolymarketPort(PrivateSide[ClobRest]):
         return key.key.get_secret_value() if key is not None else ""
 
     # -- writes -----------------------------------------------------------------------------
-    def prepare(self, intent: OrderIntent, price: Decimal) -> Send:
-        """Begin to sign and to write the id down."""
-        loop = asyncio.get_running_loop()
-        signing = asyncio.Task(self._signed(intent, price), loop=loop, eager_start=True)
-        signing.add_done_callback(looked_at)
-        return lambda: self.submit(intent, price, signing)
+    def prepare(self, intent: OrderIntent, price: Decimal) -> Prepared:
+        """Sign, so that the intent's row can have the id; its line here follows. Without a key yet it is signed when sent."""
+        wallet, key = self.rest.wallet, self.rest.api_key
+        if wallet is None or key is None:
+            return Prepared(lambda: self.submit(intent, price))
+        signed, sent = self._sign(intent, price, wallet, key)
+        self._lines.note(sent)
+        return Prepared(lambda: self._create(intent, signed), signed.order_id)
 
-    async def submit(
-        self, intent: OrderIntent, price: Decimal, signing: asyncio.Task[SignedOrder] | None = None
-    ) -> VenueOrder:
-        """Sign, write the id down, send once.
+    async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
+        """Sign, write the id down, send once."""
+        return await self._create(intent, await self._signed(intent, price))
+
+    async def _create(self, intent: OrderIntent, signed: SignedOrder) -> VenueOrder:
+        """Send once.
 
         A refusal for a stale order version is not repeated under another version: the intent was approved once.
         """
-        signed = await (signing or self._signed(intent, price))
         try:
             answer = await self.rest.create(signed.body)
         except VenueRefused as exc:
@@ -241,7 +249,14 @@ class PolymarketPort(PrivateSide[ClobRest]):
 
     async def _signed(self, intent: OrderIntent, price: Decimal) -> SignedOrder:
         """Sign an order, and write its id down on a worker thread."""
-        wallet, key = await self.rest.keys()
+        signed, sent = self._sign(intent, price, *await self.rest.keys())
+        await asyncio.to_thread(self.ids.write, sent)
+        return signed
+
+    def _sign(
+        self, intent: OrderIntent, price: Decimal, wallet: Wallet, key: ApiKey
+    ) -> tuple[SignedOrder, SentOrder]:
+        """Return a signed order, and what finds it again."""
         market, outcome = self.registry.token(intent.instrument_id)
         terms = self.registry.terms[market.market_id]
         owner = key.key.get_secret_value()
@@ -258,8 +273,7 @@ class PolymarketPort(PrivateSide[ClobRest]):
             intent.expire_ns,
             intent.tif.value,
         )
-        await asyncio.to_thread(self.ids.write, sent)
-        return signed
+        return signed, sent
 
     def _sent(
         self, intent: OrderIntent, signed: SignedOrder, answer: schemas.OrderAnswer

@@ -110,6 +110,8 @@ class PowerCut:
         for task in list(stand.client.running):
             task.cancel()
         stand.client.unknowns.stop()
+        if not self._keep and (ids := getattr(stand.port, "ids", None)) is not None:
+            ids.unwritten.clear()  # lines that nobody waited for
         await _drop(stand.port)
         await stand.live.close()
         with contextlib.suppress(LedgerWriteError):

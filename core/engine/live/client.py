@@ -185,8 +185,8 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
 
     def _start(self, order: Any, admitted: tuple[OrderIntent, Decimal]) -> None:
         intent, price = admitted
-        writing, send = self.early.take(intent, price)
-        sending = self._send(order, intent, writing, send or self.port.prepare(intent, price))
+        begun = self.early.take(intent, price)
+        sending = self._send(order, intent, begun.writing, begun.send)
         self.create_task(sending, f"submit-{intent.client_order_id}")
 
     def _admit(self, order: Any) -> tuple[OrderIntent, Decimal] | None:
@@ -212,11 +212,13 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         self.acks[cid] = asyncio.Event()
         return intent, intent.price if intent.price is not None else approved.worst_price
 
-    def begin_intent(self, intent: OrderIntent) -> asyncio.Future[None]:
+    def begin_intent(
+        self, intent: OrderIntent, venue_order_id: str = "", limit: Decimal | None = None
+    ) -> asyncio.Future[None]:
         """Hand the intent to the ledger now; a ledger that refuses it at once answers through the future too."""
         self.context.reached("intent-wanted")
         try:
-            return self.journal.intended(intent)
+            return self.journal.intended(intent, venue_order_id, limit)
         except LedgerError as exc:
             refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             refused.add_done_callback(seen)
@@ -251,7 +253,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
 
     async def _send_list(self, orders: list[tuple[Any, tuple[OrderIntent, Decimal]]]) -> None:
         """Write every intent, send those that are on disk together, and take each answer for itself."""
-        begun = [(o, i, p, self.early.take(i, p)[0]) for o, (i, p) in orders]
+        begun = [(o, i, p, self.early.row(i, p)) for o, (i, p) in orders]
         ready = [(o, i, p) for o, i, p, writing in begun if await self._intend(o, i, writing)]
         answers: Sequence[VenueOrder | Exception]
         try:

@@ -7,24 +7,23 @@ makes an order leave does not change: the client uses up the approval, waits for
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.domain.decision import OrderIntent
-from core.engine.live.port import Send
+from core.engine.live.port import Prepared, Send, VenueOrder
 
 if TYPE_CHECKING:
     from core.engine.live.client import VenueClient
 
 
 class Begun(NamedTuple):
-    """What was begun for an order: its row on the way to the disk, and what sends it (None: still to prepare)."""
+    """What was begun for an order: its row on the way to the disk, and what sends it."""
 
     intent: OrderIntent
     price: Decimal
     writing: asyncio.Future[None]
-    send: Send | None
+    send: Send
 
 
 class EarlyOrders:
@@ -39,23 +38,46 @@ class EarlyOrders:
 
     def begin(self, intent: OrderIntent, price: Decimal) -> None:
         """Hand an approved intent to the ledger and begin its signature, just before the engine gets the order."""
-        client = self._client
-        if client.context.halted():  # it will be denied, and nothing was intended
+        if self._client.context.halted():  # it will be denied, and nothing was intended
             return
-        writing, send = client.begin_intent(intent), None
-        with suppress(Exception):  # it is raised again, and answered for, where the order is sent
-            send = client.port.prepare(intent, price)
-        self._begun[intent.client_order_id] = Begun(intent, price, writing, send)
+        self._begun[intent.client_order_id] = self._now(intent, price)
 
-    def take(self, intent: OrderIntent, price: Decimal) -> tuple[asyncio.Future[None], Send | None]:
-        """Return the row on its way of an order about to be sent, and what sends it where that is prepared.
+    def take(self, intent: OrderIntent, price: Decimal) -> Begun:
+        """Return what was begun for an order about to be sent; one that was not, or with other terms, begins now."""
+        return self._same(intent, price) or self._now(intent, price)
 
-        The row of an order that was not begun, or with other terms, begins now.
-        """
+    def row(self, intent: OrderIntent, price: Decimal) -> asyncio.Future[None]:
+        """Return the row on its way of an order that is prepared with others."""
+        begun = self._same(intent, price)
+        return begun.writing if begun is not None else self._client.begin_intent(intent)
+
+    def _same(self, intent: OrderIntent, price: Decimal) -> Begun | None:
         begun = self._begun.pop(intent.client_order_id, None)
         if begun is None or begun.intent != intent or begun.price != price:
-            return self._client.begin_intent(intent), None
-        return begun.writing, begun.send
+            return None
+        return begun
+
+    def _now(self, intent: OrderIntent, price: Decimal) -> Begun:
+        """Begin an order. The disk works while it is signed, except where the row needs the id that is the signed order's."""
+        client = self._client
+        if client.port.names_orders:
+            send, venue_order_id = self._prepared(intent, price)
+            limit = price if venue_order_id and intent.price is None else None
+            return Begun(intent, price, client.begin_intent(intent, venue_order_id, limit), send)
+        writing = client.begin_intent(intent)
+        return Begun(intent, price, writing, self._prepared(intent, price).send)
+
+    def _prepared(self, intent: OrderIntent, price: Decimal) -> Prepared:
+        """Prepare an order; what goes wrong is raised, and answered for, where it is sent."""
+        try:
+            return self._client.port.prepare(intent, price)
+        except Exception as exc:
+            error = exc
+
+        async def refuse() -> VenueOrder:
+            raise error
+
+        return Prepared(refuse)
 
     def drop(self, client_order_id: str) -> bool:
         """Forget an order that will not leave; return whether it was begun."""

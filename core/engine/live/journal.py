@@ -232,11 +232,15 @@ class OrderJournal:
         """Name a verdict that the next row of this order comes from too."""
         self._judged[client_order_id] = seq
 
-    def intended(self, intent: OrderIntent) -> asyncio.Future[None]:
+    def intended(
+        self, intent: OrderIntent, venue_order_id: str = "", limit: Decimal | None = None
+    ) -> asyncio.Future[None]:
         """Hand the intent to the ledger now; only when `Ledger.acknowledged` has returned may the order leave."""
         cid = intent.client_order_id
         seq, written = self.ledger.begin_durable(
-            OrderIntended.of(intent), ts_event=self.clock(), parents=self._parents(cid)
+            OrderIntended.of(intent, venue_order_id, limit),
+            ts_event=self.clock(),
+            parents=self._parents(cid),
         )
         self._last[cid] = seq
         return written

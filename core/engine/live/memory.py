@@ -5,11 +5,14 @@ Read from the ledger at the start, so that a restart after a kill finds everythi
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from core.domain.clock import NS_PER_SECOND
 from core.domain.errors import MissingData
+from core.engine.live.port import SentOrder
 from core.ledger.kinds import OrderFilled, OrderIntended, Resumed, Settled
 from core.ledger.kinds.orders import (
     FillConfirmed,
@@ -27,6 +30,9 @@ ENDS = ("order.canceled", "order.expired", "order.rejected", "order.denied", "or
 CHANGES = ("order.modify_requested", "order.modify_rejected", "order.modified")
 TRADES = ("order.filled", "order.confirmed", "order.voided")
 KINDS = ("order.intent", *CHANGES, *TRADES, "settlement", "resume", *ENDS)
+
+#: The venue's package writes ids down within a second; what is older than this before the last order it has.
+SENT_BACK_NS = 600 * NS_PER_SECOND
 
 
 @dataclass(slots=True)
@@ -70,6 +76,8 @@ class LedgerMemory:
         Market id to why it takes no purchases: a trade was taken back and no operator has resumed since.
     rows : dict
         Client order id to the newest row of the order; `fills`: (strategy, instrument) to the row of its last fill.
+    sent : deque of SentOrder
+        The last orders whose id at the venue was known before they were sent.
     """
 
     owners: dict[str, str] = field(default_factory=dict)
@@ -83,6 +91,7 @@ class LedgerMemory:
     markets: dict[str, str] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     fills: dict[tuple[str, str], int] = field(default_factory=dict)
+    sent: deque[SentOrder] = field(default_factory=deque)
 
     @property
     def resume_ns(self) -> int:
@@ -134,6 +143,24 @@ def _intended(memory: LedgerMemory, order: OrderIntended, ts_ns: int) -> None:
     memory.markets[cid] = order.market_id
     memory.last_owner[order.instrument_id] = order.strategy_id
     memory.leftovers[cid] = Leftover(order.instrument_id, order.market_id, ts_ns, order.quantity)
+    price = order.price if order.price is not None else order.limit
+    if order.venue_order_id and price is not None:
+        memory.sent.append(
+            SentOrder(
+                order.venue_order_id,
+                cid,
+                order.instrument_id,
+                order.side,
+                order.quantity,
+                price,
+                ts_ns,
+                order.post_only,
+                order.expire_ns,
+                order.tif,
+            )
+        )
+        while memory.sent[0].sent_ns < ts_ns - SENT_BACK_NS:
+            memory.sent.popleft()
 
 
 def _changed(memory: LedgerMemory, event: OrderEvent) -> None:

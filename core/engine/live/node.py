@@ -231,7 +231,7 @@ class Node:
     ) -> RunOutcome:
         gone = unlisted(self.spec.home, markets, {*held, *memory.unended})
         self.venue.hold(gone)
-        port = node_port(self.spec, self.venue, [*markets, *gone], memory.instruments)
+        port = node_port(self.spec, self.venue, [*markets, *gone], memory)
         returns = collector_of(port) if self.spec.collect_every_s > 0 else None
         await settled_first(returns)
         limits = limits_in_force(self.spec.home / "risk", self.spec.limits, time.time_ns())

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from core.domain.decision import OrderIntent
 from core.domain.errors import VenueRefused, VenueUncertain
@@ -117,6 +117,31 @@ class VenueVoid:
 
 #: Sends one prepared order, once.
 Send = Callable[[], Awaitable[VenueOrder]]
+
+
+class Prepared(NamedTuple):
+    """What sends an order, and its id at a venue that knows it before."""
+
+    send: Send
+    venue_order_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SentOrder:
+    """An order of ours that was, or was about to be, sent to a venue that knows its id before."""
+
+    order_id: str
+    client_order_id: str
+    instrument_id: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    sent_ns: int
+    post_only: bool = False
+    expire_ns: int = 0
+    tif: str = "GTC"
+
+
 #: What a venue said to one item of a batch.
 BatchAnswer = VenueOrder | VenueRefused | VenueUncertain
 
@@ -151,9 +176,12 @@ class VenuePort(Protocol):
         Whether a BUY that must not rest is sent for dollars, not for shares.
     share_dust : Decimal
         Shares that one fill can leave at the venue beyond what is booked here.
+    names_orders : bool
+        Whether an order's id at the venue is known before it is sent: `prepare` tells it, and the intent's row has it.
     """
 
     venue: str
+    names_orders: bool
     buys_in_cash: bool
     share_dust: Decimal
 
@@ -173,10 +201,10 @@ class VenuePort(Protocol):
     async def disconnect(self) -> None:
         """Stop; sends nothing more."""
 
-    def prepare(self, intent: OrderIntent, price: Decimal) -> Send:
+    def prepare(self, intent: OrderIntent, price: Decimal) -> Prepared:
         """Begin what needs not wait for the intent's row, as a signature; return what sends the order.
 
-        Nothing may leave before the returned function is called; when it is never called, nothing leaves.
+        Nothing may leave before it is sent; when it is never sent, nothing leaves.
         """
         ...
 

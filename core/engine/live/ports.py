@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.domain.market import Market
+from core.engine.live.memory import LedgerMemory
 from core.engine.live.port import VenuePort
 from core.engine.live.venue import LiveVenue
 from core.engine.paper.port import PaperPort
@@ -19,17 +20,11 @@ if TYPE_CHECKING:
 
 
 def node_port(
-    spec: NodeSpec, venue: LiveVenue, markets: Sequence[Market], instruments: Mapping[str, str]
+    spec: NodeSpec, venue: LiveVenue, markets: Sequence[Market], memory: LedgerMemory
 ) -> VenuePort:
-    """Return the port of a node.
-
-    Parameters
-    ----------
-    instruments : mapping of str to str
-        Client order id to instrument id of earlier runs.
-    """
+    """Return the port of a node that remembers earlier runs."""
     if spec.mode is RunMode.LIVE:
-        return venue.port(instruments)
+        return venue.port(memory.instruments, memory.sent)
     rules = load_venue(venue.code)
     port = PaperPort(
         venue.code,

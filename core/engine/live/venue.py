@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from core.domain.errors import BetaError, VenueUncertain
 from core.domain.market import Market, MarketStatus
-from core.engine.live.port import VenuePort
+from core.engine.live.port import SentOrder, VenuePort
 from core.engine.venues import load_object
 
 #: Venue code -> import string of a function ``(settings) -> LiveVenue``.
@@ -96,8 +96,16 @@ class LiveVenue(Protocol):
         """Return an instrument provider for an execution client."""
         ...
 
-    def port(self, outcomes: Mapping[str, str]) -> VenuePort:
-        """Return the private side; `outcomes` maps known client order ids to instrument ids."""
+    def port(self, outcomes: Mapping[str, str], sent: Collection[SentOrder] = ()) -> VenuePort:
+        """Return the private side.
+
+        Parameters
+        ----------
+        outcomes : mapping of str to str
+            Known client order ids to instrument ids.
+        sent : collection of SentOrder
+            The last orders whose id at the venue the ledger has.
+        """
         ...
 
     def hold(self, markets: Sequence[Market]) -> None:

@@ -19,7 +19,7 @@ from core.domain.market import Market, MarketStatus
 from core.domain.money import ONE, ZERO
 from core.engine.live.port import (
     BatchAnswer,
-    Send,
+    Prepared,
     VenueCash,
     VenueFill,
     VenueNews,
@@ -65,6 +65,7 @@ class PaperPort:
         Time an order takes to the venue, and its answer back.
     """
 
+    names_orders = False
     buys_in_cash = False
     share_dust = ZERO
 
@@ -255,9 +256,9 @@ class PaperPort:
             self._since_ns = now - KEPT_NS
             self._first += self.exchange.forget(self._since_ns)
 
-    def prepare(self, intent: OrderIntent, price: Decimal) -> Send:
+    def prepare(self, intent: OrderIntent, price: Decimal) -> Prepared:
         """Return what submits; there is nothing to prepare."""
-        return lambda: self.submit(intent, price)
+        return Prepared(lambda: self.submit(intent, price))
 
     async def submit(self, intent: OrderIntent, price: Decimal) -> VenueOrder:
         """Match after the latency, in the order of arrival."""

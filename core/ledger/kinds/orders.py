@@ -11,9 +11,13 @@ from core.domain.money import ONE
 from core.ledger.registry import Payload, kind, upcaster
 
 
-@kind("order.intent")
+@kind("order.intent", version=2)
 class OrderIntended(Payload, frozen=True, kw_only=True):
-    """An order that is about to be sent. Durable before the first byte leaves."""
+    """An order that is about to be sent. Durable before the first byte leaves.
+
+    ``venue_order_id`` is its id at a venue that knows it before (empty elsewhere), and ``limit`` the worst price that such
+    an order without a price was signed with: with them it is found again whatever became of the process.
+    """
 
     client_order_id: str
     strategy_id: str
@@ -29,9 +33,13 @@ class OrderIntended(Payload, frozen=True, kw_only=True):
     reduces: bool = False
     expire_ns: int = 0
     reason: str = ""
+    venue_order_id: str = ""
+    limit: Decimal | None = None
 
     @classmethod
-    def of(cls, intent: OrderIntent) -> OrderIntended:
+    def of(
+        cls, intent: OrderIntent, venue_order_id: str = "", limit: Decimal | None = None
+    ) -> OrderIntended:
         """Return the row of a domain intent."""
         return cls(
             client_order_id=intent.client_order_id,
@@ -48,7 +56,15 @@ class OrderIntended(Payload, frozen=True, kw_only=True):
             reduces=intent.reduces,
             expire_ns=intent.expire_ns,
             reason=intent.reason,
+            venue_order_id=venue_order_id,
+            limit=limit,
         )
+
+
+@upcaster("order.intent", 1)
+def _without_an_id(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a first version's fields as those of the second."""
+    return plain | {"venue_order_id": "", "limit": None}
 
 
 class OrderEvent(Payload, frozen=True, kw_only=True):
