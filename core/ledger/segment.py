@@ -148,9 +148,8 @@ class Segment:
     def __init__(self, path: Path, options: StoreOptions) -> None:
         self.path = path
         self.options = options
-        self._pages_in_wal = 0
+        self._added = False
         self._db = _connect(path, options)
-        self._db.set_wal_hook(self.on_wal)
 
     @classmethod
     def create(cls, path: Path, genesis: Row, options: StoreOptions) -> Segment:
@@ -211,6 +210,7 @@ class Segment:
                 db.executemany(_INSERT, rows)
                 point("ledger.write.before_commit")
                 db.execute("COMMIT")
+            self._added = True
             point("ledger.write.after_commit")
         except apsw.Error as exc:
             if db.in_transaction:
@@ -219,14 +219,14 @@ class Segment:
 
     def checkpoint_when_due(self, *, idle: bool) -> None:
         """Move the log into the file when it is long, or shorten it to nothing when idle."""
-        if not self.options.checkpoints or self._pages_in_wal == 0:
+        if not self.options.checkpoints or not self._added:
             return
-        if idle or self._pages_in_wal >= CHECKPOINT_PAGES:
+        if idle or self._pages_in_wal() >= CHECKPOINT_PAGES:
             point("ledger.checkpoint.before")
             mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if idle else apsw.SQLITE_CHECKPOINT_PASSIVE
             # A reader in the way or a full disk only delays a checkpoint: the rows are safe in the log.
             _quietly(lambda: self._db.wal_checkpoint(mode=mode))
-            self._pages_in_wal = 0
+            self._added = False
             point("ledger.checkpoint.after")
 
     def close(self) -> None:
@@ -236,10 +236,16 @@ class Segment:
             _quietly(lambda: self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE))
         _quietly(self._db.close)
 
-    def on_wal(self, _db: apsw.Connection, _name: str, pages: int) -> int:
-        """Remember how long the write-ahead log is (SQLite calls this after each commit)."""
-        self._pages_in_wal = pages
-        return apsw.SQLITE_OK
+    def _pages_in_wal(self) -> int:
+        """Return how long the write-ahead log is.
+
+        Asked after the commit: SQLite's own word of it comes in the middle of one, where whoever waits for the row would
+        wait once more for the interpreter's lock.
+        """
+        try:
+            return self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0]
+        except apsw.Error:
+            return 0
 
 
 def _connect(path: Path, options: StoreOptions) -> apsw.Connection:
