@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from core.engine.live.assembly import live_gate
 from core.engine.live.audit import Audit
 from core.engine.live.context import LiveContext
 from core.engine.live.instruments import engine_instrument
-from core.engine.live.memory import remember
+from core.engine.live.memory import LedgerMemory, remember
 from core.engine.live.netting import shares_of
 from core.engine.live.port import VenuePort
 from core.engine.live.sweep import Sweep
@@ -259,7 +259,7 @@ class Stand:
         self.halted, self.judge.halted_at = "", 0
         memory = remember(self.root / "ledger")
         makers = {"KALSHI": self._kalshi_client, "POLYMARKET": self._polymarket_client}
-        await makers[self.venue](memory.instruments)
+        await makers[self.venue](memory)
         await self.begin()
 
     async def follow(self) -> None:
@@ -333,9 +333,9 @@ class Stand:
             clock=self.loop.time_ns,
         )
         self.address = await self._serve(self.fake.app())
-        await self._kalshi_client({})
+        await self._kalshi_client(LedgerMemory())
 
-    async def _kalshi_client(self, outcomes: Mapping[str, str]) -> None:
+    async def _kalshi_client(self, memory: LedgerMemory) -> None:
         self.live = kalshi_venue(
             {
                 "tickers": TICKERS,
@@ -359,7 +359,7 @@ class Stand:
 
         self.live._socket = socket
         self._watch()
-        self.port = self.live.port(outcomes)
+        self.port = self.live.port(memory.instruments)
 
     def _watch(self) -> None:
         """Put points around the requests of a client that may be killed."""
@@ -385,9 +385,9 @@ class Stand:
             **self.options,
         )
         self.address = await self._serve(self.fake.app())
-        await self._polymarket_client({})
+        await self._polymarket_client(LedgerMemory())
 
-    async def _polymarket_client(self, outcomes: Mapping[str, str]) -> None:
+    async def _polymarket_client(self, memory: LedgerMemory) -> None:
         http, ws = f"http://{self.address}", f"ws://{self.address}"
         self.live = polymarket_venue(
             {
@@ -405,7 +405,7 @@ class Stand:
         )
         self.markets = await self.live.open()
         self._watch()
-        port = self.live.port(outcomes)
+        port = self.live.port(memory.instruments, memory.sent)
         port.preflight = False
         port.clock = port.executions.clock = self.clock.timestamp_ns
         rest = self.live.rest

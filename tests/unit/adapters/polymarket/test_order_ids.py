@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+import asyncio
 from decimal import Decimal
 
 import pytest
 
 from adapters.polymarket import order_ids
-from adapters.polymarket.order_ids import KEEP_NS, OrderIds, SentOrder
+from adapters.polymarket.id_lines import IdLines
+from adapters.polymarket.order_ids import KEEP_NS, OrderIds
 from core.domain.fees import Side
+from core.engine.live.port import SentOrder
 
 D = Decimal
 SECOND = 1_000_000_000
@@ -100,3 +103,61 @@ def test_a_disk_that_takes_a_part_of_a_line_refuses_the_order_and_costs_no_other
     with OrderIds(tmp_path / "ids") as ids:
         found = [ids.of_client(f"O-{number}") for number in (1, 2, 3)]
     assert found == [order(1), None, order(3)]
+
+
+def test_an_order_is_known_at_once_and_its_line_follows(tmp_path, quick):
+    path = tmp_path / "ids"
+    with OrderIds(path) as ids:
+        ids.note(order(1))
+        assert ids.of_client("O-1") == order(1) and path.read_bytes() == b""
+        ids.forget([order(1).order_id])
+        assert ids.kept(order(1).order_id), "it is nowhere else yet"
+        ids.note(order(2))
+        ids.flush()
+        ids.flush()
+        assert path.read_bytes().count(b"\n") == 2 and not ids.unwritten
+        ids.forget([order(1).order_id, order(2).order_id])
+        assert not ids._kept and ids.of_client("O-2") == order(2)
+        ids.note(order(3))
+    assert path.read_bytes().count(b"\n") == 3, "closing writes the last ones"
+
+
+def test_what_a_kill_kept_out_of_the_file_comes_from_the_ledger_once(tmp_path, quick):
+    path = tmp_path / "ids"
+    with OrderIds(path) as ids:
+        ids.write(order(1))
+        ids.note(order(2))
+        ids.unwritten.clear()
+    for _ in range(2):
+        with OrderIds(path) as ids:
+            ids.restore([order(1), order(2)])
+            assert ids.of_client("O-2") == order(2)
+            assert path.read_bytes().count(b"\n") == 2
+
+
+async def test_a_disk_that_refuses_lines_is_asked_again(tmp_path, monkeypatch):
+    tasks, full = [], [True]
+
+    def fsync(descriptor):
+        if full[0]:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(order_ids.os, "fsync", fsync)
+    monkeypatch.setattr("adapters.polymarket.id_lines.FLUSH_S", 0.01)
+    with OrderIds(tmp_path / "ids") as ids:
+        lines = IdLines(ids, lambda work, name: tasks.append(asyncio.create_task(work)))
+        lines.note(order(1))
+        for _ in range(500):
+            if lines.refused:
+                break
+            await asyncio.sleep(0.01)
+        assert "No space" in lines.refused and list(ids.unwritten) == [order(1)]
+        full[0] = False
+        for _ in range(500):
+            if not ids.unwritten:
+                break
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*tasks)
+        assert not ids.unwritten and lines.refused == ""
+    with OrderIds(tmp_path / "ids") as ids:  # a line twice is a line once
+        assert ids.of_client("O-1") == order(1) and len(ids.since(0)) == 1

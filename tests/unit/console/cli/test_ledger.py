@@ -116,7 +116,7 @@ def test_show_walks_from_a_fill_back_to_the_data_and_on_to_the_settlement(run_di
     ]
     assert [(r["generation"], r["kind"]) for r in rows] == [
         (0, "order.filled@1"),
-        (-1, "order.intent@1"),
+        (-1, "order.intent@2"),
         (-2, "data.snapshot@1"),
         (1, "settlement@1"),
     ]

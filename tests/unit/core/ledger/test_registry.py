@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from core.domain.errors import LedgerCorrupt, LedgerError, LedgerTooNew
-from core.ledger.kinds import Check
+from core.domain.fees import Side
+from core.ledger.canonical import encode_payload
+from core.ledger.kinds import Check, OrderIntended
 from core.ledger.kinds import __all__ as exported
 from core.ledger.registry import Payload, decode, kind, kinds, spec_of, upcaster
 from tests.unit.core.ledger import rows_for_tests as make
@@ -143,3 +145,14 @@ def test_a_float_hides_nowhere_not_even_after_good_rows(
         spec.check(Nested(**{name: good}))  # type: ignore[arg-type]
         with pytest.raises(LedgerError, match="wrong type"):
             spec.check(Nested(**{name: bad}))  # type: ignore[arg-type]
+
+
+def test_an_intent_of_before_ids_stood_in_it_is_read_without_one():
+    intent = OrderIntended(
+        client_order_id="O-1", strategy_id="S-001", venue="POLYMARKET", instrument_id="I",
+        market_id="M", event_id="", side=Side.BUY, quantity=Decimal(5), price=None, tif="IOC",
+    )  # fmt: skip
+    plain = msgspec.json.decode(encode_payload(intent))
+    assert plain.pop("venue_order_id") == "" and plain.pop("limit") is None
+    assert decode("order.intent@1", msgspec.json.encode(plain)) == intent
+    assert decode("order.intent@2", encode_payload(intent)) == intent

@@ -130,10 +130,24 @@ def test_what_was_begun_for_other_terms_is_not_used(tmp_path: Path, venue: str) 
         await approved(stand, trader)
         ((cid, intent),) = trader.intents.items()
         begun = stand.client.early._begun[cid]
-        writing, send = stand.client.early.take(intent, D("0.37"))
-        assert writing is not begun.writing and send is None
+        other = stand.client.early.take(intent, D("0.37"))
+        assert other.writing is not begun.writing and other.send is not begun.send
 
     play(tmp_path, venue, script, at_rest=False)
+
+
+def test_the_row_of_an_intent_has_the_id_that_the_venue_will_know_it_by(tmp_path: Path) -> None:
+    async def script(stand, trader) -> None:
+        command = await approved(stand, trader)
+        (begun,) = [p for _, p in rows_of(stand) if isinstance(p, OrderIntended)]
+        assert begun.venue_order_id and not stand.exchange.orders, "on disk before anything left"
+        await stand.client._submit_order(command)
+        await asyncio.sleep(2.0)
+        assert stand.client.venue_orders[begun.client_order_id].venue_order_id == (
+            begun.venue_order_id
+        )
+
+    play(tmp_path, "POLYMARKET", script)
 
 
 @pytest.mark.parametrize("venue", ["KALSHI", "POLYMARKET"])

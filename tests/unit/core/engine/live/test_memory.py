@@ -2,8 +2,11 @@
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from core.domain.fees import Side
-from core.engine.live.memory import remember
+from core.engine.live.memory import SENT_BACK_NS, remember
+from core.engine.live.port import SentOrder
 from core.ledger import DurableLedger
 from core.ledger.kinds import OrderFilled, OrderIntended, Resumed, RunMode, RunStarted
 from core.ledger.kinds.orders import (
@@ -41,6 +44,24 @@ def remembered(tmp_path, *payloads, resumed_ns=0):
         ledger.append(payload, ts_event=at)
     ledger.close()
     return remember(tmp_path, resumed_ns)
+
+
+def test_the_last_orders_with_an_id_at_the_venue_are_known_with_the_price_they_were_signed_with(
+    tmp_path,
+):
+    ledger = DurableLedger(tmp_path)
+    ledger.begin_run(START, ts_event=1)
+    signed = replace(INTENT, venue_order_id="0xa", limit=None)
+    ledger.append(INTENT, ts_event=5)
+    for at, cid in ((10, "O-1"), (20, "O-2"), (SENT_BACK_NS + 20, "O-3")):
+        ledger.append(replace(signed, client_order_id=cid, venue_order_id=cid), ts_event=at)
+    market = replace(signed, client_order_id="O-4", price=None, limit=D("0.41"), tif="IOC")
+    ledger.append(market, ts_event=SENT_BACK_NS + 20)
+    ledger.close()
+    last = remember(tmp_path).sent
+    assert [o.client_order_id for o in last] == ["O-2", "O-3", "O-4"]
+    at = SENT_BACK_NS + 20
+    assert last[-1] == SentOrder("0xa", "O-4", "I", Side.BUY, D(5), D("0.41"), at, False, 0, "IOC")
 
 
 VOID = FillVoided(client_order_id="O-1", trade_id="T-1", venue="POLYMARKET", reason="FAILED")
