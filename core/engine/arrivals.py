@@ -31,11 +31,27 @@ class Known:
         When gate and ledger had it, when its strategy was told.
     filled : Decimal
         Shares of the order that were filled then, this fill included.
+    price, quantity, fee, role
+        The fill.
     """
 
     booked: Place
     heard: Place
     filled: Decimal = ZERO
+    price: Decimal = ZERO
+    quantity: Decimal = ZERO
+    fee: Decimal = ZERO
+    role: str = ""
+
+
+class Made(NamedTuple):
+    """A fill that the engine of a replay made."""
+
+    ts_ns: int
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    role: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,10 @@ class Arrival:
         When the node knew of its fills, in their order; of some it may not be on record.
     end : Known, optional
         When the node knew of its end, other than by fills.
+    ended : str
+        How it ended.
+    quantity, price
+        Its terms; another order is never told what came of this one before the engine made it.
     """
 
     strategy: str
@@ -75,6 +95,9 @@ class Arrival:
     unsent: bool = False
     fills: tuple[Known, ...] = ()
     end: Known | None = None
+    ended: str = ""
+    quantity: Decimal = ZERO
+    price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +133,10 @@ class Arrivals:
 
     Attributes
     ----------
+    foretold : bool
+        Whether news may be told as recorded before the engine of the replay has made it (live runs).
+    made : dict
+        What the engine has made of the orders of which something was, by order id.
     late : set of str
         Orders of the replay of which something could not be told when the node had heard it, or is not on record.
     """
@@ -117,6 +144,8 @@ class Arrivals:
     recorded: Iterable[Arrival]
     usual_ns: int
     window_ns: int
+    foretold: bool = False
+    made: dict[str, list[Made]] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
     _waiting: dict[tuple[str, str, str], list[Arrival]] = field(default_factory=dict)
     _of: dict[str, Arrival] = field(default_factory=dict)
@@ -145,6 +174,10 @@ class Arrivals:
         """Return when an order of the replay arrived, once it has."""
         found = self._of.get(client_order_id)
         return decided_ns + self.usual_ns if found is None else max(found.arrived_ns, decided_ns)
+
+    def recorded_of(self, client_order_id: str) -> Arrival | None:
+        """Return the recorded order that an order of the replay is; None when the run did not have it."""
+        return self._of.get(client_order_id)
 
     def fill_of(self, client_order_id: str, filled: Decimal) -> Known | None:
         """Return when the node knew that so much of an order is filled; None when it did not."""

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from core.engine.journal import OrderRecord
     from core.engine.order_events import AnsweringStrategy
     from core.engine.orders import SendingStrategy
+    from core.engine.session import Session
 
-#: Callbacks of the engine that end an order.
-ENDS = ("on_order_canceled", "on_order_expired", "on_order_rejected", "on_order_denied")
+#: News of orders that is held back: fills, and what ends an order.
+KINDS = ("filled", "canceled", "expired", "rejected", "denied")
 
 
 @dataclass(order=True, slots=True)
@@ -37,6 +38,7 @@ class _Held:
     place: Place
     number: int
     act: Callable[[], None] = field(compare=False)
+    order_id: str = field(compare=False, default="")
 
 
 @dataclass(slots=True, eq=False)
@@ -69,21 +71,50 @@ class OwnNews:
         self.now_ns: Callable[[], int] = lambda: 0
         self._held: list[_Held] = []
         self._orders: dict[str, _Order] = {}
+        self._hears: dict[int, dict[str, Callable[[Any], None]]] = {}
         self._count = self._handed_ns = 0
         self._over = False
 
     # -- the engine's side ------------------------------------------------------------------
     def install(self, strategy: Any) -> None:
         """Stand between the engine and one strategy."""
-        strategy.on_order_filled = partial(self._filled, strategy, self._of(strategy, "filled"))
-        for name in ENDS:
-            kind = name.removeprefix("on_order_")
-            setattr(strategy, name, partial(self._ended, strategy, self._of(strategy, kind)))
+        hears = self._hears[id(strategy)] = {
+            kind: guarded(getattr(strategy, f"on_order_{kind}"), strategy.fail) for kind in KINDS
+        }
+        strategy.on_order_filled = partial(self._filled, strategy, hears["filled"])
+        for kind in KINDS[1:]:
+            setattr(strategy, f"on_order_{kind}", partial(self._ended, strategy, hears[kind]))
 
-    @staticmethod
-    def _of(strategy: Any, kind: str) -> Callable[[Any], None]:
-        hear: Callable[[Any], None] = guarded(getattr(strategy, f"on_order_{kind}"), strategy.fail)
-        return hear
+    def hears(self, strategy: Any) -> dict[str, Callable[[Any], None]]:
+        """Return a strategy's own callbacks by kind of news."""
+        return self._hears[id(strategy)]
+
+    def expect(self, strategy: Any, record: OrderRecord) -> None:
+        """Note that a recorded order was decided again."""
+
+    def is_foretold(self, client_order_id: str) -> bool:
+        """Return whether something of an order was told before the engine made it."""
+        return False
+
+    def reported(self, client_order_id: str, fills: int) -> int:
+        """Return how many fills the engine has told of an order whose strategy knows `fills`."""
+        return fills
+
+    def ahead(self, session: Session, code: str) -> Decimal:
+        """Return dollars that the gate has at a venue and the engine has not."""
+        return ZERO
+
+    def filled(self, client_order_id: str) -> Decimal:
+        """Return how many shares of an order gate and strategy have been told of, or will be."""
+        order = self._orders.get(client_order_id)
+        return ZERO if order is None else order.filled
+
+    def took(self, client_order_id: str, fills: int, filled: Decimal, charged: Charged) -> str:
+        """Note a fill that the gate books ahead of its strategy; return the name of the trade."""
+        order = self._orders.setdefault(client_order_id, _Order())
+        order.filled = max(order.filled, filled)
+        order.charged.append(charged)
+        return f"{client_order_id}#{fills + len(order.charged)}"
 
     def _filled(self, strategy: AnsweringStrategy, hear: Callable[[Any], None], event: Any) -> None:
         cid = event.client_order_id.value
@@ -144,12 +175,12 @@ class OwnNews:
         if place is None or place.after_ns < self._handed_ns:
             act()
         else:
-            self.hold(place, act)
+            self.hold(place, act, client_order_id)
 
-    def hold(self, place: Place, act: Callable[[], Any]) -> None:
+    def hold(self, place: Place, act: Callable[[], Any], order_id: str = "") -> None:
         """Act once the market data of a place has been handed on: at its time, or before any later data."""
         self._count += 1
-        heapq.heappush(self._held, _Held(place, self._count, act))
+        heapq.heappush(self._held, _Held(place, self._count, act, order_id))
         self.alert(max(place.at_ns, place.after_ns, self.now_ns() + 1))
 
     # -- the feed's side --------------------------------------------------------------------
@@ -159,6 +190,15 @@ class OwnNews:
             heapq.heappop(self._held).act()
         if ts_ns > self._handed_ns:
             self._handed_ns = ts_ns
+
+    def release(self, concerns: Callable[[str], bool]) -> None:
+        """Tell what is held of some orders: their instrument is about to be paid out, and the engine has filled them."""
+        told = sorted(h for h in self._held if h.order_id and concerns(h.order_id))
+        self._held = [h for h in self._held if h not in told]
+        heapq.heapify(self._held)
+        for one in told:
+            self._arrivals.late.add(one.order_id)
+            one.act()
 
     def until(self, now_ns: int) -> None:
         """Tell what the node knew by this time."""

@@ -126,7 +126,8 @@ class SendingStrategy(ViewingStrategy):
             return
 
         def arrive(again: int = 3) -> None:
-            if not record.is_open:
+            own = self.session.own_news
+            if not record.is_open and (own is None or not own.is_foretold(client_order_id)):
                 return
             if self._bt_cache.order(record.native) is not None:
                 self.cancel_order(record.native)
@@ -361,6 +362,8 @@ class SendingStrategy(ViewingStrategy):
                 unsent = partial(session.own_news.end, self, intent.client_order_id, unsent)
             self._bt_at(intent.ts_ns + 1, unsent)
         else:
+            if session.own_news is not None:
+                session.own_news.expect(self, record)
             self._bt_at(at_ns, partial(self._bt_arrive, record, order))
 
     def _bt_arrive(self, record: OrderRecord, order: Any) -> None:

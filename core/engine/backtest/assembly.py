@@ -28,6 +28,7 @@ from core.engine.backtest.universe import Universe
 from core.engine.catalog import CURRENCY, Kind
 from core.engine.feed import Feed
 from core.engine.fees import fee_models
+from core.engine.foretold import LiveNews
 from core.engine.guard import Failure
 from core.engine.hearing import OwnNews
 from core.engine.journal import Journal
@@ -195,7 +196,7 @@ def new_session(
         queue_position=spec.queue_position,
         begin_ns=universe.start_ns if universe.data_start_ns < universe.start_ns else 0,
         arrivals=spec.arrivals,
-        own_news=None if spec.arrivals is None else OwnNews(spec.arrivals),
+        own_news=_own_news(spec),
         ending=spec.ending,
     )
     session.fee_models = fee_models(
@@ -208,6 +209,13 @@ def new_session(
     for ref in list(universe.references)[:SAMPLED_FROM_START]:
         session.traded(ref)
     return session
+
+
+def _own_news(spec: BacktestSpec) -> OwnNews | None:
+    """Return what tells of own orders in a replay of a node's run."""
+    if spec.arrivals is None:
+        return None
+    return (LiveNews if spec.arrivals.foretold else OwnNews)(spec.arrivals)
 
 
 def streams(universe: Universe) -> list[BacktestDataConfig]:

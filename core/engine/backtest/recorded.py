@@ -60,8 +60,12 @@ class RecordedFeed(Feed):
         super().on_bar(bar)
 
     def on_instrument_close(self, close: Any) -> None:
-        """Pay out an outcome."""
+        """Pay out an outcome; what the engine has filled of it is booked before, as it has settled it."""
         self._guard(self._before)(close.ts_init)
+        orders, own = self.session.journal.orders, self.session.own_news
+        if own is not None:
+            native = close.instrument_id
+            self._guard(own.release)(lambda cid: orders[cid].ref.native == native)
         super().on_instrument_close(close)
 
     def on_instrument_status(self, status: Any) -> None:

@@ -177,11 +177,14 @@ def _book_late_fills(assembly: Assembly) -> None:
         session.own_news.flush()
     owners = {strategy._bt_sid: strategy for strategy in assembly.strategies}
     for order_id, record in list(session.journal.orders.items()):
-        order = assembly.runner.order(order_id) if record.is_open else None
+        known = record.fills
+        if session.own_news is not None:
+            known = session.own_news.reported(order_id, known)
+        order = assembly.runner.order(order_id) if record.is_open or known != record.fills else None
         if order is None:
             continue
         owner, events = owners[record.intent.strategy_id], order.events()
-        fills = [e for e in events if isinstance(e, OrderFilled)][record.fills :]
+        fills = [e for e in events if isinstance(e, OrderFilled)][known:]
         if fills and record.status == "SUBMITTED":
             owner.on_order_accepted(next(e for e in events if isinstance(e, OrderAccepted)))
         for fill in fills:
@@ -200,6 +203,8 @@ def _finish(assembly: Assembly, universe: Universe, seconds: float, records: int
         total = assembly.runner.balance(code, venue.currency)
         if total is not None and assembly.merges is not None:  # lent, and still to come
             total += assembly.merges.ahead(code) - assembly.merges.lent(code)
+        if total is not None and session.own_news is not None:
+            total += session.own_news.ahead(session, code)
         ours = session.gate.cash(code)
         if total != ours:
             raise StrategyError(

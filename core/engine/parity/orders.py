@@ -170,6 +170,12 @@ def started_of(directory: Path, run_id: str) -> tuple[kinds.RunStarted, dict[str
     raise MissingData("the run's configuration is not in its first row", run_id, "run it again")
 
 
+def has_heard(directory: Path, run_id: str) -> bool:
+    """Return whether it is on record when the strategies of a run heard of their orders."""
+    rows = LedgerReader(directory).rows(Selection(run=run_id, kinds=("news.heard",)))
+    return next(iter(rows), None) is not None
+
+
 def strategy_key(strategy_id: str, first: int) -> str:
     """Return ``Class#n`` of an engine strategy id that counts from `first`."""
     name, _, number = strategy_id.rpartition("-")
@@ -198,10 +204,31 @@ def recorded(
     fold = _Fold(own_clock, received)
     for row in LedgerReader(directory).rows(Selection(run=run_id)):
         fold.take(row.ts_event, row.decoded(), row.seq, row.parent_seqs)
-    for order in fold.out.orders:
+    orders = fold.out.orders
+    orders.sort(key=lambda o: o.ts_ns)
+    if own_clock:
+        return fold.out
+    for order in orders if received is None else ():
         _not_after_it_was_known(order, moved)
-    fold.out.orders.sort(key=lambda o: o.ts_ns)
+    _after_what_was_known(orders)
     return fold.out
+
+
+def _after_what_was_known(orders: list[ComparedOrder]) -> None:
+    """Let no order arrive before another one of its instrument that its strategy knew to be filled when it decided.
+
+    The venue's times have whole milliseconds, and what is sold must have been bought.
+    """
+    on_the_way: dict[str, list[ComparedOrder]] = {}
+    for order in orders:
+        if not order.arrival_ns:
+            continue
+        others = on_the_way.setdefault(order.instrument_id, [])
+        others[:] = [other for other in others if other.arrival_ns > order.ts_ns]
+        for other in others:
+            if any(k.booked.after_ns < order.ts_ns for k in other.known):
+                order.arrival_ns = max(order.arrival_ns, other.arrival_ns + 1)
+        others.append(order)
 
 
 def _not_after_it_was_known(order: ComparedOrder, moved: Moved) -> None:
@@ -319,7 +346,9 @@ class _Fold:
         so_far = order.filled
 
         def note(booked_after_ns: int, heard: Place) -> None:
-            order.known.append(Known(Place(booked_after_ns, ts_ns), heard, so_far))
+            booked = Place(booked_after_ns, ts_ns)
+            told = row.price, row.quantity, row.fee, row.liquidity
+            order.known.append(Known(booked, heard, so_far, *told))
 
         self._news[seq] = note
         if order.filled >= order.quantity:
@@ -394,9 +423,13 @@ def replayed(
         )
         by_id[row.order_id] = order
         out.orders.append(order)
+    made = {} if arrivals is None else arrivals.made
+    for order_id, fills in made.items():
+        if order_id in by_id:
+            by_id[order_id].fills += [Execution(*fill) for fill in fills]
     for fill in result.fills:
         found = by_id.get(fill.order_id)
-        if found is not None:
+        if found is not None and fill.order_id not in made:
             found.fills.append(
                 Execution(fill.ts_ns, fill.price, fill.quantity, fill.fee, fill.role)
             )

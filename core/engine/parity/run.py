@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Collection
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,14 @@ from core.engine.parity.compare import (
     differences,
     pair_orders,
 )
-from core.engine.parity.orders import RunOrders, find_run, recorded, replayed, started_of
+from core.engine.parity.orders import (
+    RunOrders,
+    find_run,
+    has_heard,
+    recorded,
+    replayed,
+    started_of,
+)
 from core.engine.parity.tape import Tape
 from core.engine.strategy_files import files_of, load_file
 from core.engine.venues import load_venue
@@ -67,13 +75,18 @@ def check_parity(
         load_file(name, Path(file))
     tape, own_clock = Tape(catalog), started.mode is RunMode.PAPER
     stamped = getattr(load_venue(about.venue), "stamps_orders", False)
-    received = tape.followed if own_clock else tape.received if stamped else None
+    told = has_heard(home / "ledger", run_id)
+    received = tape.followed if own_clock else None
+    if stamped and not own_clock:
+        received = tape.happened if told else tape.received
     ours = recorded(home / "ledger", run_id, own_clock, received, tape.moved)
     delays = [(o.arrival_ns - o.ts_ns) / NS_PER_MS for o in ours.orders if o.arrival_ns]
     median = statistics.median(delays) if delays else float(config["latency_ms"])
     chosen = median if latency_ms is None else latency_ms
     start, end = catalog.span_ns()
     arrivals = None if latency_ms is not None else arrivals_of(ours, median, window_ms, end)
+    if arrivals is not None:
+        arrivals.foretold = told and not own_clock
     spec = _spec_of(config, about, catalog, ours, max(chosen, 0.0), arrivals)
     result = run_backtest(spec, progress)
     theirs = replayed(result, arrivals, ours.ending)
@@ -143,7 +156,7 @@ def arrivals_of(ours: RunOrders, median_ms: float, window_ms: float, end_ns: int
         booked, heard = (
             p._replace(at_ns=min(p.at_ns, end_ns)) for p in (known.booked, known.heard)
         )
-        return Known(booked, heard, known.filled)
+        return replace(known, booked=booked, heard=heard)
 
     return Arrivals(
         [
@@ -157,6 +170,9 @@ def arrivals_of(ours: RunOrders, median_ms: float, window_ms: float, end_ns: int
                 o.unsent,
                 tuple(map(within, o.known)),
                 None if o.end is None else within(o.end),
+                o.status,
+                o.quantity,
+                o.price,
             )
             for o in ours.orders
         ],

@@ -11,6 +11,8 @@ import numpy as np
 from core.engine.catalog import Catalog, Kind
 
 NS_PER_MS = 1_000_000
+#: News that comes longer than this after the answer to an order does not place it: clocks of a venue differ.
+MOST_BEHIND_NS = 2_000_000_000
 #: ``(instrument id, the venue's time, first and last moment it can be) -> moment of the recording``.
 Received = Callable[[str, int, int, int], int]
 #: ``(instrument_id, from_ns, to_ns) -> whether its book or trades moved in between``.
@@ -60,6 +62,17 @@ class Tape:
         if after < len(times.received):
             last_ns = min(last_ns, int(times.received[after]) - 1)
         return max(first_ns, last_ns)
+
+    def happened(self, instrument_id: str, venue_ns: int, first_ns: int, last_ns: int) -> int:
+        """Return as `received` does, but after the answer where news from before it came later than the answer.
+
+        The replay then meets the book that the venue had, and tells what was answered when it was (`core.engine.foretold`).
+        """
+        times = self._of(instrument_id)
+        after = int(np.searchsorted(times.venue, venue_ns - venue_ns % NS_PER_MS, side="left"))
+        at_ns = self.received(instrument_id, venue_ns, first_ns, last_ns)
+        before = int(times.received[after - 1]) if after else 0
+        return before if at_ns < before <= last_ns + MOST_BEHIND_NS else at_ns
 
     def followed(self, instrument_id: str, venue_ns: int, first_ns: int, last_ns: int) -> int:
         """Return where a moment of the paper venue lies in the news of an instrument; `first_ns`, `last_ns` play no part.

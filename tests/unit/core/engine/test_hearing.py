@@ -133,6 +133,18 @@ def test_the_end_of_the_recording_tells_what_is_left(catalog):
     assert Listens.told
 
 
+def test_a_fill_that_was_heard_after_its_market_had_paid_is_booked_before_it_pays(tmp_path):
+    """The engine has settled the share: gate and rows must have had it."""
+    rows = snapshot(0, [("0.30", "5")], [("0.60", "50")])
+    for second in range(1, 9):
+        rows += level(second, 2, "0.60", str(50 + second))
+    path = write(tmp_path / "paid", [market()], {YES: Tape(books=rows, close=(5.5, "1"))})
+    result, arrivals = replay(path, bought(fill((2, 2.2), (7, 7.2))))
+    assert [s.quantity for s in result.settlements] == [1]
+    assert result.final_cash == 100 - D("0.60") + 1
+    assert result.orders[0].order_id in arrivals.late
+
+
 def knew_nothing_before(second):
     return all(seen == (0, 1) for s, seen in Listens.seen.items() if 1 < s <= second)
 

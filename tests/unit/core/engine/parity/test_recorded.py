@@ -129,9 +129,11 @@ def test_when_the_node_knew_of_fills_and_ends_is_read_and_never_later_than_the_r
     def place(after, at):
         return Place(after * MS, at * MS)
 
+    terms = {"price": Decimal("0.4"), "fee": Decimal(0), "role": ""}
+    first, second = Decimal("0.4"), Decimal("0.3")
     assert one.fills == (
-        Known(place(19, 20), place(23, 24), Decimal("0.4")),
-        Known(place(20, 21), place(23, 25), Decimal("0.7")),
+        Known(place(19, 20), place(23, 24), first, quantity=first, **terms),
+        Known(place(20, 21), place(23, 25), first + second, quantity=second, **terms),
     )
     assert one.end == Known(place(30, 31), place(31, 32)), (
         "at the end of the recording at the latest"
@@ -158,3 +160,22 @@ def test_a_live_order_arrives_before_data_that_its_strategy_saw_when_its_end_was
 
     assert arrival(15, 35) == 20, "the same book at both moments"
     assert arrival(25) == 30, "another book: it met that one"
+
+
+def test_what_is_sold_arrives_after_what_was_known_to_be_bought(tmp_path):
+    """Both have whole milliseconds of the venue; the sale was decided when the purchase was booked."""
+    book = DurableLedger(tmp_path / "ledger")
+    book.begin_run(started(), ts_event=1)
+    book.append(intent("A1"), ts_event=10 * MS)
+    book.append(OrderAccepted(client_order_id="A1"), ts_event=30 * MS)
+    seq = book.append(part("1", "t1"), ts_event=30 * MS)
+    heard = NewsHeard(booked_after_ns=19 * MS, heard_after_ns=19 * MS)
+    book.append(heard, ts_event=31 * MS, parents=(seq,))
+    for name, decided in (("knew", 20), ("not", 18)):
+        book.append(intent(name), ts_event=decided * MS)
+        book.append(OrderAccepted(client_order_id=name), ts_event=25 * MS)
+    book.close()
+    run = recorded(tmp_path / "ledger", "run-1", received=lambda *told: told[-1])
+    assert {o.order_id: o.arrival_ns for o in run.orders} == {
+        "A1": 30 * MS, "knew": 30 * MS + 1, "not": 25 * MS
+    }  # fmt: skip

@@ -75,6 +75,31 @@ def test_the_market_moved_when_a_book_change_or_a_trade_was_received():
     assert not tape().moved("A", 24 * MS, 32 * MS)
 
 
+@pytest.mark.parametrize(
+    ("venue", "answered", "moment"),
+    [
+        (
+            25,
+            15,
+            24,
+        ),  # news of 10 and 20 came after the answer and was before the order: it met that book
+        (15, 60, 23.999999),  # between two news, as `received`
+        (35, 20, 33),
+        (35, 60, 60),
+        (1, 5, 5),
+    ],
+)
+def test_news_from_before_an_order_that_came_after_its_answer_is_in_the_book_that_it_met(
+    venue, answered, moment
+):
+    assert tape().happened("A", venue * MS, 5 * MS, answered * MS) == round(moment * MS)
+
+
+def test_news_that_came_much_later_than_the_answer_says_nothing():
+    told = tape(deltas=((12, 10), (5000, 20), (6000, 40)), trades=())
+    assert told.happened("A", 25 * MS, 5 * MS, 30 * MS) == 30 * MS
+
+
 class Sides:
     """A catalog of the two outcomes of a market: (received, venue time) in milliseconds of each book's changes."""
 
