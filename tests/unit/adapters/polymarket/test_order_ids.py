@@ -1,8 +1,8 @@
 """Ids of sent orders: what is over leaves memory and is found on disk; a trade of it is told with the ids of the first time."""
 
+import asyncio
 import subprocess
 import sys
-import asyncio
 from decimal import Decimal
 
 import pytest
