@@ -308,7 +308,7 @@ def coverage(gate: Intake, d: Draft) -> str:
     elif rules.nets_outcomes:
         book, other = gate.book, rules.opposite_id
         opposite = book.held.get(other, 0)
-        bid = book.others_buy(order.strategy_id, other) if other in book.buying_all else 0
+        bid = book.others_buy(order.strategy_id, other) if rules.opposite.buying else 0
         if opposite > 0:
             return d.fail("opposite_held", opposite, 0, Code.OPPOSITE_HELD)
         if bid > 0:

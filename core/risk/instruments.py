@@ -136,6 +136,14 @@ class Purse(Scope):
         return self.cash - self.reserved - self.withheld
 
 
+@dataclass(slots=True)
+class Resting:
+    """Shares of one outcome that working orders can still buy and sell; its instrument and the book share it."""
+
+    buying: int = 0
+    selling: int = 0
+
+
 class MarketState:
     """A market and where it stands now.
 
@@ -202,6 +210,8 @@ class InstrumentRules:
         Everything a blacklist can name: instrument, market, event, series, category, venue.
     place : str
         The part of the signed text that all its orders share.
+    resting, opposite : Resting
+        What works in it, and in the outcome opposite to it (where there is one).
     in_market, in_event, in_venue : Scope
         Where its committed money counts; no event, no scope.
     quotes : Quotes
@@ -228,6 +238,8 @@ class InstrumentRules:
     group: str
     labels: frozenset[str]
     place: str
+    resting: Resting
+    opposite: Resting
     in_market: Scope
     in_event: Scope | None
     in_venue: Purse
@@ -239,6 +251,7 @@ def rules_of(
     venue: VenueRules,
     state: MarketState,
     fee_terms: int,
+    resting: Callable[[str], Resting],
     scope: Callable[[str, str], Scope],
     purse: Purse,
     quotes_of: Callable[[Grid], Quotes],
@@ -247,6 +260,8 @@ def rules_of(
 
     Parameters
     ----------
+    resting : callable
+        Gives what works in an outcome.
     scope : callable
         Gives the scope of ("market" | "event", name).
     purse : Purse
@@ -260,6 +275,7 @@ def rules_of(
     out = []
     for outcome in market.outcomes:
         iid = outcome.instrument_id
+        opposite_id = market.opposite(iid).instrument_id if binary else ""
         grid = Grid.of(market.grid_of(iid))
         labels = frozenset((named | {iid}) - {""})
         out.append(
@@ -272,7 +288,7 @@ def rules_of(
                 state=state,
                 market_id=market.market_id,
                 event_id=market.event_id,
-                opposite_id=market.opposite(iid).instrument_id if binary else "",
+                opposite_id=opposite_id,
                 grid=grid,
                 size_step=max(1, _exact(market.size_step)),
                 min_size=_exact(market.min_size),
@@ -284,6 +300,8 @@ def rules_of(
                 group=market.event_id or market.market_id,
                 labels=labels,
                 place=place_of(market.venue, iid, market.market_id, market.event_id),
+                resting=resting(iid),
+                opposite=resting(opposite_id),
                 in_market=scope("market", market.market_id),
                 in_event=scope("event", market.event_id) if market.event_id else None,
                 in_venue=purse,

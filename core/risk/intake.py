@@ -410,6 +410,7 @@ class Intake(Inspection):
             venue,
             state,
             number,
+            self.book.resting,
             self.book.scope,
             self.book.purse(venue.code),
             self.quotes_of,

@@ -73,4 +73,4 @@ def release(
 def _add(gate: Gate, strategy_id: str, instrument_ids: tuple[str, str], delta: int) -> None:
     for iid in instrument_ids:
         add_to(gate.book.selling, (strategy_id, iid), delta)
-        add_to(gate.book.selling_all, iid, delta)
+        gate.book.resting(iid).selling += delta

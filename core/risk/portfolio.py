@@ -18,7 +18,7 @@ import msgspec
 
 from core.domain.errors import MarketError
 from core.risk.approval import ApprovedOrder
-from core.risk.instruments import InstrumentRules, Purse, Scope
+from core.risk.instruments import InstrumentRules, Purse, Resting, Scope
 from core.risk.units import NANO
 from core.risk.working import DONE, UNKNOWN, Change, OrderState, Terms, WorkingOrder
 
@@ -64,11 +64,10 @@ class Portfolio:
         #: the two books show.
         self.paired: dict[str, int] = {}
         self.purses: dict[str, Purse] = {}
+        self._resting: dict[str, Resting] = {}
+        #: The same by strategy and outcome; what is bought only where the venue nets outcomes.
         self.selling: dict[tuple[str, str], int] = {}
-        self.selling_all: dict[str, int] = {}
-        #: By strategy only where the venue nets outcomes.
         self.buying: dict[tuple[str, str], int] = {}
-        self.buying_all: dict[str, int] = {}
         self.scopes: dict[tuple[str, str], Scope] = {}
         #: Committed money by family, and by strategy the one of its family; an unnamed family has none.
         self.by_family: dict[str, Scope] = {}
@@ -84,6 +83,10 @@ class Portfolio:
         self.trades: OrderedDict[str, Trade] = OrderedDict()
         self.provisional: dict[str, Trade] = {}
         self.payouts: dict[str, int] = {}
+
+    def resting(self, instrument_id: str) -> Resting:
+        """Return the shares that work in an outcome; the same object each time."""
+        return self._resting.setdefault(instrument_id, Resting())
 
     def scope(self, kind: str, name: str) -> Scope:
         """Return the committed money of a ``market`` or ``event``; the same object each time."""
@@ -130,14 +133,13 @@ class Portfolio:
         own = holding.quantity - holding.provisional - self.selling.get((strategy_id, iid), 0)
         if not rules.nets_outcomes:
             return own
-        other = rules.opposite_id
-        opposite = self.buying_all.get(other, 0) + self.held.get(other, 0)
-        return min(own, self.held[iid] - self.selling_all.get(iid, 0) - opposite)
+        opposite = rules.opposite.buying + self.held.get(rules.opposite_id, 0)
+        return min(own, self.held[iid] - rules.resting.selling - opposite)
 
     def others_buy(self, strategy_id: str, instrument_id: str) -> int:
         """Return the shares that working purchases of other strategies can still fill, where the venue nets."""
-        total = self.buying_all.get(instrument_id, 0)
-        return total - self.buying.get((strategy_id, instrument_id), 0) if total else 0
+        own = self.buying.get((strategy_id, instrument_id), 0)
+        return self.resting(instrument_id).buying - own
 
     # -- orders -------------------------------------------------------------------------------------
 
@@ -150,15 +152,7 @@ class Portfolio:
             self.waiting[cid] = order
         if delta := order.reserved:
             self._reserve_cash(order, delta)
-        rules, quantity = order.rules, order.quantity  # as `_working` has it: this is the hot path
-        iid = rules.instrument_id
-        totals, own = (
-            (self.buying_all, self.buying) if order.buy else (self.selling_all, self.selling)
-        )
-        totals[iid] = totals.get(iid, 0) + quantity
-        if rules.nets_outcomes or not order.buy:
-            key = order.strategy_id, iid
-            own[key] = own.get(key, 0) + quantity
+        self._working(order, order.quantity)
 
     def renew(self, order: WorkingOrder, approved: ApprovedOrder) -> None:
         """Let an open order wait for the redemption of the approval of its change."""
@@ -255,14 +249,14 @@ class Portfolio:
         order.reserved = after
 
     def _working(self, order: WorkingOrder, delta: int) -> None:
-        iid = order.rules.instrument_id
+        rules = order.rules
         if order.buy:
-            add_to(self.buying_all, iid, delta)
-            if order.rules.nets_outcomes:
-                add_to(self.buying, (order.strategy_id, iid), delta)
+            rules.resting.buying += delta
+            if rules.nets_outcomes:
+                add_to(self.buying, (order.strategy_id, rules.instrument_id), delta)
         else:
-            add_to(self.selling, (order.strategy_id, iid), delta)
-            add_to(self.selling_all, iid, delta)
+            rules.resting.selling += delta
+            add_to(self.selling, (order.strategy_id, rules.instrument_id), delta)
 
     def _reserve_cash(self, order: WorkingOrder, delta: int) -> None:
         rules = order.rules

@@ -72,19 +72,6 @@ class Ceilings:
         What posture and volatility, and what the phase leave of a limit, in billionths.
     """
 
-    __slots__ = (
-        "base",
-        "equity",
-        "event",
-        "factor",
-        "market",
-        "order",
-        "phase",
-        "table",
-        "total",
-        "venue",
-    )
-
     def __init__(self, table: Table, equity: int, factor: int, phase: int) -> None:
         base = max(0, equity) // NANO
         if factor != NANO:

@@ -542,7 +542,7 @@ class GateMachine(RuleBasedStateMachine):
         in_market = book.used("market")
         for iid in OUTCOMES:
             assert Fraction(book.held.get(iid, 0), NANO) == Fraction(m.held(iid))
-            assert Fraction(book.buying_all.get(iid, 0), NANO) == Fraction(m.buying(iid))
+            assert Fraction(book.resting(iid).buying, NANO) == Fraction(m.buying(iid))
             for owner in ("S1", "S2") if venue_of(iid) in NETS else ():
                 own = Fraction(book.buying.get((owner, iid), 0), NANO)
                 assert own == Fraction(m.buying(iid, owner))

@@ -47,12 +47,13 @@ def test_a_resting_sale_and_a_fill_that_is_not_final_hold_pairs_back() -> None:
 
 def test_a_promised_pair_cannot_be_sold_until_the_promise_is_taken_back() -> None:
     made = desk((PYES, "10", "S1"), (PNO, "8", "S1"), (PYES, "4", "S2"), (PNO, "4", "S2"))
-    before = dict(made.gate.book.selling), dict(made.gate.book.selling_all)
+    resting = [made.gate.book.resting(iid) for iid in BOTH]
+    before = dict(made.gate.book.selling), [r.selling for r in resting]
     parts = promise(made.gate, BOTH, D(10))
     assert parts == (("S1", 8 * NANO), ("S2", 2 * NANO))
     assert made.gate.sellable("S1", PYES) == 2
     assert not made.send(PNO, "SELL", "5", "0.45").approved
     assert free_by_market(made.gate, "POLYMARKET") == {"P1": (BOTH, D(2))}
     release(made.gate, BOTH, parts)
-    assert (made.gate.book.selling, made.gate.book.selling_all) == before
+    assert (made.gate.book.selling, [r.selling for r in resting]) == before
     assert made.send(PNO, "SELL", "5", "0.45").approved
