@@ -249,14 +249,19 @@ class Portfolio:
         order.reserved = after
 
     def _working(self, order: WorkingOrder, delta: int) -> None:
-        rules = order.rules
+        rules, own = order.rules, self.selling
         if order.buy:
             rules.resting.buying += delta
-            if rules.nets_outcomes:
-                add_to(self.buying, (order.strategy_id, rules.instrument_id), delta)
+            if not rules.nets_outcomes:
+                return
+            own = self.buying
         else:
             rules.resting.selling += delta
-            add_to(self.selling, (order.strategy_id, rules.instrument_id), delta)
+        key = order.strategy_id, rules.instrument_id
+        if value := own.get(key, 0) + delta:  # `add_to`, written out: this is the hot path
+            own[key] = value
+        else:
+            own.pop(key, None)
 
     def _reserve_cash(self, order: WorkingOrder, delta: int) -> None:
         rules = order.rules
