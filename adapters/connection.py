@@ -10,7 +10,7 @@ import asyncio
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -156,7 +156,14 @@ class Connection:
     # -- out ----------------------------------------------------------------------------------
     def post(self, text: str) -> None:
         """Send a text soon; nothing is sent while the connection is down."""
-        task = asyncio.get_running_loop().create_task(self._send(text), name=f"{self.name}-ws-send")
+        self._soon(self._send(text), "send")
+
+    def renew_soon(self) -> None:
+        """Close this connection from where nothing can be awaited: it comes back with everything fresh."""
+        self._soon(self.renew(), "renew")
+
+    def _soon(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"{self.name}-ws-{what}")
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
 
@@ -177,21 +184,31 @@ class Connection:
         """Stay connected until cancelled or `close`; back off with jitter."""
         failures = 0
         while not self.closed:
-            self._to(SocketState.CONNECTING)
             started = time.monotonic()
             try:
+                self._to(SocketState.CONNECTING)
                 await self._connect()
             except Exception as exc:  # an error of ours too: nobody else connects again
                 self.stats.note(f"connect: {type(exc).__name__}")
+            except Exception as exc:
+                # A reader that ends for good is a venue that falls silent, and nobody hears a task die.
+                self.stats.note(f"connect: {type(exc).__name__}: {exc}")
             finally:
                 self._socket = None
                 self._lost()
-                if not self.closed:
-                    self._to(SocketState.DOWN)
+                self._down()
             failures = 0 if time.monotonic() - started > GOOD_S else failures + 1
             if not self.closed:
                 pause = min(0.1 * 2 ** min(failures, 8), LONGEST_PAUSE_S)
                 await self._sleep(pause * (0.5 + self._random.random()))
+
+    def _down(self) -> None:
+        """Say that it is down; a listener that fails ends no connection."""
+        try:
+            if not self.closed:
+                self._to(SocketState.DOWN)
+        except Exception as exc:
+            self.stats.note(f"listener: {type(exc).__name__}: {exc}")
 
     async def _connect(self) -> None:
         async with self.session.ws_connect(

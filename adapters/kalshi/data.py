@@ -98,6 +98,8 @@ class KalshiProvider(InstrumentProvider):
         """Turn one payload into a market and its instruments; what cannot be read is left out with its reason."""
         try:
             market = market_of(row, await self.series_of(row))
+        except VenueUncertain:  # nothing is said against it: it is asked for again
+            raise
         except (BetaError, ValueError, ArithmeticError) as exc:
             self.refused.append((row.ticker, str(exc)))
             return None
@@ -195,6 +197,8 @@ class KalshiData(OutcomeData):
     def _on_link(self, state: SocketState) -> None:
         if state is SocketState.DOWN:
             self._doubt_all()
+        elif state is SocketState.UP and self.socket.stats.connects > 1:
+            self._relearn()  # a pause, a new grid or a result may have come meanwhile
 
     def _on_gap(self, sid: int) -> None:
         if self.socket.sids.get("orderbook_delta") == sid:
@@ -383,6 +387,9 @@ class KalshiData(OutcomeData):
             known = None
         if known is None:
             self._status(ticker, MarketStatus.PAUSED)  # unknown terms are not traded on
+            self._relearn()
+        elif ticker in self._shown:
+            self._status(ticker, known.status)  # a close that moved opens a closed market again
 
     def _relearn(self) -> None:
         """Read terms and results of all markets again: news of them may have been lost. One reading at a time."""
@@ -430,11 +437,13 @@ class KalshiData(OutcomeData):
             await asyncio.sleep(CHECK_EVERY_S)
 
     async def _ask_results(self, tickers: list[str]) -> None:
-        try:
-            rows = await self.rest.markets(tickers=",".join(tickers[:100]))
-        except (VenueRefused, VenueUncertain):
-            return
-        self._take_results(rows)
+        for start in range(0, len(tickers), TICKERS_PER_CALL):
+            part = tickers[start : start + TICKERS_PER_CALL]
+            try:
+                rows = await self.rest.markets(tickers=",".join(part))
+            except (VenueRefused, VenueUncertain):
+                return
+            self._take_results(rows)
 
     def _take_results(self, rows: list[schemas.MarketMsg]) -> None:
         for row in rows:

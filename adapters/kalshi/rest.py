@@ -431,7 +431,7 @@ class KalshiRest:
 
     # -- order groups -----------------------------------------------------------------------
     async def create_group(self, contracts: int, shard: int) -> str:
-        """Create an order group on one shard; return its id.
+        """Create an order group on one shard; return its id. No order: it is made while trading is halted too.
 
         Parameters
         ----------
@@ -440,7 +440,7 @@ class KalshiRest:
         """
         body = {"contracts_limit_fp": format_count(Decimal(contracts)), "exchange_index": shard}
         data = await self._write(
-            "POST", f"{GROUPS}/create", body=msgspec.json.encode(body), lane=Lane.ORDER
+            "POST", f"{GROUPS}/create", body=msgspec.json.encode(body), lane=Lane.CANCEL
         )
         return self._read(data, schemas.GroupAck, "an order group").order_group_id
 

@@ -33,6 +33,10 @@ SEQUENCED_KINDS = frozenset(
 )
 BOOK_KINDS = frozenset({"orderbook_snapshot", "orderbook_delta"})
 MAX_FRAME_BYTES = 1 << 20
+#: Errors after which nothing comes on a subscription any more: of the channel, and a full buffer at the venue.
+ENDING_ERRORS = frozenset({10, 25})
+#: A subscription that was refused is asked for again after this long.
+REFUSED_PAUSE_S = 5.0
 #: More frames than this are not lost on a connection that lives.
 MAX_JUMP = 100_000
 
@@ -158,6 +162,8 @@ class KalshiSocket(Connection):
         self.stats.frames += 1
         try:
             frame = msgspec.json.decode(text, type=schemas.Frame)
+            if frame.type == "error":
+                self._error(frame)
             verdict = self._number(frame)
         except Exception as exc:
             self._unreadable(exc)
@@ -173,6 +179,24 @@ class KalshiSocket(Connection):
             self.stats.gaps += 1
             self.on_gap(frame.sid)
         self.on_frame(frame)
+        if frame.type == "unsubscribed":  # we never ask for it
+            self.renew_soon()
+
+    def _error(self, frame: schemas.Frame) -> None:
+        """Note an error; a subscription that has ended needs a new connection, one that was refused is asked for again."""
+        told = msgspec.json.decode(frame.msg, type=schemas.ErrorMsg)
+        channel = self._asked.pop(frame.id or 0, "")
+        self.stats.note(
+            f"Kalshi says error {told.code} {channel and f'to {channel!r}'}: {told.msg[:80]}"
+        )
+        if told.code in ENDING_ERRORS:
+            self.renew_soon()
+        elif channel:
+            asyncio.get_running_loop().call_later(REFUSED_PAUSE_S, self._ask_again, channel)
+
+    def _ask_again(self, channel: str) -> None:
+        if self.state is SocketState.UP and channel in self.wanted:
+            self._command("subscribe", self._params(channel, sorted(self.wanted[channel])))
 
     def _same_number(self, frame: schemas.Frame, text: str) -> bool:
         """Return whether this repeats the last number of its subscription with other words."""

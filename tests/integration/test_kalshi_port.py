@@ -14,7 +14,7 @@ from adapters.kalshi.fees import KalshiFeeBook
 from adapters.kalshi.live import live_venue
 from adapters.kalshi.parsing import instrument_id
 from core.domain.decision import OrderIntent, TimeInForce
-from core.domain.errors import VenueRefused, VenueUncertain
+from core.domain.errors import HaltedError, VenueRefused, VenueUncertain
 from core.domain.fees import FeeSchedule, Side
 from core.engine.live.port import VenueOrder, VenueOrderStatus
 from core.engine.paper.account import NettedAccount
@@ -156,6 +156,20 @@ async def test_without_order_groups_a_halt_still_cancels_everything():
         assert await port.engage_kill_switch() == []
         assert not fake.exchange.working()
         assert any("order group" in e for e in port.kill_switch.errors)
+
+
+async def test_a_node_that_starts_while_trading_is_halted_opens_its_account_with_its_group():
+    def halted():
+        raise HaltedError("trading is halted", "operator", "beta risk resume")
+
+    async with stand() as (fake, port):
+        await port.disconnect()
+        assert not fake.orders.groups
+        port.before_order(halted)
+        await port.connect(News())
+        assert list(fake.orders.groups) == [port.kill_switch.of(0)]
+        with pytest.raises(HaltedError):
+            await port.submit(intent("c-1"), D("0.30"))
 
 
 async def test_an_order_on_a_shard_without_cash_is_refused_with_the_way_out():
