@@ -190,9 +190,6 @@ class Connection:
                 await self._connect()
             except Exception as exc:  # an error of ours too: nobody else connects again
                 self.stats.note(f"connect: {type(exc).__name__}")
-            except Exception as exc:
-                # A reader that ends for good is a venue that falls silent, and nobody hears a task die.
-                self.stats.note(f"connect: {type(exc).__name__}: {exc}")
             finally:
                 self._socket = None
                 self._lost()

@@ -80,6 +80,7 @@ class KalshiProvider(InstrumentProvider):
         self.refused: list[tuple[str, str]] = []
         self.shards: dict[str, int] = {}
         self._series: dict[str, schemas.SeriesMsg] = {}
+        self._events: dict[str, schemas.EventMsg] = {}
 
     async def load_all_async(self, filters: dict[str, Any] | None = None) -> None:
         """Load the wanted tickers and the open markets of the wanted series."""
@@ -97,7 +98,7 @@ class KalshiProvider(InstrumentProvider):
     async def take(self, row: schemas.MarketMsg) -> Market | None:
         """Turn one payload into a market and its instruments; what cannot be read is left out with its reason."""
         try:
-            market = market_of(row, await self.series_of(row))
+            market = market_of(row, await self.series_of(row), await self.event_of(row))
         except VenueUncertain:  # nothing is said against it: it is asked for again
             raise
         except (BetaError, ValueError, ArithmeticError) as exc:
@@ -116,6 +117,20 @@ class KalshiProvider(InstrumentProvider):
         if name not in self._series:
             self._series[name] = await self.rest.series(name)
         return self._series[name]
+
+    async def event_of(self, row: schemas.MarketMsg) -> schemas.EventMsg | None:
+        """Return the event of a market that is not paid out, asked for once; None when it names none."""
+        name = row.event_ticker
+        if not name or row.result:
+            return None
+        if name not in self._events:
+            self._events[name] = await self.rest.event(name)
+        return self._events[name]
+
+    def forget_terms(self) -> None:
+        """Ask for series and events again at the next market: their fee terms may have changed."""
+        self._series.clear()
+        self._events.clear()
 
 
 class KalshiData(OutcomeData):
@@ -263,6 +278,10 @@ class KalshiData(OutcomeData):
             except Exception:
                 self._relearn()
                 raise
+        elif frame.type == "event_fee_update":
+            event = msgspec.json.decode(frame.msg, type=schemas.EventFeeMsg).event_ticker
+            if any(m.event_id == event for m in self.provider.markets.values()):
+                self._relearn()
 
     def _read(self, frame: schemas.Frame, kind: type[Book]) -> Book:
         """Decode a frame about a book; one that cannot be read has changed a book that we cannot name."""
@@ -400,6 +419,7 @@ class KalshiData(OutcomeData):
     async def _learn_again(self) -> None:
         await asyncio.sleep(RESYNC_PAUSE_S)  # more may be lost with it
         self._relearning = False
+        self.provider.forget_terms()
         tickers = [t for t in self.provider.markets if t not in self._settled]
         for start in range(0, len(tickers), TICKERS_PER_CALL):
             part = tickers[start : start + TICKERS_PER_CALL]

@@ -275,6 +275,10 @@ class KalshiRest:
         """Return one series: fee type and multiplier."""
         return (await self._get(f"/series/{ticker}", schemas.SeriesEnvelope)).series
 
+    async def event(self, ticker: str) -> schemas.EventMsg:
+        """Return one event: its fee terms win over the series', and whether its markets exclude each other."""
+        return (await self._get(f"/events/{ticker}", schemas.EventEnvelope)).event
+
     # -- limits -----------------------------------------------------------------------------
     async def read_limits(self) -> str:
         """Take over the account's buckets and the costs in force; return the tier."""

@@ -94,6 +94,18 @@ class EventMsg(msgspec.Struct, frozen=True, kw_only=True):
     markets: tuple[MarketMsg, ...] = ()
 
 
+class EventEnvelope(msgspec.Struct, frozen=True):
+    """One event."""
+
+    event: EventMsg
+
+
+class EventFeeMsg(msgspec.Struct, frozen=True, kw_only=True):
+    """Fee terms of an event have changed."""
+
+    event_ticker: str
+
+
 class CreateOrderBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Body of ``POST /portfolio/events/orders`` (V2): one book, YES prices."""
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from decimal import Decimal
 
 from adapters.connection import SocketState
 from adapters.fake.faults import Fault, FaultKind
 from core.domain.market import MarketStatus
 from tests.conformance.market_rig import follow
 from tests.conformance.rig import eventually
+
+D = Decimal
 
 
 def error_frame(code, **more):
@@ -122,3 +125,30 @@ def test_results_are_asked_for_past_the_first_hundred_markets(tmp_path):
         assert len(rig.settled) == 2
 
     follow(tmp_path, "KALSHI", script)
+
+
+def test_fees_of_an_event_win_over_those_of_its_series_and_change_while_the_market_trades(tmp_path):
+    async def script(rig):
+        fake, provider = rig.stand.fake, rig.client.provider
+        assert provider.markets[rig.id].fees.multiplier == 1
+        fake.infos[rig.id] = {"event_ticker": "KXF-EV"}
+        fake.event_terms["KXF-EV"] = {"fee_multiplier_override": 0.5, "mutually_exclusive": True}
+        fake.streams.close_moved(rig.id)
+        await eventually(lambda: rig.markets[-1].fees.multiplier == D("0.5"))
+        assert rig.markets[-1].neg_risk_id == "KXF-EV"  # as in imported history
+        fake.streams.fees_changed("KXF-OTHER", {"fee_multiplier_override": 9})
+        fake.streams.fees_changed("KXF-EV", {"fee_multiplier_override": 2})
+        await eventually(lambda: provider.markets[rig.id].fees.multiplier == 2)
+
+    follow(tmp_path, "KALSHI", script)
+
+
+def test_a_market_whose_event_cannot_be_read_is_paused_until_it_can(tmp_path):
+    async def script(rig):
+        rig.stand.fake.infos[rig.id] = {"event_ticker": "KXF-EV"}
+        rig.stand.fake.streams.close_moved(rig.id)
+        await eventually(lambda: last_status(rig) is MarketStatus.PAUSED)
+        await eventually(lambda: last_status(rig) is MarketStatus.ACTIVE, 90.0)
+
+    broken = Fault(FaultKind.HTTP_503, count=6, match="GET /trade-api/v2/events")
+    follow(tmp_path, "KALSHI", script, (broken,))

@@ -89,6 +89,8 @@ class FakeKalshi:
         self.exchange = exchange
         self.public_key = public_key
         self.infos = infos or {}
+        #: What an event says beside its markets, by ticker: ``fee_multiplier_override`` and the like.
+        self.event_terms: dict[str, dict[str, Any]] = {}
         self.tags: dict[str, list[str]] = {}
         self.scopes: tuple[str, ...] = ("read", "write::trade")
         self.faults = faults or FaultSchedule()
@@ -309,7 +311,7 @@ class FakeKalshi:
             "mutually_exclusive": False,
             "collateral_return_type": "",
             "markets": rows,
-        }
+        } | self.event_terms.get(ticker, {})
         return web.json_response({"event": event, "markets": rows})
 
     def _market_bodies(self) -> list[dict[str, Any]]:

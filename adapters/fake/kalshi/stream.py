@@ -258,6 +258,12 @@ class Streams(FakeStreams[Connection]):
         }
         self._to_channel("market_lifecycle_v2", "market_lifecycle_v2", body, None)
 
+    def fees_changed(self, event: str, terms: dict[str, Any]) -> None:
+        """Change the fee terms of an event and tell it."""
+        self.venue.event_terms[event] = terms
+        kind = "event_fee_update"
+        self._to_channel("market_lifecycle_v2", kind, {"event_ticker": event} | terms, None)
+
     # -- truth out --------------------------------------------------------------------------
     def on_exchange(self, kind: str, value: object) -> None:
         """Tell the private channels and the lifecycle channel what happened."""

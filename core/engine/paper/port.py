@@ -116,7 +116,7 @@ class PaperPort:
 
     # -- markets and their books --------------------------------------------------------------
     def on_market(self, market: Market) -> None:
-        """Register a market or take over its changed hours."""
+        """Register a market or take over its changed fees, hours and grid."""
         if len(market.outcomes) != 2:
             return
         self.markets[market.market_id] = market
@@ -124,6 +124,7 @@ class PaperPort:
             self._of[outcome.instrument_id] = (market.market_id, name)
         found = self.exchange.markets.get(market.market_id)
         if found is not None:
+            found.fees = market.fees
             found.close_ns = market.close_ns or (1 << 62)
             found.tick = int(market.grid.finest * PRICE_UNIT)
             return
