@@ -253,9 +253,12 @@ class Recording:
         return actor
 
     def on_market(self, market: Market) -> None:
-        """Keep changed terms of a market."""
+        """Keep changed terms of a market; a disk that refuses costs the recording only, not the market's news."""
         if all(o.instrument_id in self._codes for o in market.outcomes):
-            add_markets(self.folder, [market])
+            try:
+                add_markets(self.folder, [market])
+            except OSError as exc:
+                self.error = self.error or f"terms of {market.market_id} not kept: {exc}"
 
     def finish(self) -> None:
         """Write what waits and make the catalog; with nothing recorded there is none."""

@@ -12,6 +12,7 @@ import os
 import shutil
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -78,9 +79,22 @@ def begin(folder: Path, about: About, markets: list[Market]) -> None:
 
 
 def add_markets(folder: Path, markets: list[Market]) -> None:
-    """Add markets; a later line of the same market replaces an earlier one."""
-    with (folder / "markets.jsonl").open("a", encoding="utf-8") as file:
-        file.writelines(market_to_json(m) + "\n" for m in markets)
+    """Add markets; a later line of the same market replaces an earlier one.
+
+    Raises
+    ------
+    OSError
+        If the disk refuses; the file is then as it was: half a line would make the recording unreadable.
+    """
+    path = folder / "markets.jsonl"
+    before = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(market_to_json(m) + "\n" for m in markets)
+    except OSError:
+        with suppress(OSError):
+            os.truncate(path, before)
+        raise
 
 
 def write_part(folder: Path, number: int, numbers: array[int], texts: list[str | None]) -> None:

@@ -1,6 +1,7 @@
 """A recording: parts survive a kill, become a catalog through the writer's checks, and memory is bounded."""
 
 import json
+import resource
 import threading
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.domain.errors import MissingData
-from core.engine.catalog import F_LAST, Kind
+from core.engine.catalog import F_LAST, Catalog, Kind
 from core.engine.catalog.verify import verify_catalog
 from core.engine.live import recorder, recording
 from core.engine.live.recorder import PartWriter
@@ -210,6 +211,25 @@ def test_a_disk_that_fails_stops_nothing_but_the_recording(tmp_path, monkeypatch
     writer.close()
     assert "No space left" in writer.error
     assert writer.lost == 3
+
+
+def test_changed_terms_that_the_disk_takes_in_part_stop_nothing_and_leave_the_file_as_it_was(
+    tmp_path,
+):
+    folder, target = recording.parts_path(tmp_path, "paper-1"), tmp_path / "made"
+    made = recorder.Recording(folder, target, about(), [market(TICKER, T + 10**12)])
+    level(made.writer, T, 4500, 5)
+    file = folder / "markets.jsonl"
+    before, limits = file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 40, limits[1]))
+    try:
+        made.on_market(market(TICKER, T + 2 * 10**12))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_bytes() == before and "File too large" in made.error
+    made.on_market(market(TICKER, T + 3 * 10**12))
+    made.finish()
+    assert Catalog.open(target).markets()[TICKER].close_ns == T + 3 * 10**12
 
 
 def test_payouts_keep_their_exact_value(tmp_path):
