@@ -370,6 +370,10 @@ class KalshiData(OutcomeData):
             raise CorruptData(
                 "Kalshi sent an impossible trade", (str(price), str(count)), NEWS_MEND
             )
+        if msg.taker_book_side not in ("bid", "ask"):
+            raise CorruptData(
+                "Kalshi sent a trade of an unknown side", msg.taker_book_side[:80], NEWS_MEND
+            )
         takes_bid, at = msg.taker_book_side == "bid", ns_of_ms(msg.ts_ms) or now
         for outcome, own in ((YES, price), (NO, ONE - price)):
             iid = instrument_id(msg.market_ticker, outcome)

@@ -4,6 +4,8 @@ import asyncio
 import json
 from decimal import Decimal
 
+from nautilus_trader.model import TradeTick
+
 from adapters.connection import SocketState
 from adapters.fake.faults import Fault, FaultKind
 from core.domain.market import MarketStatus
@@ -152,3 +154,15 @@ def test_a_market_whose_event_cannot_be_read_is_paused_until_it_can(tmp_path):
 
     broken = Fault(FaultKind.HTTP_503, count=6, match="GET /trade-api/v2/events")
     follow(tmp_path, "KALSHI", script, (broken,))
+
+
+def test_a_trade_of_an_unknown_side_is_nobodys_sale(tmp_path):
+    async def script(rig):
+        traded, now = rig.stand.fake.streams.traded, rig.stand.loop.time_ns()
+        traded(rig.id, 4200, 300, "auction", now, "odd")
+        traded(rig.id, 4200, 300, "ask", now, "even")
+        await eventually(lambda: rig.of(TradeTick, rig.ids[0]))
+        assert [x.trade_id.value for x in rig.of(TradeTick, rig.ids[0])] == ["even"]
+        assert rig.client.socket.stats.bad_frames == 1
+
+    follow(tmp_path, "KALSHI", script)
