@@ -211,6 +211,26 @@ class Governor:
         self._stir()
         self.day = max(self.day, ts_ns // NS_PER_DAY)
 
+    def carry(self, ts_ns: int, lost: int, fallen: int, top_ns: int) -> None:
+        """Go on from what an earlier process had lost at `ts_ns`: a restart gives no new allowance.
+
+        Differences, not equity: what came in or went out meanwhile is neither profit nor loss.
+
+        Parameters
+        ----------
+        lost, fallen : int
+            Since 00:00 UTC and from the top of the window, 1e-18 dollar.
+        top_ns : int
+            When the top was.
+        """
+        self._stir()
+        if self.day < 0:
+            self.day = ts_ns // NS_PER_DAY
+        if self.day == ts_ns // NS_PER_DAY:
+            self._day_profit = self._profit + lost
+        if fallen > 0:
+            self._peaks = deque([(top_ns // NS_PER_MINUTE, self._profit + fallen)])
+
     def flat(self, now_ns: int) -> None:
         """Note that nothing is held or working any more: what was liquidating is now halted."""
         for source, hold in list(self._holds.sources.items()):
@@ -295,6 +315,11 @@ class Governor:
             ("governors.soft_drawdown", fall, top * self._soft_limit // NANO),
             ("governors.drawdown", fall, top * self._hard // NANO),
         ]
+
+    @property
+    def top_ns(self) -> int:
+        """Minute of the window's top; 0 before equity was judged."""
+        return self._peaks[0][0] * NS_PER_MINUTE if self._peaks else 0
 
     @property
     def severity(self) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from core.risk.breaker import BreakerState
 from core.risk.gate import Gate
 from core.risk.table import Ceilings
-from core.risk.units import NANO, dollars, shares
+from core.risk.units import NANO, attos_down, dollars, shares
 
 FILE = "headroom.json"
 SCHEMA_VERSION = 1
@@ -44,6 +45,7 @@ def headroom(gate: Gate, now_ns: int, halted: str = "") -> dict[str, Any]:
             "reason": gate.holds.reason,
             "posture": str(governor.posture),
             "posture_factor": f"{shares(governor.left):f}",
+            "top_ns": governor.top_ns,
             "phase": phase.name,
             "phase_factor": f"{phase.factor:f}",
             "phase_families": list(phase.families),
@@ -180,3 +182,26 @@ def read(directory: Path) -> dict[str, Any] | None:
         return None
     known = isinstance(found, dict) and found.get("schema_version") == SCHEMA_VERSION
     return found if known else None
+
+
+def carry_losses(directory: Path, gate: Gate, resumed_ns: int) -> None:
+    """Let a gate that has just been built go on from the losses that an earlier process wrote last.
+
+    Parameters
+    ----------
+    resumed_ns : int
+        When an operator resumed trading while no node ran: losses before are forgiven.
+    """
+    found = read(directory)
+    if found is None:
+        return
+    try:
+        used = {
+            r["limit"]: attos_down(Decimal(r["used"])) for r in found["limits"] if not r["scope"]
+        }
+        ts_ns, top_ns = int(found["ts_ns"]), int(found["governors"]["top_ns"])
+        lost, fallen = used["governors.daily_loss"], used["governors.drawdown"]
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return  # of another version, or damaged: a help, not a record
+    if ts_ns > resumed_ns:
+        gate.governor.carry(ts_ns, lost, fallen, top_ns)

@@ -551,24 +551,29 @@ class Intake(Inspection):
 
         The middle of a tight book is the value, and a lone bid is. A wide book or a lone ask only
         bounds the last value: an empty book must not look like a crash, nor a wide one like a profit.
+        What an earlier process bought (`on_position`) is valued at its first price, as brought in.
         """
         if instrument_id not in self.book.held:
             return
         low = nanos_of_text(str(bid)) if bid is not None else None
         high = nanos_of_text(str(ask)) if ask is not None else None
-        last = self.book.marks[instrument_id]
+        last, unseen = self.book.marks[instrument_id], instrument_id in self.book.unseen
         if low is not None and high is not None:
             if low > high:
                 return
             middle = (low + high) // 2
             if (high - low) * NANO <= self.table.mark_spread * max(NANO, middle):
-                if middle != last:
+                if unseen:
+                    self.book.first_sight(instrument_id, middle)
+                elif middle != last:
                     self.book.mark(instrument_id, middle)
                 return
         if high is None:
             price = last if low is None else low
         else:
             price = min(last if low is None else max(last, low), high)
-        if price != last:
+        if unseen and not (low is None and high is None):
+            self.book.first_sight(instrument_id, price if low is None else low)
+        elif price != last:
             self.book.mark(instrument_id, price)
         self._advance(ts_ns)

@@ -79,6 +79,8 @@ class Portfolio:
         #: Cash of all venues plus value of everything held: pairs at what they pay, the rest as marked.
         self.equity = 0
         self.transferred = 0
+        #: Held since before this process, of which no book was seen yet: their mark is what they cost.
+        self.unseen: set[str] = set()
         self.unknown = 0
         self.trades: OrderedDict[str, Trade] = OrderedDict()
         self.provisional: dict[str, Trade] = {}
@@ -335,6 +337,7 @@ class Portfolio:
         self._commit(rules, strategy_id, cost)
         if not self.held[iid]:
             del self.held[iid]
+            self.unseen.discard(iid)
         return holding
 
     def _pair(self, rules: InstrumentRules) -> None:
@@ -360,6 +363,14 @@ class Portfolio:
         before = self.equity
         self._hold(strategy_id, rules, quantity, cost)
         self.transferred += self.equity - before
+        self.unseen.add(rules.instrument_id)
+
+    def first_sight(self, instrument_id: str, price: int) -> None:
+        """Value what was held before this process at its first price: what it lost until then is not lost now."""
+        before = self.equity
+        self.mark(instrument_id, price)
+        self.transferred += self.equity - before
+        self.unseen.discard(instrument_id)
 
     def take(self, trade_id: str, trade: Trade, price: int) -> int:
         """Book one fill; return realised profit (0 for a purchase).

@@ -91,6 +91,7 @@ class RiskWatch:
         self.file = RiskFile(directory)
         self._liquidate, self._halted, self._say, self._busy = liquidate, halted, say, busy
         self._resume = command.restore(gate, self.file.read(), time.time_ns())
+        headroom.carry_losses(directory, gate, resumed_ns(directory))
         self._stopped: tuple[TradingState | None, str] = (None, "")
         self._liquidated = False
         self._ticked, self._told = 0.0, True

@@ -172,6 +172,7 @@ class GateMachine(RuleBasedStateMachine):
         """Start with something held, as after a reconciliation."""
         for owner, iid in held:
             self.gate.on_position(owner, iid, D(30), D("0.40"))
+            self.gate.on_mark(iid, D("0.40"), D("0.40"))
             position = self.model.positions[(owner, iid)]
             position.quantity, position.cost = D(30), Fraction(12)
             self.model.marks[iid] = D("0.40")

@@ -302,3 +302,40 @@ def test_a_mature_fund_uses_half_its_limits(make_desk):
     desk = make_desk(limits=load_profile().changed({"exposure.order_usd": "1000"}), cash="10000")
     desk.gate.on_time(1)
     assert desk.gate.room("S1", KYES) == 200
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "worth"),
+    [("0.19", "0.21", "10"), ("0.10", "0.60", "5"), ("0.20", None, "10"), (None, "0.25", "12.5")],
+)
+def test_what_a_holding_lost_before_this_process_is_not_lost_again(
+    make_desk, bid: str | None, ask: str | None, worth: str
+):
+    desk = make_desk(limits=governed())
+    desk.gate.on_position(
+        "S", KYES, D(50), D("0.60")
+    )  # bought a week ago for 30, a tenth of it left
+    desk.gate.on_time(NOON)
+    desk.gate.on_mark(KYES, *(None if p is None else D(p) for p in (bid, ask)))
+    desk.gate.on_time(NOON + SECOND)
+    assert desk.gate.equity() == 200 + D(worth)
+    assert desk.gate.holds.state is TradingState.RUNNING
+    mark(desk, "0.01", NOON + MINUTE)
+    lost = D(worth) - D("0.5")
+    assert desk.gate.governor.losses(desk.gate.book.transferred)[0][1] == attos_down(lost)
+
+
+def test_a_gain_from_before_this_process_is_no_cushion_of_the_day(make_desk):
+    desk = make_desk(limits=governed(governors__drawdown="1", governors__soft_drawdown="1"))
+    desk.gate.on_position("S", KYES, D(100), D("0.30"))
+    desk.gate.on_time(NOON)
+    mark(desk, "0.60", NOON + SECOND)
+    mark(desk, "0.45", NOON + MINUTE)
+    refused(buy(desk, NOON + MINUTE), Code.REDUCE_ONLY)
+
+
+def test_a_holding_that_is_gone_before_its_first_price_leaves_nothing_behind(make_desk):
+    desk = make_desk(limits=governed())
+    desk.gate.on_position("S", KYES, D(10), D("0.60"))
+    desk.gate.on_settlement(KYES, D(1), NOON)
+    assert not desk.gate.book.unseen

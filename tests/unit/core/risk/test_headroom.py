@@ -7,7 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from core.risk import Code, Limits
-from core.risk.headroom import FILE, headroom, keep, read
+from core.risk.headroom import FILE, carry_losses, headroom, keep, read
+from core.risk.states import TradingState
 from core.risk.units import dollars
 from tests.unit.core.risk.test_gate import refused
 from tests.unit.core.risk.world import K2YES, KYES, PYES, D, Desk, world
@@ -113,3 +114,59 @@ def test_a_disk_that_refuses_does_not_reach_trading(tmp_path: Path):
     keep(tmp_path / "risk", world(Limits()), 7)
     keep(tmp_path / "new" / "risk", world(Limits()), 7)
     assert read(tmp_path / "new" / "risk")
+
+
+def judged(now_ns: int, price: str, desk: Desk | None = None) -> Desk:
+    """A desk of 200 dollars in cash and 100 shares, all at stake and nothing lost; 5 % a day may be."""
+    made = desk is None
+    desk = desk or Desk(world(Limits()))
+    if made:
+        desk.hold(KYES, "100", "0.40")
+        desk.gate.on_time(now_ns)
+    desk.gate.on_mark(KYES, D(price), D(price))
+    desk.gate.on_time(now_ns)
+    return desk
+
+
+def test_a_restart_gives_no_new_allowance_for_the_days_loss(tmp_path: Path):
+    noon = 20_000 * DAY + DAY // 2
+    keep(tmp_path, judged(noon, "0.35").gate, noon)  # 5 of 240 lost
+    second = Desk(world(Limits()))
+    second.hold(KYES, "100", "0.35")
+    carry_losses(tmp_path, second.gate, 0)
+    judged(noon + 1, "0.29", second)
+    assert second.gate.holds.state is TradingState.RUNNING, "lost 11 of 240"
+    judged(noon + 2, "0.28", second)
+    assert set(second.gate.holds.sources) == {"daily_loss", "drawdown"}
+
+
+def test_the_top_of_the_window_is_carried_with_its_time_and_the_day_with_its_day(tmp_path: Path):
+    noon = 20_000 * DAY + DAY // 2
+    keep(tmp_path, judged(noon, "0.35").gate, noon)
+    for later, held in ((DAY // 2 + 60 * 10**9, {"drawdown"}), (DAY + 120 * 10**9, set())):
+        second = Desk(world(Limits()))
+        second.hold(KYES, "100", "0.35")
+        carry_losses(tmp_path, second.gate, 0)
+        judged(noon + later, "0.35", second)
+        judged(noon + later + 1, "0.28", second)  # 7 more: below 5 % of 235, together 12
+        assert set(second.gate.holds.sources) == held
+
+
+def test_losses_before_an_operators_resume_and_numbers_that_are_none_are_not_carried(
+    tmp_path: Path,
+):
+    noon = 20_000 * DAY + DAY // 2
+    keep(tmp_path, judged(noon, "0.35").gate, noon)
+    whole = json.loads((tmp_path / FILE).read_text())
+    for resumed, text in (
+        (noon, json.dumps(whole)),
+        (0, json.dumps(whole | {"limits": [{"limit": "x"}]})),
+        (0, json.dumps(whole | {"governors": {}})),
+        (0, "{"),
+    ):
+        (tmp_path / FILE).write_text(text)
+        second = Desk(world(Limits()))
+        second.hold(KYES, "100", "0.35")
+        carry_losses(tmp_path, second.gate, resumed)
+        judged(noon + 1, "0.28", second)
+        assert second.gate.holds.state is TradingState.RUNNING

@@ -104,7 +104,9 @@ class Desk:
         return self.gate.on_fill(order_id, f"T-{self.count}", D(quantity), D(price), D(fee), **more)
 
     def hold(self, iid: str, quantity: str, price: str = "0.40", strategy: str = "S1") -> None:
+        """Hold something whose book shows `price` on both sides."""
         self.gate.on_position(strategy, iid, D(quantity), D(price))
+        self.gate.on_mark(iid, D(price), D(price))
 
 
 EVENTS = {"K1": "E1", "K2": "E1", "P1": "E2"}
