@@ -121,7 +121,10 @@ class KalshiEvent(BasePredictor):
         """Take spot from its quotes, or look at the window that moved."""
         iid = quote.instrument_id.value
         if iid in self._volatility:
-            self._on_spot(iid, (float(quote.bid_price) + float(quote.ask_price)) / 2.0)
+            bid, ask = float(quote.bid_price), float(quote.ask_price)
+            no_ask = float(quote.bid_size) > 0 and float(quote.ask_size) == 0
+            if bid > 0 and not no_ask:  # an empty side is no price
+                self._on_spot(iid, (bid + ask) / 2.0)
         else:
             self.look(iid, quote.ts_init)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from core.ledger.kinds import OrderDenied, OrderIntended
 from core.ledger.reader import LedgerReader
 from core.ledger.selection import Selection
 from core.risk import headroom
+from core.risk.units import attos_down
 from tests.conformance.rig import VENUES, play
 from tests.live import rig
+from tests.unit.core.risk.test_headroom import judged
 
 D = Decimal
 each_venue = pytest.mark.parametrize("venue", VENUES)
@@ -177,5 +180,17 @@ def test_the_numbers_beside_the_risk_file_wait_for_an_order_but_not_for_ever(
         watch._ticked -= 0.6
         watch.look()
         assert kept == [1]
+
+    play(tmp_path / "stand", "PAPER", script)
+
+
+def test_a_node_that_starts_again_goes_on_from_what_was_lost_today(tmp_path: Path) -> None:
+    now = time.time_ns()
+    headroom.keep(tmp_path, judged(now, "0.35").gate, now)
+
+    async def script(stand, trader) -> None:
+        RiskWatch(stand.gate, tmp_path, stand.ledger, stand.sweep, lambda: None)
+        lost = {name: used for name, used, _ in stand.gate.governor.losses(0)}
+        assert lost["governors.daily_loss"] == lost["governors.drawdown"] == attos_down(D(5))
 
     play(tmp_path / "stand", "PAPER", script)
