@@ -50,7 +50,7 @@ from core.engine.live.changes import ChangeHooks, Changes
 from core.engine.live.closed import ClosedOrders, same_place
 from core.engine.live.context import LiveContext
 from core.engine.live.conversions import net_after
-from core.engine.live.early import EarlyOrders
+from core.engine.live.early import EarlyOrders, at_once
 from core.engine.live.intents import intent_of
 from core.engine.live.journal import HALTED, NOT_ON_DISK
 from core.engine.live.leftovers import Leftovers
@@ -187,7 +187,7 @@ class VenueClient(CancelHooks, ChangeHooks, ReportHooks, ExecutionClient):
         intent, price = admitted
         begun = self.early.take(intent, price)
         sending = self._send(order, intent, begun.writing, begun.send)
-        self.create_task(sending, f"submit-{intent.client_order_id}")
+        at_once(self, sending, f"submit-{intent.client_order_id}")
 
     def _admit(self, order: Any) -> tuple[OrderIntent, Decimal] | None:
         """Use up the approval; return intent and limit, or None when the order was denied."""

@@ -7,8 +7,9 @@ makes an order leave does not change: the client uses up the approval, waits for
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.domain.decision import OrderIntent
 from core.engine.live.port import Prepared, Send, VenueOrder
@@ -24,6 +25,20 @@ class Begun(NamedTuple):
     price: Decimal
     writing: asyncio.Future[None]
     send: Send
+
+
+def at_once(client: VenueClient, sending: Coroutine[Any, Any, None], name: str) -> None:
+    """Begin to send here and now, as far as nothing is to wait for; the engine watches over the rest as over every task.
+
+    With the row on disk already the bytes leave without another turn of the loop. No answer is waited for.
+    """
+    work = asyncio.Task(sending, loop=asyncio.get_running_loop(), eager_start=True, name=name)
+
+    async def rest() -> None:
+        await work
+
+    watch = client.create_task(rest(), name)
+    watch.add_done_callback(lambda w: work.cancel() if w.cancelled() else None)  # before it began
 
 
 class EarlyOrders:

@@ -153,6 +153,28 @@ def test_the_row_of_an_intent_has_the_id_that_the_venue_will_know_it_by(tmp_path
     play(tmp_path, "POLYMARKET", script)
 
 
+@each_venue
+def test_with_its_row_on_disk_an_order_begins_to_leave_in_the_handler_itself(
+    tmp_path: Path, venue: str
+) -> None:
+    async def script(stand, trader) -> None:
+        command = await approved(stand, trader)
+        ((_, begun),) = stand.client.early._begun.items()
+        asked = []
+
+        async def send():
+            asked.append(command)
+            return await begun.send()
+
+        stand.client.early._begun[begun.intent.client_order_id] = begun._replace(send=send)
+        await stand.client._submit_order(command)
+        assert asked == [command], "no turn of the loop later, and no answer is waited for"
+        await asyncio.sleep(2.0)
+        assert len(stand.exchange.orders) == 1 and not stand.client.in_flight
+
+    play(tmp_path, venue, script)
+
+
 @pytest.mark.parametrize("venue", ["KALSHI", "POLYMARKET"])
 def test_an_order_that_the_engine_refuses_after_its_intent_ends_in_the_ledger(
     tmp_path: Path, venue: str
