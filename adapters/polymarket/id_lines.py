@@ -9,8 +9,10 @@ from typing import Any
 from adapters.polymarket.order_ids import OrderIds
 from core.engine.live.port import SentOrder
 
-#: Lines go to disk this long after the first of them, and again when the disk refused.
+#: Lines go to disk this long after the first of them.
 FLUSH_S = 0.25
+#: A disk that refused them is asked again after this.
+AGAIN_S = 5.0
 
 
 class IdLines:
@@ -24,7 +26,7 @@ class IdLines:
     Attributes
     ----------
     refused : str
-        Why the disk did not take the last lines; empty when it did.
+        Why the disk did not take the last lines; empty when it did. Until it does, an order waits for its own line.
     """
 
     def __init__(
@@ -37,13 +39,13 @@ class IdLines:
     def note(self, order: SentOrder) -> None:
         """Know an order now, and write its line soon."""
         self._ids.note(order)
-        self._soon()
+        self._soon(FLUSH_S)
 
-    def _soon(self) -> None:
+    def _soon(self, after_s: float) -> None:
         if not self._due:
             self._due = True
             loop = asyncio.get_running_loop()
-            loop.call_later(FLUSH_S, lambda: self._spawn(self._flush(), "polymarket-ids"))
+            loop.call_later(after_s, lambda: self._spawn(self._flush(), "polymarket-ids"))
 
     async def _flush(self) -> None:
         """Write; a disk that refuses is asked again, the ledger has them meanwhile."""
@@ -53,4 +55,4 @@ class IdLines:
             self.refused = ""
         except OSError as exc:
             self.refused = str(exc)
-            self._soon()
+            self._soon(AGAIN_S)

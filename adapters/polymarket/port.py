@@ -194,9 +194,12 @@ class PolymarketPort(PrivateSide[ClobRest]):
 
     # -- writes -----------------------------------------------------------------------------
     def prepare(self, intent: OrderIntent, price: Decimal) -> Prepared:
-        """Sign, so that the intent's row can have the id; its line here follows. Without a key yet it is signed when sent."""
+        """Sign, so that the intent's row can have the id; its line here follows.
+
+        Without a key yet, or while the disk refuses such lines, it is signed when it is sent, and waits for its own line.
+        """
         wallet, key = self.rest.wallet, self.rest.api_key
-        if wallet is None or key is None:
+        if wallet is None or key is None or self._lines.refused:
             return Prepared(lambda: self.submit(intent, price))
         signed, sent = self._sign(intent, price, wallet, key)
         self._lines.note(sent)

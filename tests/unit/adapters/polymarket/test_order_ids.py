@@ -10,8 +10,10 @@ import pytest
 from adapters.polymarket import order_ids
 from adapters.polymarket.id_lines import IdLines
 from adapters.polymarket.order_ids import KEEP_NS, OrderIds
+from core.domain.decision import TimeInForce
 from core.domain.fees import Side
 from core.engine.live.port import SentOrder
+from tests.conformance.rig import play
 
 D = Decimal
 SECOND = 1_000_000_000
@@ -161,3 +163,30 @@ async def test_a_disk_that_refuses_lines_is_asked_again(tmp_path, monkeypatch):
         assert not ids.unwritten and lines.refused == ""
     with OrderIds(tmp_path / "ids") as ids:  # a line twice is a line once
         assert ids.of_client("O-1") == order(1) and len(ids.since(0)) == 1
+
+
+def test_while_the_disk_refuses_lines_no_order_leaves_without_its_own(tmp_path):
+    async def script(stand, trader):
+        def send():
+            return trader.send(stand.markets[0], Side.BUY, D(5), D("0.38"), TimeInForce.GTC)
+
+        ids, taken = stand.port.ids, stand.port.ids._append
+
+        def refuse(lines):
+            raise OSError(28, "No space left on device")
+
+        ids._append = refuse
+        await send()
+        await asyncio.sleep(2.0)
+        assert len(stand.exchange.orders) == 1, "the ledger has its id"
+        await send()
+        await asyncio.sleep(2.0)
+        assert len(stand.exchange.orders) == 1
+        ids._append = taken
+        await asyncio.sleep(10.0)
+        assert not ids.unwritten
+        await send()
+        await asyncio.sleep(2.0)
+        assert len(stand.exchange.orders) == 2
+
+    play(tmp_path, "POLYMARKET", script)
