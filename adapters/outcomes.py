@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,7 @@ from nautilus_trader.model import (
 
 from core.domain.market import Market, MarketStatus
 from core.engine.live.backlog import Backlog
+from core.engine.live.beside import guarded
 from core.engine.live.books import BookWriter, Stamps
 from core.engine.units import price_of, quantity_of
 
@@ -59,6 +60,7 @@ class OutcomeData(MarketDataClient):
         """Begin without subscriptions, statuses and results."""
         self.on_status, self.on_settled = on_status, on_settled
         self.on_barred: Callable[[str, str], None] = lambda market_id, reason: None
+        self.on_failed: Callable[[str], None] = lambda why: None
         self.last_news_ns: dict[str, int] = {}
         self.stamps = Stamps(self.clock)
         self._backlog: Backlog | None = None
@@ -80,10 +82,22 @@ class OutcomeData(MarketDataClient):
         """Begin to follow an instrument; `wanted` is the kind of data."""
         raise NotImplementedError
 
-    def serve(self, backlog: Backlog, on_barred: Callable[[str, str], None]) -> None:
-        """Read sockets no faster than the engine works off what it is told; bar markets whose books lie."""
-        self._backlog, self.on_barred = backlog, on_barred
+    def serve(
+        self,
+        backlog: Backlog,
+        on_barred: Callable[[str, str], None],
+        on_failed: Callable[[str], None],
+    ) -> None:
+        """Read sockets no faster than the engine works off what it is told; bar markets whose books lie.
+
+        `on_failed` halts trading: a part of this client has ended by an error (ADR 0138).
+        """
+        self._backlog, self.on_barred, self.on_failed = backlog, on_barred, on_failed
         self._after_frames(backlog.worked_off)
+
+    def _keep(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Begin what must go on for as long as this client runs."""
+        self.create_task(guarded(work, name, lambda why: self.on_failed(why), ()), name)
 
     def _after_frames(self, wait: Callable[[], Awaitable[None]]) -> None:
         """Let every connection await `wait` after each frame."""

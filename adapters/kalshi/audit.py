@@ -72,9 +72,9 @@ class BookAudit:
 
     async def audit(self, ticker: str) -> bool:
         """Compare one market; return whether its book was not the venue's."""
-        book = self._books[ticker]
-        first = await self._look(book)
-        if not first:
+        book = self._books.get(ticker)
+        first = None if book is None else await self._look(book)
+        if book is None or not first:
             if first is not None:
                 self._strikes.equal(ticker)
             return False

@@ -185,9 +185,9 @@ class KalshiData(OutcomeData):
     async def _connect(self) -> None:
         await self._load()
         self.socket.subscribe("market_lifecycle_v2")
-        self.create_task(self.socket.run(), "kalshi-data")
-        self.create_task(self._keep_hours(), "kalshi-hours")
-        self.create_task(self.audit.run(), "kalshi-audit")
+        self._keep(self.socket.run(), "kalshi-data")
+        self._keep(self._keep_hours(), "kalshi-hours")
+        self._keep(self.audit.run(), "kalshi-audit")
 
     async def _disconnect(self) -> None:
         await self.socket.close()

@@ -60,8 +60,8 @@ class BookAudit:
 
     async def audit(self, token: str) -> bool:
         """Compare one book; return whether the venue was asked."""
-        data, book = self._data, self._data.books[token]
-        if book.state is not BookState.GOOD or data.token_settled(token):
+        data, book = self._data, self._data.books.get(token)
+        if book is None or book.state is not BookState.GOOD or data.token_settled(token):
             return False
         try:
             msg = await data.rest.book(token)

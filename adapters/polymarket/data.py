@@ -115,8 +115,8 @@ class PolymarketData(OutcomeData):
         await self._load()
         for market in self.registry.markets.values():
             self._status(market.market_id, market.status)
-        self.create_task(self._keep_results(), "polymarket-results")
-        self.create_task(self.audit.run(), "polymarket-audit")
+        self._keep(self._keep_results(), "polymarket-results")
+        self._keep(self.audit.run(), "polymarket-audit")
 
     async def _disconnect(self) -> None:
         await self.sockets.close()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from adapters.connection import SocketState, SocketStats
 from adapters.polymarket.rest import ClobRest
-from core.domain.errors import VenueRefused, VenueUncertain
 
 #: So many beats missed in a row are longer than the venue waits before it cancels everything.
 TOO_MANY = 2
@@ -65,7 +64,7 @@ class Heartbeat:
             await asyncio.sleep(self.every_s)
             try:
                 await self._beat()
-            except (VenueRefused, VenueUncertain) as exc:
+            except Exception as exc:  # an error of ours too: nobody else beats again
                 self._miss(str(exc))
 
     def _miss(self, error: str) -> None:

@@ -226,3 +226,17 @@ def test_tc_014_the_books_of_a_market_that_is_paid_out_are_freed_and_stay_so(tmp
         assert not [x for x in rig.client.out[before:] if isinstance(x, OrderBookDeltas)]
 
     follow(tmp_path, venue, script)
+
+
+def test_a_part_of_the_data_client_that_fails_halts_trading(tmp_path, venue):
+    async def script(rig):
+        async def fails(book):
+            raise KeyError(book)
+
+        halts: list[str] = []
+        rig.client.on_failed = halts.append
+        rig.client.audit.audit, rig.client.audit.soon = fails, True
+        await eventually(lambda: bool(halts))
+        assert "audit failed: KeyError" in halts[0] and "restart the node" in halts[0]
+
+    follow(tmp_path, venue, script)

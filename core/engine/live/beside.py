@@ -54,14 +54,20 @@ class Beside:
             self._stop()
 
 
-async def guarded[T](work: Coroutine[Any, Any, T], name: str, halt: Callable[[str], None]) -> T:
+async def guarded[T](
+    work: Coroutine[Any, Any, T],
+    name: str,
+    halt: Callable[[str], None],
+    spared: type[Exception] | tuple[()] = VenueError,
+) -> T:
     """Do a task of a client, of which the engine would only print an error; what it had in hand nobody goes on with.
 
-    A venue that refuses or cannot be asked is no error of ours, and everything that depends on it is asked again.
+    A venue that refuses or cannot be asked is no error of ours, and everything that depends on it is asked again: it is
+    `spared`, but not in what must go on for as long as the client runs.
     """
     try:
         return await work
-    except VenueError:
+    except spared:
         raise
     except Exception as exc:
         halt(_why(name, exc))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.domain.errors import BetaError, LedgerError
+from core.domain.errors import BetaError
 from core.engine.live.sweep import Sweep
 from core.ledger import Ledger
 from core.risk import command, headroom
@@ -144,7 +144,7 @@ class RiskWatch:
         def work() -> None:
             try:
                 command.record(self.ledger, self.file)
-            except LedgerError as exc:
+            except (BetaError, OSError) as exc:
                 self._say("risk.command_not_recorded", error=str(exc)[:300])
 
         self._recording = asyncio.get_running_loop().create_task(asyncio.to_thread(work))

@@ -458,7 +458,7 @@ class Node:
                     on_settled=owner._on_settled(context),
                 )
                 if (serve := getattr(owner.data, "serve", None)) is not None:
-                    serve(owner.backlog, owner.gate.on_barred)
+                    serve(owner.backlog, owner.gate.on_barred, context.halt)
                 return owner.data
 
         class Execution(ExecutionClientFactory):

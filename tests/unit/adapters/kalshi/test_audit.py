@@ -119,3 +119,9 @@ def test_a_first_difference_is_forgotten_after_many_equal_looks() -> None:
     assert desk.look(FORGET_LOOKS + 2) == [True, *[False] * FORGET_LOOKS, True]
     assert desk.barred == []
     assert Decimal(desk.doubted) == 2
+
+
+def test_a_book_that_is_gone_before_its_turn_is_passed_over() -> None:
+    desk = Desk(SAID)
+    desk.audit._books.clear()  # type: ignore[attr-defined]
+    assert desk.look() == [False] and desk.audit.looks == 0

@@ -173,3 +173,9 @@ def test_a_first_difference_is_forgotten_after_many_equal_looks() -> None:
     assert desk.rest.answers.stats.mended == 2 and desk.barred == []
     desk.look()
     assert len(desk.barred) == 1
+
+
+def test_a_book_that_is_gone_before_its_turn_is_passed_over() -> None:
+    desk = Desk(SAID)
+    desk.books.clear()
+    assert desk.look() == 0 and not desk.told

@@ -216,3 +216,22 @@ def test_a_node_that_starts_again_goes_on_from_what_was_lost_today(tmp_path: Pat
         assert lost["governors.daily_loss"] == lost["governors.drawdown"] == attos_down(D(5))
 
     play(tmp_path / "stand", "PAPER", script)
+
+
+def test_a_command_that_the_disk_keeps_out_of_the_ledger_is_said(tmp_path: Path) -> None:
+    async def script(stand, trader) -> None:
+        def refuse() -> None:
+            raise OSError(28, "No space left on device")
+
+        said: list[str] = []
+        watch = RiskWatch(
+            stand.gate, tmp_path, stand.ledger, stand.sweep, lambda: None,
+            say=lambda event, **values: said.append(event),
+        )  # fmt: skip
+        watch.file.read = refuse  # type: ignore[method-assign, assignment]
+        watch._record()
+        assert watch._recording is not None
+        await watch._recording
+        assert said == ["risk.command_not_recorded"]
+
+    play(tmp_path / "stand", "PAPER", script)
