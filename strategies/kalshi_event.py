@@ -26,7 +26,7 @@ from core.domain.clock import NS_PER_SECOND
 from core.domain.market import Market
 from core.engine.strategy import Level, StrategyConfig
 from strategies.base_predictor import BasePredictor, Estimate, PredictorConfig, log_odds
-from strategies.window_model import RealisedVolatility, prob_above, prob_between
+from strategies.window_model import RealisedVolatility, TrailingMean, prob_above, prob_between
 
 
 class KalshiEventConfig(PredictorConfig):
@@ -86,6 +86,7 @@ class KalshiEvent(BasePredictor):
         self._spot_of: dict[str, str] = {}
         self._spot: dict[str, tuple[float, int]] = {}
         self._volatility: dict[str, RealisedVolatility] = {}
+        self._means: dict[str, TrailingMean] = {}
         for iid in self.universe:
             market = self.markets.get(iid)
             if market is None or len(market.outcomes) < 2 or market.strike is None:
@@ -98,6 +99,7 @@ class KalshiEvent(BasePredictor):
                 self._volatility[source] = RealisedVolatility(
                     self.config.vol_half_life_s, self.config.vol_step_s
                 )
+                self._means[source] = TrailingMean(self.config.averaging_s)
                 self.watch_trades(source)
                 self.watch_quotes(source)
 
@@ -132,6 +134,7 @@ class KalshiEvent(BasePredictor):
         vol = self._volatility.get(iid)
         if vol is not None and price > 0:
             vol.update(price, self.now_ns)
+            self._means[iid].update(price, self.now_ns)
             self._spot[iid] = (price, self.now_ns)
 
     def estimate(self, iid: str, bid: Level, ask: Level) -> Estimate | None:
@@ -146,7 +149,13 @@ class KalshiEvent(BasePredictor):
             return None
         if now - seen_ns > self.config.max_spot_age_s * NS_PER_SECOND:
             return None
-        p_yes = self._model(market, spot, sigma * self.config.vol_scale, left_s)
+        known = None
+        if left_s < (averaging_s := self.config.averaging_s):
+            begin_ns = market.close_ns - int(averaging_s * NS_PER_SECOND)
+            known = self._means[source].since(begin_ns, now)
+            if known is None and now > begin_ns:  # what counts already was not seen
+                return None
+        p_yes = self._model(market, spot, sigma * self.config.vol_scale, left_s, known)
         if p_yes is None:
             return None
         p = p_yes if iid == market.outcomes[0].instrument_id else 1.0 - p_yes
@@ -157,16 +166,18 @@ class KalshiEvent(BasePredictor):
         fair = 1.0 / (1.0 + math.exp(-mixed))
         return Estimate(fair, abs(p - mid) / 2.0)
 
-    def _model(self, market: Market, spot: float, sigma: float, left_s: float) -> float | None:
+    def _model(
+        self, market: Market, spot: float, sigma: float, left_s: float, known: float | None
+    ) -> float | None:
         """Return P(YES) by the strike type; None for a type the model does not know."""
         low = float(market.strike) if market.strike is not None else 0.0
         if low <= 0:
             return None
-        kind = market.strike_type
+        kind, averaging_s = market.strike_type, self.config.averaging_s
         if kind in {"", "greater", "greater_or_equal"}:
-            return prob_above(spot, low, sigma, left_s, self.config.averaging_s)
+            return prob_above(spot, low, sigma, left_s, averaging_s, known)
         if kind in {"less", "less_or_equal"}:
-            return 1.0 - prob_above(spot, low, sigma, left_s, self.config.averaging_s)
+            return 1.0 - prob_above(spot, low, sigma, left_s, averaging_s, known)
         if kind == "between" and market.strike_high is not None:
             return prob_between(
                 low,
@@ -174,6 +185,7 @@ class KalshiEvent(BasePredictor):
                 spot=spot,
                 sigma_per_sqrt_s=sigma,
                 seconds_left=left_s,
-                averaging_s=self.config.averaging_s,
+                averaging_s=averaging_s,
+                known_mean=known,
             )
         return None

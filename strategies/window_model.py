@@ -13,7 +13,8 @@ All floats: this is a model. What reaches an order is rounded to Decimal by the 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 
 def normal_cdf(x: float) -> float:
@@ -63,12 +64,72 @@ def prob_above(
     return normal_cdf((math.log(expected / strike) - 0.5 * variance) / deviation)
 
 
-def prob_between(low: float, high: float, **kwargs: float) -> float:
+@dataclass(slots=True)
+class TrailingMean:
+    """Mean of a price over the time since a moment, each price in force until the next.
+
+    Parameters
+    ----------
+    keep_s : float
+        How far back a moment may lie.
+    points : int
+        Moments remembered in that time; between two of them the mean is taken as even.
+    """
+
+    keep_s: float = 60.0
+    points: int = 60
+    _price: float = 0.0
+    _ts_ns: int = 0
+    _sum: float = 0.0
+    _marks: deque[tuple[int, float]] = field(default_factory=deque)
+
+    def update(self, price: float, ts_ns: int) -> None:
+        """Take a price at `ts_ns`; a clock that steps back begins anew."""
+        if ts_ns < self._ts_ns or not self._marks:
+            self._marks.clear()
+            self._sum = 0.0
+        else:
+            self._sum += self._price * (ts_ns - self._ts_ns) / 1e9
+        self._price, self._ts_ns = price, ts_ns
+        marks, keep_ns = self._marks, int(self.keep_s * 1e9)
+        if not marks or ts_ns - marks[-1][0] >= keep_ns // self.points:
+            marks.append((ts_ns, self._sum))
+            while len(marks) > 1 and marks[1][0] <= ts_ns - keep_ns:
+                marks.popleft()
+
+    def since(self, begin_ns: int, now_ns: int) -> float | None:
+        """Return the mean from `begin_ns` to `now_ns`; None when no price was known at its beginning."""
+        marks = self._marks
+        if not marks or not marks[0][0] <= begin_ns < now_ns or now_ns < self._ts_ns:
+            return None
+        total = self._sum + self._price * (now_ns - self._ts_ns) / 1e9
+        before, after = marks[0], (now_ns, total)
+        for mark in marks:
+            if mark[0] > begin_ns:
+                after = mark
+                break
+            before = mark
+        part = (begin_ns - before[0]) / (after[0] - before[0])
+        gone = before[1] + part * (after[1] - before[1])
+        return (total - gone) / ((now_ns - begin_ns) / 1e9)
+
+
+def prob_between(
+    low: float,
+    high: float,
+    *,
+    spot: float,
+    sigma_per_sqrt_s: float,
+    seconds_left: float,
+    averaging_s: float = 60.0,
+    known_mean: float | None = None,
+) -> float:
     """Return P(low <= settlement < high) with the arguments of `prob_above`."""
-    spot, sigma = kwargs["spot"], kwargs["sigma_per_sqrt_s"]
-    left, averaging = kwargs["seconds_left"], kwargs.get("averaging_s", 60.0)
-    above_low = prob_above(spot, low, sigma, left, averaging)
-    return max(above_low - prob_above(spot, high, sigma, left, averaging), 0.0)
+    above_low, above_high = (
+        prob_above(spot, strike, sigma_per_sqrt_s, seconds_left, averaging_s, known_mean)
+        for strike in (low, high)
+    )
+    return max(above_low - above_high, 0.0)
 
 
 @dataclass(slots=True)
