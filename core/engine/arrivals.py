@@ -14,6 +14,12 @@ from typing import NamedTuple
 from core.domain.money import ZERO
 
 
+def strategy_key(strategy_id: str, first: int = 0) -> str:
+    """Return ``Class#n`` of an engine strategy id that counts from `first`: two runs name the same strategy so."""
+    name, _, number = strategy_id.rpartition("-")
+    return f"{name}#{int(number) - first}" if number.isdigit() else strategy_id
+
+
 class Place(NamedTuple):
     """A place in a node's stream of news: after the market data of a moment, and when that was by the clock."""
 

@@ -16,6 +16,7 @@ from core.domain.decision import Forecast, OrderIntent, TimeInForce
 from core.domain.errors import StrategyError
 from core.domain.fees import Side
 from core.domain.money import ZERO, floor_to
+from core.engine.arrivals import strategy_key
 from core.engine.guard import guarded
 from core.engine.journal import OrderRecord
 from core.engine.mirror import MIRROR_BUSY
@@ -348,10 +349,9 @@ class SendingStrategy(ViewingStrategy):
             super().submit_order(order)
             self._bt_wake_for(ref, intent.ts_ns)
             return
-        name, _, number = self._bt_sid.rpartition("-")
         at_ns = arrivals.of_order(
             intent.client_order_id,
-            f"{name}#{int(number)}",
+            strategy_key(self._bt_sid),
             ref.iid,
             intent.side.value,
             intent.ts_ns,

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import partial
 
 from core.domain.money import ONE, ZERO
-from core.engine.arrivals import Merge
+from core.engine.arrivals import Merge, strategy_key
 from core.engine.session import Session
 from core.engine.venues import Venue
 
@@ -60,10 +60,9 @@ class RecordedMerges:
             return
         for strategy in session.strategies:
             sid = strategy._bt_sid
-            name, _, number = sid.rpartition("-")
             held = [session.gate.position(sid, iid) for iid in one.instrument_ids]
             pairs = min(one.quantity, *held)
-            if f"{name}#{int(number)}" == one.strategy and pairs > 0:
+            if strategy_key(sid) == one.strategy and pairs > 0:
                 session.gate.on_merge(sid, ref.market.market_id, pairs, now_ns)
                 session.journal.merge(sid, ref, pairs, now_ns)
                 self._done[ref.iid] = self._done.get(ref.iid, ZERO) + pairs

@@ -45,11 +45,9 @@ class Beside:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or (error := task.exception()) is None:
             return
-        name, what = task.get_name(), f"{type(error).__name__}: {error}"[:300]
-        self._halt(
-            f"the node's own {name} failed: {what}; please report this, then restart the node"
-        )
-        self._say("part.failed", part=name, error=what, where=_where(error))
+        name = task.get_name()
+        self._halt(f"the node's own {_why(name, error)}")
+        self._say("part.failed", part=name, error=_said(error), where=_where(error))
         if not isinstance(error, LedgerError):
             self._stop()
 

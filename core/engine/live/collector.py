@@ -94,9 +94,8 @@ class Collector:
             await asyncio.sleep(self.every_s)
             try:
                 await self.step()
-            except (
-                Exception
-            ) as exc:  # a record of calls that cannot be read now is read at the next look
+            except Exception as exc:
+                # A record of calls that cannot be read now is read at the next look.
                 self._failed(LOOK, exc)
 
     async def step(self) -> None:

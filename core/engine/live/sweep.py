@@ -88,9 +88,8 @@ class Sweep:
             waiting = self._in_flight()
             try:
                 left: Any = await self._once(kill_switch)
-            except (
-                Exception
-            ) as exc:  # an error of ours too: nobody else takes the orders off the book
+            except Exception as exc:
+                # An error of ours too: nobody else takes the orders off the book.
                 left = [str(exc)]
                 self._say("halt.cancel_failed", reason=reason, error=_said(exc), tries=tries)
             if not left and not waiting and not self._in_flight():

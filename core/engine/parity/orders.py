@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from core.domain.errors import MissingData, UsageError
 from core.domain.money import ZERO
-from core.engine.arrivals import Arrivals, Ending, Known, Merge, Place
+from core.engine.arrivals import Arrivals, Ending, Known, Merge, Place, strategy_key
 from core.engine.live.journal import HALTED, NOT_ON_DISK
 from core.engine.orders import LIQUIDITY_TAKEN
 from core.engine.parity.tape import Moved, Received
@@ -174,12 +174,6 @@ def has_heard(directory: Path, run_id: str) -> bool:
     """Return whether it is on record when the strategies of a run heard of their orders."""
     rows = LedgerReader(directory).rows(Selection(run=run_id, kinds=("news.heard",)))
     return next(iter(rows), None) is not None
-
-
-def strategy_key(strategy_id: str, first: int) -> str:
-    """Return ``Class#n`` of an engine strategy id that counts from `first`."""
-    name, _, number = strategy_id.rpartition("-")
-    return f"{name}#{int(number) - first}" if number.isdigit() else strategy_id
 
 
 def recorded(

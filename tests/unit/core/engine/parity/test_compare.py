@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
+from core.engine.arrivals import strategy_key
 from core.engine.parity.compare import HEARD, STOOD, Circumstances, Reason, differences, pair_orders
-from core.engine.parity.orders import ComparedOrder, Execution, RunOrders, strategy_key
+from core.engine.parity.orders import ComparedOrder, Execution, RunOrders
 
 D = Decimal
 MS = 1_000_000
